@@ -1,0 +1,61 @@
+# Everything a newcomer needs: `make demo` plays the story, `make test` runs all tests.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+RUN := env -u PYTHONPATH $(BIN)
+CODE := src tests bench tools
+
+.PHONY: help setup demo up check format lint types contracts drift unit test test-cluster system bench generate lock clean
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make the virtual environment and install the pinned dependencies
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "kubernaut needs Python 3.11 or later; $(PYTHON) is older. Set PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) lacks venv or pip. On Debian: apt-get install python3-venv python3-pip"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing dependencies (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(STAMP) ## Play the whole story: alert, diagnosis, approval, fix, verification, timeline
+	@$(RUN)/kubernaut demo $(if $(INTERACTIVE),--interactive) $(if $(STEPS),--path steps)
+
+up: $(STAMP) ## Keep an embedded cluster with all parts running until Ctrl-C
+	@$(RUN)/kubernaut up
+
+check: $(STAMP) ## Format, lint, types, import contracts, generated files, unit tests: under a minute
+	@tools/check.sh
+
+format: $(STAMP) ## Rewrite the code in the one format
+	@$(BIN)/ruff format $(CODE)
+	@$(BIN)/ruff check --fix $(CODE)
+
+generate: $(STAMP) ## Write the generated files: CRDs, manifests, kind pages
+	@$(RUN)/python tools/generate.py
+
+test: $(STAMP) system ## All tests
+	@$(RUN)/pytest -q -n 2 --dist loadgroup
+
+test-cluster: $(STAMP) ## Contract tests and journeys against the Kubernetes API of KUBECONFIG
+	@test -n "$(KUBECONFIG)" || { echo "say which cluster: make test-cluster KUBECONFIG=/path/to/kubeconfig"; exit 1; }
+	@KUBERNAUT_TEST_KUBECONFIG="$(KUBECONFIG)" $(RUN)/pytest -q -m cluster
+
+system: ## Install what only the system's packages bring, where that is allowed
+	@tools/system_packages.sh
+
+bench: $(STAMP) ## Print the figures
+	@for each in bench/bench_*.py; do $(RUN)/python $$each || exit 1; done
+
+lock: $(STAMP) ## Pin the dependencies anew
+	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet -o requirements.lock
+
+clean: ## Remove what was made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""What is said: every kind and message as a pydantic model, declared once. No I/O here."""

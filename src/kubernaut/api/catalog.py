@@ -1,0 +1,131 @@
+"""RemediationWorkflow: one pre-approved fix of the catalogue."""
+
+from typing import Annotated
+
+from pydantic import Field, JsonValue, StringConstraints
+
+from kubernaut.api.base import FoldedEnum, FreeForm, Kind, Model, Resource, Short, Status, cel, immutable_spec
+from kubernaut.api.plan import Operation
+from kubernaut.api.signal import RiskLevel
+
+ANY = "*"
+
+
+class ParameterType(FoldedEnum):
+    """What a parameter's text must be."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    FLOAT = "float"
+    QUANTITY = "quantity"
+
+
+class Parameter(Model):
+    """One input of a workflow."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=63)]
+    type: ParameterType = ParameterType.STRING
+    required: bool = True
+    description: Short = ""
+    enum: list[str] = []
+    pattern: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    default: str | None = None
+    from_fact: str = ""
+    """The fact of the diagnosis that fills it, such as `target.namespace` or `memory.limit.proposed`."""
+
+
+class WorkflowLabels(Model):
+    """What cases it is for; `*` matches all."""
+
+    severity: list[str] = [ANY]
+    environment: list[str] = [ANY]
+    component: list[str] = [ANY]
+    """Kinds of target, such as `deployment`."""
+    priority: list[str] = [ANY]
+
+
+class Engine(FoldedEnum):
+    """Who runs it."""
+
+    TEKTON = "tekton"
+    JOB = "job"
+    STEPS = "steps"
+
+
+class WorkflowRun(Model):
+    """How it is run."""
+
+    engine: Engine = Engine.TEKTON
+    bundle: Annotated[str, StringConstraints(max_length=1024, pattern=r"^[^@\s]+@sha256:[a-f0-9]{64}$")]
+    """OCI bundle, pinned by digest."""
+    service_account_name: str = "kubernaut-workflow-runner"
+
+
+class Dependencies(Model):
+    """What must exist in the execution namespace."""
+
+    secrets: list[str] = []
+    config_maps: list[str] = []
+
+
+@cel(immutable_spec("RemediationWorkflow"))
+class RemediationWorkflowSpec(Model):
+    """The workflow; a change of content is a new version, which is a new object."""
+
+    workflow_id: Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+    version: Annotated[str, StringConstraints(max_length=50, pattern=r"^[0-9]+\.[0-9]+\.[0-9]+.*$")]
+    description: Short
+    action_type: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9]*$", max_length=63)]
+    """Such as IncreaseMemoryLimits: what the analysis asks for."""
+    risk_level: RiskLevel = RiskLevel.MEDIUM
+    labels: WorkflowLabels = WorkflowLabels()
+    execution: WorkflowRun
+    parameters: Annotated[list[Parameter], Field(max_length=64)] = []
+    preview: Annotated[list[Operation], Field(max_length=20)] = []
+    """Typed steps with the same effect, dry-run for the approver; `$(PARAM)` is replaced."""
+    rollback_parameters: FreeForm = {}
+    dependencies: Dependencies = Dependencies()
+
+
+class CatalogStatus(FoldedEnum):
+    """Whether it may be chosen."""
+
+    ACTIVE = "Active"
+    INVALID = "Invalid"
+    DISABLED = "Disabled"
+    DEPRECATED = "Deprecated"
+    SUPERSEDED = "Superseded"
+
+
+class RemediationWorkflowStatus(Status):
+    """Whether it may be chosen."""
+
+    catalog_status: CatalogStatus | None = None
+    content_id: str = ""
+    """UUIDv5 of the content: same content, same id."""
+
+
+class RemediationWorkflow(Resource):
+    """One pre-approved fix of the catalogue."""
+
+    card = Kind(
+        kind="RemediationWorkflow",
+        plural="remediationworkflows",
+        short=("rw",),
+        columns=(
+            ("Workflow", "string", ".spec.workflowId"),
+            ("Version", "string", ".spec.version"),
+            ("Action", "string", ".spec.actionType"),
+            ("Engine", "string", ".spec.execution.engine"),
+            ("Age", "date", ".metadata.creationTimestamp"),
+        ),
+        selectable=(".spec.workflowId",),
+    )
+    spec: RemediationWorkflowSpec
+    status: RemediationWorkflowStatus = RemediationWorkflowStatus()
+
+
+FactValue = JsonValue

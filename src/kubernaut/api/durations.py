@@ -1,0 +1,40 @@
+"""Go duration text (`1h2m3.5s`, `10m0s`, `850ms`), which receivers of our messages parse."""
+
+import re
+from datetime import timedelta
+
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
+_SECOND = 1_000_000
+_MILLISECOND = 1000
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read Go duration text; raise ValueError when it is none."""
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"{text!r} is no duration; write it like 90s, 10m or 1h30m")
+    return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
+
+
+def go_duration(length: timedelta) -> str:
+    """Write a duration as Go's `Duration.String` does; negative lengths count as none."""
+    micros = max(0, round(length.total_seconds() * 1_000_000))
+    if micros < _SECOND:
+        return _below_a_second(micros)
+    minutes, rest = divmod(micros, 60_000_000)
+    hours, minutes = divmod(minutes, 60)
+    seconds = _trimmed(rest / 1_000_000)
+    if hours:
+        return f"{hours}h{minutes}m{seconds}s"
+    return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
+
+
+def _below_a_second(micros: int) -> str:
+    if micros == 0:
+        return "0s"
+    return f"{_trimmed(micros / 1000)}ms" if micros >= _MILLISECOND else f"{micros}µs"
+
+
+def _trimmed(number: float) -> str:
+    return f"{number:.6f}".rstrip("0").rstrip(".")

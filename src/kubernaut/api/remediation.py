@@ -1,0 +1,252 @@
+"""RemediationRequest: one problem, from the signal that raised it to its end."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from kubernaut.api.base import (
+    Confidence,
+    Duration,
+    FoldedEnum,
+    Kind,
+    Model,
+    NamedReference,
+    Resource,
+    ResourceIdentifier,
+    Rule,
+    Short,
+    Status,
+    cel,
+)
+from kubernaut.api.signal import Priority, Severity, SignalState, TargetType
+
+NAME_LIMIT = 50
+"""The longest RemediationRequest name: every derived name and label value must fit in 63."""
+FINGERPRINT_LABEL = "signal.fingerprint"
+SEVERITY_LABEL = "alert.severity"
+ENVIRONMENT_LABEL = "alert.environment"
+RETENTION_FINALIZER = "kubernaut.ai/remediation-retention"
+
+Fingerprint = Annotated[str, StringConstraints(pattern=r"^[a-f0-9]{64}$", max_length=64)]
+
+
+class Phase(FoldedEnum):
+    """Where a remediation stands."""
+
+    PENDING = "Pending"
+    PROCESSING = "Processing"
+    ANALYZING = "Analyzing"
+    AWAITING_APPROVAL = "AwaitingApproval"
+    EXECUTING = "Executing"
+    RECOVERING = "Recovering"
+    VERIFYING = "Verifying"
+    BLOCKED = "Blocked"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    TIMED_OUT = "TimedOut"
+    SKIPPED = "Skipped"
+    CANCELLED = "Cancelled"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing more will be done."""
+        return self in TERMINAL
+
+
+TERMINAL = frozenset({Phase.COMPLETED, Phase.FAILED, Phase.TIMED_OUT, Phase.SKIPPED, Phase.CANCELLED})
+
+
+class Outcome(FoldedEnum):
+    """What came of it, once it has ended."""
+
+    REMEDIATED = "Remediated"
+    NO_ACTION_REQUIRED = "NoActionRequired"
+    SELF_RESOLVED = "SelfResolved"
+    MANUAL_REVIEW_REQUIRED = "ManualReviewRequired"
+    VERIFICATION_TIMED_OUT = "VerificationTimedOut"
+    INCONCLUSIVE = "Inconclusive"
+    ROLLED_BACK = "RolledBack"
+    DRY_RUN = "DryRun"
+
+
+class TimeoutConfig(Model):
+    """Limits for this remediation alone; absent ones follow the settings."""
+
+    remediation_processing_timeout: Duration | None = None
+    """Default 5m."""
+    ai_analysis_timeout: Duration | None = None
+    """Default 10m."""
+    approval_timeout: Duration | None = None
+    """Default 15m."""
+    workflow_execution_timeout: Duration | None = None
+    """Default 30m in catalogue mode, 20m in step mode."""
+    kubernetes_execution_timeout: Duration | None = None
+    """Default 10m."""
+    verification_timeout: Duration | None = None
+    """Default 30m."""
+    overall_workflow_timeout: Duration | None = None
+    """Default 1h; waiting for a person does not count."""
+
+
+class KubernetesProviderData(Model):
+    """What a Kubernetes signal carries besides the common fields; stored as JSON text in `spec.providerData`."""
+
+    namespace: Annotated[str, StringConstraints(min_length=1)]
+    resource: ResourceIdentifier
+    alertmanager_url: Annotated[str | None, Field(alias="alertmanagerURL")] = None
+    grafana_url: Annotated[str | None, Field(alias="grafanaURL")] = None
+    prometheus_query: str | None = None
+
+
+@cel(
+    Rule(
+        "self.signalFingerprint == oldSelf.signalFingerprint && self.signalName == oldSelf.signalName && self.target == oldSelf.target"
+        " && self.originalPayload == oldSelf.originalPayload",
+        "what was reported cannot be changed: only timeoutConfig may",
+    )
+)
+class RemediationRequestSpec(Model):
+    """What was reported."""
+
+    signal_fingerprint: Fingerprint
+    """Equal for repeats of the same problem: SHA-256, hex."""
+    signal_name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    """The alert's name or the event's reason."""
+    severity: Severity
+    environment: Annotated[str, StringConstraints(min_length=1, max_length=63)] = "unknown"
+    """As the alert says; processing classifies it anew."""
+    priority: Priority = Priority.P2
+    signal_type: Annotated[str, StringConstraints(max_length=63)] = "prometheus"
+    """Such as `prometheus` or `kubernetes-event`."""
+    signal_source: Annotated[str, StringConstraints(max_length=63)] = ""
+    target_type: TargetType = TargetType.KUBERNETES
+    target_resource: Annotated[str, StringConstraints(min_length=3, max_length=420)]
+    """`namespace/kind/name`, or `kind/name` when cluster-scoped."""
+    target: ResourceIdentifier
+    """The same, in parts."""
+    firing_time: datetime
+    received_time: datetime
+    created_at: datetime
+    signal_labels: Annotated[dict[str, str], Field(max_length=64)] = {}
+    signal_annotations: Annotated[dict[str, str], Field(max_length=64)] = {}
+    provider_data: Annotated[str, StringConstraints(max_length=16_384)] = ""
+    """JSON text, by target type; see KubernetesProviderData."""
+    original_payload: Annotated[str, StringConstraints(max_length=65_536)]
+    """JSON text: that one alert with its group's envelope."""
+    original_payload_sha256: Annotated[str, StringConstraints(max_length=64)] = ""
+    """Of the whole webhook body as it came."""
+    original_payload_cut: list[str] = []
+    """Fields shortened or left out of `originalPayload` to keep it in bounds."""
+    fingerprint_form: Annotated[str, StringConstraints(max_length=16)] = "owner"
+    """`owner` or `alert`: what the fingerprint was made of."""
+    timeout_config: TimeoutConfig = TimeoutConfig()
+
+    @property
+    def alert_fingerprint(self) -> str:
+        """The older name of `signal_fingerprint`."""
+        return self.signal_fingerprint
+
+    @property
+    def alert_name(self) -> str:
+        """The older name of `signal_name`."""
+        return self.signal_name
+
+
+class Deduplication(Model):
+    """Repeats of the signal while this remediation is open; written by the gateway alone."""
+
+    first_seen_at: datetime | None = None
+    last_seen_at: datetime | None = None
+    occurrence_count: int = Field(default=1, ge=1)
+    resources: Annotated[list[str], Field(max_length=20)] = []
+    """Objects the repeats were about, newest last."""
+    highest_severity: Severity | None = None
+
+
+class ChildStatus(Model):
+    """A stage object as it was last seen."""
+
+    phase: str = ""
+    start_time: datetime | None = None
+    completion_time: datetime | None = None
+
+
+class RemediationRequestStatus(Status):
+    """What has come of it."""
+
+    overall_phase: Phase = Phase.PENDING
+    outcome: Outcome | None = None
+    start_time: datetime | None = None
+    completion_time: datetime | None = None
+    """Set once. From then on nothing touches the object but its cleanup."""
+    remediation_processing_ref: NamedReference | None = None
+    ai_analysis_ref: NamedReference | None = None
+    workflow_execution_ref: NamedReference | None = None
+    kubernetes_execution_ref: NamedReference | None = None
+    effectiveness_assessment_ref: NamedReference | None = None
+    notification_request_refs: Annotated[list[NamedReference], Field(max_length=20)] = []
+    children: dict[str, ChildStatus] = {}
+    """The stage objects by kind, as last seen."""
+    retry_count: int = Field(default=0, ge=0)
+    """Attempts of the current phase's child plus recovery attempts."""
+    recovery_attempts: int = Field(default=0, ge=0)
+    max_recovery_attempts: int = Field(default=3, ge=0)
+    escalated_to_manual_review: bool = False
+    timeout_phase: str = ""
+    timeout_time: datetime | None = None
+    failure_phase: str = ""
+    failure_reason: Short = ""
+    escalation_sent_for: Annotated[list[str], Field(max_length=20)] = []
+    """Escalations that were made, by phase and reason: a crash does not page twice."""
+    retention_expiry_time: datetime | None = None
+    approval_notification_sent: bool = False
+    block_reason: str = ""
+    block_message: Short = ""
+    blocked_until: datetime | None = None
+    duplicate_of: str = ""
+    deduplication: Deduplication | None = None
+    duplicate_count: int = Field(default=0, ge=0)
+    last_duplicate_time: datetime | None = None
+    signal_state: SignalState = SignalState.FIRING
+    signal_resolved_at: datetime | None = None
+    environment: str = ""
+    """As classified."""
+    priority: Priority | None = None
+    """As classified."""
+    confidence: Confidence | None = None
+    root_cause: Short = ""
+    remediation_target: str = ""
+    """What is acted on: `namespace/kind/name`."""
+    selected_workflow: str = ""
+    phase_start_time: datetime | None = None
+    """When the current phase began."""
+    waited_seconds: int = Field(default=0, ge=0)
+    """Time spent waiting for people, which the overall limit leaves out."""
+
+    @property
+    def phase(self) -> Phase:
+        """The phase under the name that all kinds share."""
+        return self.overall_phase
+
+
+class RemediationRequest(Resource):
+    """One problem, from the signal that raised it to its end."""
+
+    card = Kind(
+        kind="RemediationRequest",
+        plural="remediationrequests",
+        short=("rr",),
+        columns=(
+            ("Phase", "string", ".status.overallPhase"),
+            ("Outcome", "string", ".status.outcome"),
+            ("Alert", "string", ".spec.signalName"),
+            ("Target", "string", ".spec.targetResource"),
+            ("Workflow", "string", ".status.selectedWorkflow"),
+            ("Confidence", "number", ".status.confidence"),
+            ("Age", "date", ".metadata.creationTimestamp"),
+        ),
+        selectable=(".spec.signalFingerprint", ".spec.targetResource"),
+    )
+    spec: RemediationRequestSpec
+    status: RemediationRequestStatus = RemediationRequestStatus()

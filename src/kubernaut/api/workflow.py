@@ -1,0 +1,170 @@
+"""WorkflowExecution: a catalogue workflow run by Tekton, or a list of steps made into operations."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from kubernaut.api.base import (
+    Duration,
+    FoldedEnum,
+    Kind,
+    Model,
+    ObjectReference,
+    Resource,
+    ResourceIdentifier,
+    Rule,
+    Short,
+    Status,
+    cel,
+    immutable_spec,
+)
+from kubernaut.api.plan import Operation, Parameters, WorkflowDefinition, WorkflowReference
+
+WORKFLOW_EXECUTION_LABEL = "kubernaut.ai/workflow-execution"
+SOURCE_NAMESPACE_LABEL = "kubernaut.ai/source-namespace"
+WORKFLOW_ID_LABEL = "kubernaut.ai/workflow-id"
+TARGET_RESOURCE_LABEL = "kubernaut.ai/target-resource"
+TARGET_RESOURCE_ANNOTATION = "kubernaut.ai/target-resource"
+CLEANUP_FINALIZER = "kubernaut.ai/workflowexecution-cleanup"
+
+
+class Phase(FoldedEnum):
+    """Where the execution stands."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+
+
+class Outcome(FoldedEnum):
+    """How it ended."""
+
+    SUCCESS = "Success"
+    FAILED = "Failed"
+
+
+class FailureCategory(FoldedEnum):
+    """Why it failed, in one of few words."""
+
+    OOM_KILLED = "OOMKilled"
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    FORBIDDEN = "Forbidden"
+    RESOURCE_EXHAUSTED = "ResourceExhausted"
+    CONFIGURATION_ERROR = "ConfigurationError"
+    IMAGE_PULL_BACK_OFF = "ImagePullBackOff"
+    TASK_FAILED = "TaskFailed"
+    UNKNOWN = "Unknown"
+
+
+class ExecutionConfig(Model):
+    """How it is to be run."""
+
+    service_account_name: Annotated[str, StringConstraints(max_length=253)] = "kubernaut-workflow-runner"
+    timeout: Duration | None = None
+    """Of the PipelineRun; default 30m."""
+    dry_run: bool = False
+    step_timeout: Duration = "5m"
+    workflow_timeout: Duration = "20m"
+    concurrency_limit: int = Field(default=1, ge=1, le=5)
+
+
+@cel(
+    immutable_spec("WorkflowExecution"),
+    Rule("has(self.workflowRef) != has(self.workflowDefinition)", "exactly one of workflowRef and workflowDefinition must be given"),
+)
+class WorkflowExecutionSpec(Model):
+    """A snapshot of the chosen fix: a catalogue workflow or a list of steps, exactly one."""
+
+    remediation_request_ref: ObjectReference
+    workflow_ref: WorkflowReference | None = None
+    target_resource: Annotated[str, StringConstraints(min_length=3, max_length=420)]
+    """`namespace/kind/name`: what the lock is on."""
+    target: ResourceIdentifier | None = None
+    parameters: Parameters = {}
+    workflow_definition: WorkflowDefinition | None = None
+    execution_config: ExecutionConfig = ExecutionConfig()
+    times_out_at: datetime | None = None
+
+
+class FailureDetails(Model):
+    """What went wrong, exactly and in plain words."""
+
+    failed_task_name: str = ""
+    failed_step_name: str = ""
+    reason: str = ""
+    """As the engine says it."""
+    category: FailureCategory = FailureCategory.UNKNOWN
+    message: Short = ""
+    exit_code: int | None = None
+    termination_message: Short = ""
+    failed_at: datetime | None = None
+    execution_time_before_failure: str = ""
+    was_execution_failure: bool = False
+    """Whether a step ran: then the cluster may have been changed."""
+    natural_language_summary: Short = ""
+
+
+class ExecutionProgress(Model):
+    """What the engine says."""
+
+    status: str = ""
+    reason: str = ""
+    message: Short = ""
+    completed_tasks: int = Field(default=0, ge=0)
+    total_tasks: int = Field(default=0, ge=0)
+
+
+class StepResult(Model):
+    """What became of one planned step."""
+
+    step_number: int
+    action: str = ""
+    status: str = ""
+    message: Short = ""
+
+
+class BlockClearance(Model):
+    """A person said that the target may be worked on again."""
+
+    cleared_at: datetime | None = None
+    cleared_by: str = ""
+    clear_reason: Short = ""
+
+
+class WorkflowExecutionStatus(Status):
+    """How it goes."""
+
+    phase: Phase = Phase.PENDING
+    outcome: Outcome | None = None
+    start_time: datetime | None = None
+    completion_time: datetime | None = None
+    duration: str = ""
+    pipeline_run_ref: ObjectReference | None = None
+    progress: ExecutionProgress | None = None
+    failure_details: FailureDetails | None = None
+    operations: Annotated[list[Operation], Field(max_length=50)] = []
+    """Step mode: the plan, in the order it is to be carried out."""
+    step_statuses: Annotated[list[StepResult], Field(max_length=50)] = []
+    block_clearance: BlockClearance | None = None
+
+
+class WorkflowExecution(Resource):
+    """A catalogue workflow run by Tekton, or a list of steps made into operations."""
+
+    card = Kind(
+        kind="WorkflowExecution",
+        plural="workflowexecutions",
+        short=("wfe",),
+        columns=(
+            ("Phase", "string", ".status.phase"),
+            ("Outcome", "string", ".status.outcome"),
+            ("Workflow", "string", ".spec.workflowRef.workflowId"),
+            ("Target", "string", ".spec.targetResource"),
+            ("Age", "date", ".metadata.creationTimestamp"),
+        ),
+        selectable=(".spec.remediationRequestRef.name", ".spec.targetResource"),
+    )
+    spec: WorkflowExecutionSpec
+    status: WorkflowExecutionStatus = WorkflowExecutionStatus()

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Installs Debian's packages that the tests use and PyPI does not have; where that is not allowed, says which tests cannot run.
+set -u
+missing=()
+command -v prometheus-alertmanager >/dev/null || missing+=(prometheus-alertmanager)
+[ ${#missing[@]} -eq 0 ] && exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  export DEBIAN_FRONTEND=noninteractive
+  { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >/dev/null 2>&1 && exit 0
+fi
+echo "Not installed: ${missing[*]}. The tests that need them will be named as not run; on Debian: apt-get install ${missing[*]}"
