@@ -54,7 +54,7 @@ system: ## Install what only the system's packages bring, where that is allowed
 bench: $(STAMP) ## Print the figures
 	@for each in bench/bench_*.py; do $(RUN)/python $$each || exit 1; done
 
-lock: $(STAMP) ## Pin the dependencies anew
+lock: ## Pin the dependencies anew
 	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet -o requirements.lock
 
 clean: ## Remove what was made
