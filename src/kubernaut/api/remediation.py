@@ -28,6 +28,12 @@ SEVERITY_LABEL = "alert.severity"
 ENVIRONMENT_LABEL = "alert.environment"
 RETENTION_FINALIZER = "kubernaut.ai/remediation-retention"
 
+
+def claim_name(fingerprint: str) -> str:
+    """Return the name of the Lease that says which remediation a fingerprint's signals belong to."""
+    return f"signal-{fingerprint[:40]}"
+
+
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^[a-f0-9]{64}$", max_length=64)]
 
 

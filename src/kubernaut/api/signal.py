@@ -55,3 +55,30 @@ class RiskLevel(FoldedEnum):
     LOW = "low"
     MEDIUM = "medium"
     HIGH = "high"
+
+
+PRODUCTION_NAMES = ("production", "prod", "prd", "live")
+
+
+def is_production(environment: str) -> bool:
+    """Whether an environment's name says that customers depend on it."""
+    name = environment.casefold()
+    return name.startswith("production") or name in PRODUCTION_NAMES
+
+
+def fallback_priority(severity: Severity, environment: str) -> Priority:
+    """Return the priority where no policy decides: by severity and environment (domain section 1.7)."""
+    if severity is Severity.INFO:
+        return Priority.P3
+    rank = _SEVERE.get(severity)
+    if rank is None:
+        return Priority.P2
+    if is_production(environment):
+        return (Priority.P0, Priority.P1)[rank]
+    if environment.casefold() == "staging":
+        return (Priority.P1, Priority.P2)[rank]
+    unknown = environment.casefold() in ("", "unknown")
+    return Priority.P1 if rank == 0 and unknown else Priority.P2
+
+
+_SEVERE = {Severity.CRITICAL: 0, Severity.HIGH: 1, Severity.WARNING: 1, Severity.MEDIUM: 1}

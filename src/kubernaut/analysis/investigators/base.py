@@ -1,0 +1,106 @@
+"""What every investigator is asked and answers. Adding one: implement `Investigator`, pass the conformance tests, list it in `wiring.py`.
+
+Whatever an investigator read (logs, annotations, messages) is data: it fills evidence, and never a target, an action or a parameter that the
+catalogue's schema would not allow.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from kubernaut.analysis.snapshot import Snapshot
+from kubernaut.api.analysis import AnalysisRequest, PreviousExecution
+from kubernaut.api.base import ResourceIdentifier
+
+Facts = Mapping[str, str]
+"""What the diagnosis measured, by dotted name, such as `memory.limit.proposed`; parameters of workflows are filled from it."""
+TEXT_LIMIT = 300
+"""Characters kept of a text that was read in the cluster."""
+
+
+class Verdict(StrEnum):
+    """What came of an investigation."""
+
+    CAUSE_FOUND = "cause found"
+    NO_ACTION = "no action needed"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One thing that was read, and what it says."""
+
+    source: str
+    """`kind/namespace/name`."""
+    field: str
+    value: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another explanation, and why it lost."""
+
+    cause: str
+    why_not: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """What is wrong."""
+
+    name: str
+    """One CamelCase word, such as `OOMKilled`."""
+    summary: str
+    confidence: float
+    evidence: tuple[Evidence, ...] = ()
+    factors: tuple[str, ...] = ()
+    """What made it worse or more likely."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """An investigator's answer."""
+
+    verdict: Verdict
+    investigator: str
+    target: ResourceIdentifier
+    """What a fix would act on."""
+    cause: Cause
+    """For NO_ACTION and INCONCLUSIVE: why not."""
+    action: str = ""
+    """The action type wanted, such as IncreaseMemoryLimits; empty where a person must act."""
+    advice: str = ""
+    """What a person should do; never executed."""
+    facts: Facts = field(default_factory=dict)
+    alternatives: tuple[Alternative, ...] = ()
+    warnings: tuple[str, ...] = ()
+    looked_at: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked: the signal with its scope, and what was tried before."""
+
+    request: AnalysisRequest
+    tried: tuple[PreviousExecution, ...] = ()
+
+
+class Investigator(Protocol):
+    """Finds the cause of a signal."""
+
+    @property
+    def name(self) -> str:
+        """How it signs."""
+        ...
+
+    async def investigate(self, question: Question, snapshot: Snapshot) -> Finding:
+        """Answer from the snapshot. The same question and snapshot give the same answer."""
+        ...
+
+
+def plain(text: object, limit: int = TEXT_LIMIT) -> str:
+    """Return a text of the cluster fit for evidence: one line, printable, bounded."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"

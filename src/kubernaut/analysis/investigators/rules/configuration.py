@@ -1,0 +1,147 @@
+"""Configuration: a ConfigMap, a Secret, or a key of one that a pod refers to and that is not there, in kubelet's words."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from kubernaut.analysis.containers import containers_of, judged_pods
+from kubernaut.analysis.investigators.base import Evidence
+from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evidence, place, pod_key, sure, told_by
+from kubernaut.analysis.investigators.rules.remedies import ROLLBACK, regression
+from kubernaut.analysis.rollouts import Change
+from kubernaut.analysis.snapshot import Snapshot
+from kubernaut.api.base import Obj
+
+_OBJECT = re.compile(r'^(?:MountVolume\.SetUp failed for volume "[^"]+" : )?(configmap|secret) "([^"]+)" not found$')
+_KEY = re.compile(r"^couldn't find key (\S+) in (ConfigMap|Secret) [^/\s]+/(\S+)$")
+_MOUNTED_KEY = re.compile(r'^MountVolume\.SetUp failed for volume "([^"]+)" : (?:configmap )?references non-existent (config|secret) key: (\S+)$')
+_KINDS = {"configmap": "ConfigMap", "secret": "Secret", "config": "ConfigMap"}
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Something a pod refers to that kubelet did not find."""
+
+    pod: Obj
+    kind: str
+    name: str
+    key: str
+    told: Evidence
+
+    @property
+    def cause(self) -> str:
+        """The cause's name: ConfigMapMissing, SecretMissing, ConfigMapKeyMissing or SecretKeyMissing."""
+        return f"{self.kind}{'Key' if self.key else ''}Missing"
+
+
+def missing(snapshot: Snapshot) -> Iterator[Missing]:
+    """Yield what kubelet did not find for the pods that are not up: from waiting containers, then from mount events."""
+    for pod in judged_pods(snapshot):
+        for container in containers_of(pod):
+            if container.waiting.get("reason") == "CreateContainerConfigError":
+                message = str(container.waiting.get("message") or "")
+                told = told_by(container, "state.waiting.message", message, "kubelet cannot build the container's environment")
+                yield from _read(pod, message, told)
+        for event in _mounts(snapshot, pod):
+            message = str(event.get("message") or "")
+            yield from _read(pod, message, evidence(event, "message", message, "kubelet cannot mount the volume"))
+
+
+def _mounts(snapshot: Snapshot, pod: Obj) -> Iterator[Obj]:
+    """Yield mount failures of a pod none of whose containers was ever started: of one that runs they are history."""
+    started = any("running" in (row.status.get("state") or {}) or row.ends() for row in containers_of(pod))
+    for event in snapshot.events_of("FailedMount"):
+        involved = event.get("involvedObject") or {}
+        if not started and involved.get("kind") == "Pod" and involved.get("name") == pod["metadata"]["name"]:
+            yield event
+
+
+def _read(pod: Obj, message: str, told: Evidence) -> Iterator[Missing]:
+    text = message.strip()
+    if found := _OBJECT.match(text):
+        yield Missing(pod, _KINDS[found[1]], found[2], "", told)
+    elif found := _KEY.match(text):
+        yield Missing(pod, found[2], found[3], found[1], told)
+    elif found := _MOUNTED_KEY.match(text):
+        yield Missing(pod, _KINDS[found[2]], _mounted(pod, found[1]), found[3], told)
+
+
+def _mounted(pod: Obj, volume: str) -> str:
+    """Return the name of the object behind a volume."""
+    found = next((row for row in pod["spec"].get("volumes") or () if row["name"] == volume), {})
+    return str((found.get("configMap") or {}).get("name") or (found.get("secret") or {}).get("secretName") or "")
+
+
+def _judge(snapshot: Snapshot, cause: str) -> Candidate | None:
+    found = [row for row in missing(snapshot) if row.cause == cause]
+    if not found:
+        return None
+    first = found[0]
+    rows = [row for row in found if (row.name, row.key) == (first.name, first.key)]
+    there = _there_now(snapshot, first)
+    what = f"key {first.key} of {first.kind} {first.name}" if first.key else f"{first.kind} {first.name}"
+    back = regression(snapshot, [row.pod for row in rows], _refers_to(first))
+    summary = f"Pods of {snapshot.target.path()} cannot start: they refer to {what}, which does not exist."
+    return Candidate(
+        cause=cause,
+        summary=f"{summary} {back.sentence()}" if back else summary,
+        confidence=sure(0.8, back.weight if back else 0.05, -0.45 if there else 0.0),
+        target=snapshot.target,
+        evidence=(first.told, *_presence(snapshot, first, there=there), *(back.evidence() if back else ())),
+        action=ROLLBACK if back else "",
+        advice="" if back else f"Create {what}, or correct the reference: what should stand in it only a person knows.",
+        facts=(back.facts(snapshot) if back else place(snapshot)) | {"missing.kind": first.kind, "missing.name": first.name} | ({"missing.key": first.key} if first.key else {}),
+        subjects=frozenset(pod_key(row.pod) for row in rows),
+    )
+
+
+def _there_now(snapshot: Snapshot, row: Missing) -> bool:
+    """Tell whether it exists by now, so that kubelet will find it at its next try."""
+    if row.kind != "ConfigMap" or snapshot.config_maps is None or row.name not in snapshot.config_maps:
+        return False
+    return not row.key or row.key in snapshot.config_maps[row.name]
+
+
+def _presence(snapshot: Snapshot, row: Missing, *, there: bool) -> tuple[Evidence, ...]:
+    if row.kind != "ConfigMap" or snapshot.config_maps is None:
+        return ()
+    where = f"configmap/{row.pod['metadata'].get('namespace', '')}/{row.name}"
+    names = ", ".join(sorted(snapshot.config_maps.get(row.name, ()))) or "none"
+    says = "speaks against it: it is there by now" if there else "it is not there"
+    return (Evidence(where, "data", f"keys: {names}"[:300], says),)
+
+
+def _refers_to(row: Missing) -> Callable[[Change], bool]:
+    def about(change: Change) -> bool:
+        return change.new is not None and (row.name in str(change.new) or (bool(row.key) and row.key in str(change.new)))
+
+    return about
+
+
+def config_map_missing(snapshot: Snapshot) -> Candidate | None:
+    """A pod refers to a ConfigMap that does not exist. A person must create it, unless the new revision brought the reference: then go back."""
+    return _judge(snapshot, "ConfigMapMissing")
+
+
+def secret_missing(snapshot: Snapshot) -> Candidate | None:
+    """A pod refers to a Secret that does not exist (judged from kubelet's message alone: we never read Secrets)."""
+    return _judge(snapshot, "SecretMissing")
+
+
+def config_key_missing(snapshot: Snapshot) -> Candidate | None:
+    """A pod refers to a key that its ConfigMap does not have."""
+    return _judge(snapshot, "ConfigMapKeyMissing")
+
+
+def secret_key_missing(snapshot: Snapshot) -> Candidate | None:
+    """A pod refers to a key that its Secret does not have (judged from kubelet's message alone)."""
+    return _judge(snapshot, "SecretKeyMissing")
+
+
+_CONSEQUENCES = frozenset({"ReadinessProbeFailing", "ApplicationCrash"})
+RULES = (
+    Rule("ConfigMapMissing", config_map_missing, explains=_CONSEQUENCES),
+    Rule("SecretMissing", secret_missing, explains=_CONSEQUENCES),
+    Rule("ConfigMapKeyMissing", config_key_missing, explains=_CONSEQUENCES),
+    Rule("SecretKeyMissing", secret_key_missing, explains=_CONSEQUENCES),
+)

@@ -1,0 +1,131 @@
+"""Crashes: a container whose process ends by itself again and again, read by its exit code and last words."""
+
+from kubernaut.analysis.containers import Container, Ended, containers, names_of
+from kubernaut.analysis.investigators.base import Evidence
+from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, keys, place, sure, told_by
+from kubernaut.analysis.investigators.rules.remedies import ROLLBACK, Regression, in_container, regression
+from kubernaut.analysis.snapshot import Snapshot
+
+_KILLED = frozenset({137, 143})
+"""SIGKILL and SIGTERM: sent by someone else, so no crash of its own."""
+_SIGNALS = {132: "an illegal instruction", 134: "an abort", 135: "a bus error", 136: "an arithmetic fault", 139: "a segmentation fault"}
+_NO_COMMAND = frozenset({126, 127})
+_NOT_STARTED = frozenset({"StartError", "ContainerCannotRun", "RunContainerError"})
+_MEANING = {
+    1: "a general error of the program",
+    2: "a misuse of the command line, or an unhandled fault of the program",
+    126: "the command is no executable",
+    127: "the command was not found",
+    128: "the command could not be started",
+    255: "a general error of the program",
+}
+
+Crash = tuple[Container, Ended]
+
+
+def crashes(snapshot: Snapshot) -> list[Crash]:
+    """Return the containers that ended badly of their own accord within the window, and have not recovered."""
+    found = []
+    for container in containers(snapshot):
+        ended = next(iter(container.ends()), None)
+        if ended and _own_fault(container, ended) and not container.recovered(snapshot.at):
+            found.append((container, ended))
+    return [(container, ended) for container, ended in found if ended.finished is None or ended.finished >= snapshot.since]
+
+
+def _own_fault(container: Container, ended: Ended) -> bool:
+    if ended.reason == "OOMKilled" or ended.exit_code in _KILLED or ended.exit_code == 0:
+        return False
+    return container.restarts > 0 or not container.ready
+
+
+def _not_started(ended: Ended) -> bool:
+    return ended.reason in _NOT_STARTED or ended.exit_code in _NO_COMMAND
+
+
+def command_not_found(snapshot: Snapshot) -> Candidate | None:
+    """The container's command does not exist in its image, or is no executable: exit code 126 or 127, or the runtime could not start it.
+
+    When a recent roll-out changed image, command or arguments and the revision before worked, going back is the remedy.
+    """
+    found = [(container, ended) for container, ended in crashes(snapshot) if _not_started(ended)]
+    if not found:
+        return None
+    said = "its command cannot be run"
+    return _candidate(snapshot, found, "CommandNotFound", 0.8, said, "Correct the container's command, or the image that lacks it.", ("image", "command", "args"))
+
+
+def application_crash(snapshot: Snapshot) -> Candidate | None:
+    """The program itself ends with an error, again and again.
+
+    The exit code and the termination message say how. When it began with a recent roll-out and the revision before worked, going back is
+    the remedy. Otherwise a person must read its log: starting it again is what kubelet does already, so no restart is recommended.
+    """
+    found = [(container, ended) for container, ended in crashes(snapshot) if not _not_started(ended)]
+    if not found:
+        return None
+    said = f"its program ends with exit code {found[0][1].exit_code} ({meaning(found[0][1].exit_code)})"
+    return _candidate(snapshot, found, "ApplicationCrash", 0.68, said, "Read the container's log of before the crash; a restart would not help, kubelet does that already.")
+
+
+def ends_cleanly(snapshot: Snapshot) -> Candidate | None:
+    """A container that should stay up ends with exit code 0: its program is no server, or was told to do one thing and stop."""
+    rows = [container for container in containers(snapshot) if _ends_cleanly(container, snapshot)]
+    if not rows:
+        return None
+    found = [(container, container.ends()[0]) for container in rows]
+    return _candidate(snapshot, found, "ContainerExitsCleanly", 0.72, "its program ends by itself without an error, so it is started for ever", "Give it a command that stays, or make it a Job.")
+
+
+def _ends_cleanly(container: Container, snapshot: Snapshot) -> bool:
+    stays = container.pod["spec"].get("restartPolicy", "Always") == "Always"
+    ended = next(iter(container.ends()), None)
+    clean = ended is not None and ended.exit_code == 0 and ended.reason in {"Completed", ""}
+    return stays and clean and not container.init and container.restarts > 1 and not container.recovered(snapshot.at)
+
+
+def meaning(code: int) -> str:
+    """Say what an exit code means, by the shell's and the kernel's conventions."""
+    return _SIGNALS.get(code) or _MEANING.get(code, "an error of the program's own numbering")
+
+
+def _candidate(  # noqa: PLR0913, PLR0917  (the words of a cause)
+    snapshot: Snapshot, found: list[Crash], cause: str, base: float, says: str, advice: str, fields: tuple[str, ...] = ()
+) -> Candidate:
+    rows = [container for container, _ in found if container.name == found[0][0].name]
+    back = _regression(snapshot, rows, fields)
+    summary = f"Container {rows[0].name} of {names_of(rows)} does not stay up: {says}."
+    repeated = 0.05 if max(row.restarts for row in rows) > 1 or len(rows) > 1 else -0.1
+    down = 0.0 if any(not row.ready for row in rows) else -0.15
+    facts = {"container": rows[0].name, "exit.code": str(found[0][1].exit_code)}
+    return Candidate(
+        cause=cause,
+        summary=f"{summary} {back.sentence()}" if back else summary,
+        confidence=sure(base, repeated, down, back.weight if back else 0.0),
+        target=snapshot.target,
+        evidence=_evidence(rows[0], found[0][1]) + (back.evidence() if back else ()),
+        action=ROLLBACK if back else "",
+        advice="" if back else advice,
+        facts=(back.facts(snapshot) if back else place(snapshot)) | facts,
+        subjects=keys(rows),
+        since=min((ended.finished for _, ended in found if ended.finished), default=None),
+    )
+
+
+def _regression(snapshot: Snapshot, rows: list[Container], fields: tuple[str, ...]) -> Regression | None:
+    pods = [row.pod for row in rows]
+    return regression(snapshot, pods, in_container(rows[0], *fields)) if fields else regression(snapshot, pods)
+
+
+def _evidence(container: Container, ended: Ended) -> tuple[Evidence, ...]:
+    code = told_by(container, f"{ended.where}.terminated.exitCode", ended.exit_code, meaning(ended.exit_code))
+    count = told_by(container, "restartCount", container.restarts, "how often kubelet started it again")
+    words = told_by(container, f"{ended.where}.terminated.message", ended.message, "the program's last words") if ended.message else None
+    return (code, count, words) if words else (code, count)
+
+
+RULES = (
+    Rule("CommandNotFound", command_not_found),
+    Rule("ApplicationCrash", application_crash, explains=frozenset({"ReadinessProbeFailing"})),
+    Rule("ContainerExitsCleanly", ends_cleanly, explains=frozenset({"ReadinessProbeFailing"})),
+)

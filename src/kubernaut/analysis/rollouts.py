@@ -1,0 +1,126 @@
+"""The last roll-out of a Deployment as its ReplicaSets tell it: what changed, and whether what was before it served."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from kubernaut.analysis.containers import live_pods
+from kubernaut.analysis.snapshot import Snapshot, moment
+from kubernaut.api.base import Obj
+
+REVISION = "deployment.kubernetes.io/revision"
+HASH = "pod-template-hash"
+PROVEN = timedelta(hours=1)
+"""A revision that stood for this long before it was replaced is believed to have worked."""
+_NAMED = frozenset({"containers", "initContainers", "env", "volumes", "volumeMounts", "imagePullSecrets"})
+"""Lists whose items are told apart by name; others are compared whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field that differs between two pod templates; a missing side is None."""
+
+    path: str
+    old: Any
+    new: Any
+
+    def told(self) -> str:
+        """Say it in words, values cut short."""
+        if self.old is None:
+            return f"{self.path} was added"
+        if self.new is None:
+            return f"{self.path} was removed"
+        return f"{self.path} changed from {_short(self.old)} to {_short(self.new)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One revision of a Deployment."""
+
+    number: int
+    replica_set: Obj
+    created: datetime | None
+    serving: int
+    """Pods of it that are ready now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """The change from one revision to the next."""
+
+    current: Revision
+    previous: Revision
+    changes: tuple[Change, ...]
+    recent: bool
+    """Whether the current revision was made within the time window."""
+
+    @property
+    def previous_serves(self) -> bool:
+        """Whether pods of the previous revision are ready now: the strongest sign that it works."""
+        return self.previous.serving > 0
+
+    @property
+    def previous_stood(self) -> bool:
+        """Whether the previous revision stood long enough to be believed."""
+        before, after = self.previous.created, self.current.created
+        return before is not None and after is not None and after - before >= PROVEN
+
+
+def last_rollout(snapshot: Snapshot) -> Rollout | None:
+    """Return the roll-out that led to the present revision; None for other kinds, and where no earlier revision is kept."""
+    if snapshot.top is None or snapshot.top["kind"] != "Deployment":
+        return None
+    revisions = sorted((_revision(obj) for obj in snapshot.replica_sets), key=lambda row: row.number, reverse=True)
+    if len(revisions) < 2 or revisions[1].number < 1:  # noqa: PLR2004  (a change has two sides)
+        return None
+    current, previous = revisions[:2]
+    changes = tuple(template_changes(previous.replica_set, current.replica_set))
+    recent = current.created is not None and current.created >= snapshot.since
+    return Rollout(current, previous, changes, recent)
+
+
+def of_revision(pods: list[Obj], revision: Revision) -> list[Obj]:
+    """Return the pods that a revision made."""
+    wanted = (revision.replica_set["metadata"].get("labels") or {}).get(HASH)
+    return [pod for pod in pods if wanted and (pod["metadata"].get("labels") or {}).get(HASH) == wanted]
+
+
+def current_pods(snapshot: Snapshot) -> list[Obj]:
+    """Return the live pods of the present revision, or all live pods where there are no revisions."""
+    revisions = [_revision(obj) for obj in snapshot.replica_sets]
+    if not revisions:
+        return live_pods(snapshot)
+    newest = max(revisions, key=lambda row: row.number)
+    return of_revision(live_pods(snapshot), newest) or live_pods(snapshot)
+
+
+def _revision(replica_set: Obj) -> Revision:
+    meta = replica_set["metadata"]
+    text = (meta.get("annotations") or {}).get(REVISION, "0")
+    serving = int((replica_set.get("status") or {}).get("readyReplicas") or 0)
+    return Revision(int(text) if text.isdecimal() else 0, replica_set, moment(meta.get("creationTimestamp")), serving)
+
+
+def template_changes(old: Obj, new: Obj) -> Iterator[Change]:
+    """Yield the fields in which the pod templates of two objects differ, in order of their paths."""
+    before, after = (dict(_leaves("", obj.get("spec", {}).get("template") or {})) for obj in (old, new))
+    for path in sorted(before.keys() | after.keys()):
+        if before.get(path) != after.get(path) and HASH not in path:
+            yield Change(path.lstrip("."), before.get(path), after.get(path))
+
+
+def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _leaves(f"{path}.{key}", item)
+    elif isinstance(value, list) and path.rpartition(".")[2] in _NAMED and all(isinstance(item, dict) and "name" in item for item in value):
+        for item in value:
+            yield from _leaves(f"{path}[{item['name']}]", {key: inner for key, inner in item.items() if key != "name"} or True)
+    else:
+        yield path, value
+
+
+def _short(value: Any) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= 80 else f"{text[:79]}…"  # noqa: PLR2004  (a line's worth)

@@ -1,0 +1,172 @@
+"""Facts on their way to the audit trail: kept in the object's own status until data storage has acknowledged them."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+import orjson
+from pydantic import JsonValue
+
+from kubernaut.api.base import AuditOutcome, Journal, JournalEntry, Obj, Resource
+from kubernaut.kube import metrics
+from kubernaut.kube.errors import ApiError
+from kubernaut.kube.informer import Key, key_of
+from kubernaut.kube.outcome import DONE, Outcome
+from kubernaut.kube.status import cut, status_of
+
+if TYPE_CHECKING:
+    from kubernaut.kube.manager import Manager
+
+PENDING_LIMIT: Final = 128
+"""The bound of `Journal.pending`."""
+HEADROOM: Final = 16
+"""How many facts one pass may record; with less room than that, a reconcile waits until the journal drains."""
+DATA_LIMIT: Final = 4096
+"""Bytes of an entry's data; 128 full entries stay well below the 1.5 MB an API object may have."""
+
+Deliver = Callable[[Resource, Sequence[JournalEntry]], Awaitable[None]]
+"""Hands facts to data storage; returns when they are safe there, raises when they may not be."""
+
+
+class JournalFull(Exception):  # noqa: N818  (a state of the object)
+    """A pass recorded more facts than the journal has room for."""
+
+
+def record(
+    resource: Resource,
+    reason: str,
+    message: str,
+    *,
+    now: datetime,
+    outcome: AuditOutcome = AuditOutcome.SUCCESS,
+    data: Mapping[str, JsonValue] = {},
+) -> None:
+    """Add a fact to a resource's journal; it becomes a Kubernetes Event and an audit record once the status is written.
+
+    Data beyond 4 KiB is left out, and the names of what is missing are kept. Raise `JournalFull` where 128 facts are pending.
+    """
+    journal = status_of(resource).journal
+    if len(journal.pending) >= PENDING_LIMIT:
+        raise JournalFull(f"{len(journal.pending)} facts are pending")
+    entry = JournalEntry(ordinal=journal.count, at=now, reason=reason, message=cut(message), outcome=outcome, data=_bounded(data))
+    journal.pending = [*journal.pending, entry]
+    journal.count += 1
+
+
+def crowded(journal: Journal) -> bool:
+    """Tell whether a pass might find no room for its facts."""
+    return len(journal.pending) > PENDING_LIMIT - HEADROOM
+
+
+def pending_of(obj: Obj) -> int:
+    """Return how many facts of a raw object are pending."""
+    journal = (obj.get("status") or {}).get("journal") or {}
+    return len(journal.get("pending") or ())
+
+
+def _bounded(data: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Keep the fields that fit, in order, and name those that do not."""
+    kept: dict[str, JsonValue] = {}
+    left, missing = DATA_LIMIT, list[JsonValue]()
+    for name, value in data.items():
+        size = len(orjson.dumps({name: value}))
+        if size <= left:
+            kept[name], left = value, left - size
+        else:
+            missing.append(name[:64])
+    return kept | ({"fieldsLeftOut": missing[:32]} if missing else {})
+
+
+class JournalShipper:
+    """Delivers every pending fact of our kinds, oldest first, then takes it out of its object. One to a manager.
+
+    At least once: a fact may be delivered twice (its object's uid and its ordinal tell), and is never dropped while its object lives.
+    What a deleted object still had pending is delivered from memory.
+    """
+
+    def __init__(self, manager: "Manager", models: Sequence[type[Resource]], deliver: Deliver) -> None:
+        self._lanes = [Lane(manager, model, deliver) for model in models]
+
+
+class Lane:
+    """The journals of one kind."""
+
+    ORPHANS: Final = 4096
+
+    def __init__(self, manager: "Manager", model: type[Resource], deliver: Deliver) -> None:
+        self._model = model
+        self._deliver = deliver
+        self._cluster = manager.cluster
+        self._pending: dict[Key, int] = {}
+        self._orphans: dict[Key, list[Obj]] = {}
+        self._store = manager.informer(model).store
+        self._workers = manager.workers(f"journal-{model.card.plural}", self._process, self._keys)
+        manager.ships(model)
+        manager.informer(model).on_change(self._changed)
+
+    def _keys(self) -> Iterable[Key]:
+        return [*self._pending, *self._orphans]
+
+    def _changed(self, old: Obj | None, new: Obj | None) -> None:
+        """Keep count of what is pending, and keep what a deleted object leaves behind."""
+        obj = new or old
+        if obj is None:
+            return
+        key, count = key_of(obj), pending_of(obj)
+        if new is None and count:
+            self._keep(key, obj)
+        self._pending[key] = count if new is not None else 0
+        if not self._pending[key]:
+            del self._pending[key]
+        metrics.JOURNAL_PENDING.labels(self._model.card.kind).set(sum(self._pending.values()))
+        if count:
+            self._workers.add(key)
+
+    def _keep(self, key: Key, obj: Obj) -> None:
+        if len(self._orphans) >= self.ORPHANS:
+            metrics.JOURNAL_DROPPED.labels(self._model.card.kind).inc(pending_of(obj))
+            return
+        self._orphans.setdefault(key, []).append(obj)
+
+    async def _process(self, key: Key) -> Outcome:
+        while orphans := self._orphans.get(key):
+            await self._send(orphans[0])
+            orphans.pop(0)
+            if not orphans:
+                del self._orphans[key]
+        obj = self._store.get(*key)
+        if obj is not None and pending_of(obj):
+            await self._take_out(obj, await self._send(obj))
+        return DONE
+
+    async def _send(self, obj: Obj) -> int:
+        """Deliver what is pending; return the last ordinal delivered."""
+        resource = self._model.model_validate(obj)
+        pending = sorted(status_of(resource).journal.pending, key=lambda entry: entry.ordinal)
+        await self._deliver(resource, pending)
+        return pending[-1].ordinal
+
+    async def _take_out(self, obj: Obj, last: int) -> None:
+        """Drop entries up to an ordinal from the object; one that has changed meanwhile is read again."""
+        card, (namespace, name), uid = self._model.card, key_of(obj), obj["metadata"]["uid"]
+        try:
+            written = await self._drop(obj, last)
+        except ApiError as fault:
+            if fault.not_found:
+                return
+            if not fault.conflict:
+                raise
+            live = await self._cluster.client.get(card, name, namespace)
+            if live["metadata"]["uid"] != uid:
+                return
+            written = await self._drop(live, last)
+        self._cluster.observe(card, written)
+
+    async def _drop(self, obj: Obj, last: int) -> Obj:
+        key = key_of(obj)
+        left = [entry for entry in obj["status"]["journal"]["pending"] if entry["ordinal"] > last]
+        body = {
+            "metadata": {"resourceVersion": obj["metadata"]["resourceVersion"]},
+            "status": {"journal": {"pending": left}},
+        }
+        return await self._cluster.client.patch(self._model.card, key.name, key.namespace, body, subresource="status")

@@ -1,0 +1,177 @@
+"""The one way in to the store: every read and write of every kind, over HTTP or in process, passes here.
+
+A write runs from the stored object to the new one without an await, so that no other write comes between.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from kubernaut.localcluster import errors, faces, metadata, strategy
+from kubernaut.localcluster.api import ResourceKind
+from kubernaut.localcluster.calls import Call
+from kubernaut.localcluster.catalog import Catalog
+from kubernaut.localcluster.errors import Cause, Obj
+from kubernaut.localcluster.journal import Row
+from kubernaut.localcluster.kinds import builtin
+from kubernaut.localcluster.metadata import Sources
+from kubernaut.localcluster.schemas import Schemas
+from kubernaut.localcluster.store import Key, Record, Store, encode
+
+NAMESPACES = builtin("", "namespaces")
+
+Change = Callable[[Obj], Obj]
+
+
+class Gate(Protocol):
+    """Admission: it may add to an object (`mutate`) and refuse a write (`check`, with ApiError)."""
+
+    def mutate(self, kind: ResourceKind, obj: Obj, call: Call) -> None:
+        """Add what the cluster adds to a new object."""
+
+    def check(self, kind: ResourceKind, operation: str, new: Obj | None, old: Obj | None, call: Call, subresource: str) -> None:
+        """Refuse a write with ApiError; `operation` is CREATE, UPDATE or DELETE."""
+
+
+class Registry:
+    """Create, update and remove objects under the rules of their kinds."""
+
+    def __init__(self, store: Store, catalog: Catalog, schemas: Schemas, sources: Sources) -> None:
+        """Stand on a store; gates are added later, as they read through the registry themselves."""
+        self.store = store
+        self.catalog = catalog
+        self.schemas = schemas
+        self.sources = sources
+        self.gates: list[Gate] = []
+        self.written: list[Callable[[ResourceKind, Record], None]] = []
+        """Called after each write, with the record stored."""
+
+    def find(self, kind: ResourceKind, namespace: str, name: str) -> Record | None:
+        """Return an object's newest record, or None."""
+        return self.store.get(kind.stored, namespace if kind.namespaced else "", name)
+
+    def get(self, kind: ResourceKind, namespace: str, name: str) -> Record:
+        """Return an object's newest record; raise ApiError 404."""
+        if record := self.find(kind, namespace, name):
+            return record
+        raise errors.not_found(kind, name)
+
+    def create(self, kind: ResourceKind, namespace: str, obj: Obj, call: Call) -> Record:
+        """Create an object (which becomes the registry's); raise ApiError where a rule is broken."""
+        if obj["metadata"].get("resourceVersion"):
+            raise errors.internal("resourceVersion should not be set on objects to be created")
+        namespace = namespace if kind.namespaced else ""
+        self._check_namespace(kind, namespace, obj)
+        schema = self.schemas.of(kind)
+        if not call.applied:
+            obj["metadata"].pop("managedFields", None)
+        metadata.start(kind, obj, namespace, self.sources)
+        strategy.settle(kind, obj)
+        schema.default(obj)
+        strategy.prepare_create(kind, obj)
+        for gate in self.gates:
+            gate.mutate(kind, obj, call)
+        self._refuse_faults(kind, obj, [*metadata.faults(kind, obj), *schema.validate(obj), *strategy.faults(kind, obj, None)])
+        self._pass_gates(kind, "CREATE", obj, None, call, "")
+        key = (namespace, obj["metadata"]["name"])
+        if taken := self.store.get(kind.stored, *key):
+            raise errors.already_exists(kind, key[1], dying="deletionTimestamp" in taken.obj["metadata"])
+        self.schemas.track(kind, None, obj, call, self.sources.now(), "")
+        return self._save(kind, key, obj, call, None)
+
+    def _check_namespace(self, kind: ResourceKind, namespace: str, obj: Obj) -> None:
+        if not kind.namespaced:
+            return
+        holder = self.find(NAMESPACES, "", namespace)
+        if holder is None:
+            raise errors.not_found(NAMESPACES, namespace)
+        if "deletionTimestamp" in holder.obj["metadata"]:
+            name = obj["metadata"].get("name") or ""
+            why = f"namespace {namespace} is being terminated"
+            error = errors.forbidden(kind, name, f"unable to create new content in namespace {namespace} because it is being terminated")
+            error.details["causes"] = [{"reason": "NamespaceTerminating", "message": why, "field": "metadata.namespace"}]
+            raise error
+
+    def _refuse_faults(self, kind: ResourceKind, obj: Obj, found: Sequence[Cause]) -> None:
+        if found:
+            raise errors.invalid(kind, obj["metadata"].get("name") or "", strategy.order(kind, found))
+
+    def _pass_gates(  # noqa: PLR0913 - what admission looks at
+        self, kind: ResourceKind, operation: str, new: Obj | None, old: Obj | None, call: Call, subresource: str
+    ) -> None:
+        for gate in self.gates:
+            gate.check(kind, operation, new, old, call, subresource)
+
+    def update(  # noqa: PLR0913 - a write names its object, its part and its caller
+        self, kind: ResourceKind, namespace: str, name: str, change: Change, call: Call, subresource: str = ""
+    ) -> Record:
+        """Replace an object by what `change` makes of a copy of it; raise ApiError where a rule is broken."""
+        record = self.get(kind, namespace, name)
+        old = faces.shown(kind, record)
+        asked = change(faces.own(kind, record))
+        new = strategy.merge_parts(kind, asked, old, subresource)
+        self._check_version(kind, asked, record)
+        metadata.carry_over(new, old)
+        schema = self.schemas.of(kind)
+        strategy.settle(kind, new)
+        schema.default(new)
+        strategy.prepare_update(kind, new, old)
+        self._refuse_changes(kind, new, old, subresource)
+        self._pass_gates(kind, "UPDATE", new, old, call, subresource)
+        self.schemas.track(kind, old, new, call, self.sources.now(), subresource)
+        if strategy.same(new, old):
+            return record
+        return self._finish(kind, record, new, call)
+
+    def _refuse_changes(self, kind: ResourceKind, new: Obj, old: Obj, subresource: str) -> None:
+        found: list[Cause] = [*metadata.faults(kind, new), *metadata.change_faults(new, old)]
+        found += [*self.schemas.of(kind).validate(new, old), *strategy.faults(kind, new, old, subresource)]
+        self._refuse_faults(kind, new, found)
+
+    def _check_version(self, kind: ResourceKind, new: Obj, record: Record) -> None:
+        version = new["metadata"].get("resourceVersion") or ""
+        if version in ("", "0"):
+            return
+        if not version.isdigit():
+            raise errors.internal(f'strconv.ParseUint: parsing "{version}": invalid syntax')
+        if int(version) != record.revision:
+            raise errors.conflict(kind, record.key[1])
+
+    def _finish(self, kind: ResourceKind, record: Record, new: Obj, call: Call) -> Record:
+        meta = new["metadata"]
+        if strategy.may_go(kind, new):
+            return self.remove(kind, record, new, call)
+        meta["resourceVersion"] = str(record.revision)
+        return self._save(kind, record.key, new, call, record)
+
+    def _save(self, kind: ResourceKind, key: Key, obj: Obj, call: Call, prior: Record | None) -> Record:
+        stored = faces.to_stored(kind, obj)
+        if call.dry_run:
+            return Record(Row(0, kind.stored, *key, "MODIFIED" if prior else "ADDED", encode(stored)), stored, None)
+        record = self.store.put(kind.stored, key, stored)
+        self._tell(kind, record)
+        return record
+
+    def save(self, kind: ResourceKind, record: Record, new: Obj, call: Call) -> Record:
+        """Store a new state that needs no check."""
+        return self._save(kind, record.key, new, call, record)
+
+    def remove(self, kind: ResourceKind, record: Record, last: Obj, call: Call) -> Record:
+        """Take an object out of the store; `last` is its last state."""
+        stored = faces.to_stored(kind, last)
+        if call.dry_run:
+            return Record(Row(0, kind.stored, *record.key, "DELETED", encode(stored)), stored, None)
+        gone = self.store.remove(kind.stored, record.key, stored)
+        self._tell(kind, gone)
+        return gone
+
+    def _tell(self, kind: ResourceKind, record: Record) -> None:
+        for listener in self.written:
+            listener(kind, record)
+
+    def refuse_delete(self, kind: ResourceKind, old: Obj, call: Call) -> None:
+        """Let the gates refuse a delete."""
+        self._pass_gates(kind, "DELETE", None, old, call, "")
+
+    def all_of(self, kind: ResourceKind, namespace: str = "") -> Iterable[Record]:
+        """Return the objects of a namespace (or of all) by namespace and name."""
+        return self.store.scan(kind.stored, namespace if kind.namespaced else "")

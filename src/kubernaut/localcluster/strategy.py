@@ -1,0 +1,112 @@
+"""What is particular to a kind when it is written: which part a subresource writes, when generation moves, when a deletion is final."""
+
+from collections.abc import Sequence
+
+from kubernaut.localcluster import errors, kindrules, validation
+from kubernaut.localcluster.api import ResourceKind
+from kubernaut.localcluster.errors import Cause, FieldFault, Obj
+
+_ALWAYS_VERSIONED = {"leases.coordination.k8s.io"}
+_HAS_STATUS_BUT_NO_SPLIT: set[str] = set()
+
+
+def splits_status(kind: ResourceKind) -> bool:
+    """Say whether status is written through its subresource alone."""
+    return "status" in kind.subresources
+
+
+def prepare_create(kind: ResourceKind, obj: Obj) -> None:
+    """Drop what a creator may not set."""
+    if splits_status(kind) and kind.resource != "customresourcedefinitions.apiextensions.k8s.io":
+        obj.pop("status", None)
+    kindrules.at_create(kind, obj)
+
+
+def settle(kind: ResourceKind, obj: Obj) -> None:
+    """Set what every write of a built-in kind settles."""
+    if not kind.custom:
+        kindrules.at_write(kind, obj)
+
+
+def merge_parts(kind: ResourceKind, asked: Obj, old: Obj, subresource: str) -> Obj:
+    """Return what a write asks for, cut down to the part it may write, the rest as it was."""
+    if not splits_status(kind) or subresource == "whole":
+        return asked
+    if subresource == "status":
+        return _with_status(kind, asked, old)
+    if subresource:
+        return asked
+    return _with(asked, "status", old)
+
+
+def _with(obj: Obj, field: str, source: Obj) -> Obj:
+    kept = {key: value for key, value in obj.items() if key != field}
+    return kept | ({field: source[field]} if field in source else {})
+
+
+def _with_status(kind: ResourceKind, asked: Obj, old: Obj) -> Obj:
+    version = {key: asked["metadata"][key] for key in ("resourceVersion", "managedFields") if key in asked["metadata"]}
+    dropped = ("resourceVersion", "managedFields") if "managedFields" in asked["metadata"] else ("resourceVersion",)
+    meta = {key: value for key, value in old["metadata"].items() if key not in dropped} | version
+    if not kind.custom:
+        meta |= {key: asked["metadata"][key] for key in ("annotations", "finalizers") if key in asked["metadata"]}
+    return _with({**old, "metadata": meta}, "status", asked)
+
+
+def must_name_version(kind: ResourceKind) -> bool:
+    """Say whether a replace has to carry a resourceVersion."""
+    return kind.custom or kind.resource in _ALWAYS_VERSIONED
+
+
+def version_required(kind: ResourceKind, name: str) -> errors.ApiError:
+    """422 of a replace without a resourceVersion."""
+    fault = FieldFault("metadata.resourceVersion", "FieldValueInvalid", "Invalid value: 0: must be specified for an update")
+    return errors.invalid_named(kind.plural, kind.group, name, [fault])
+
+
+def prepare_update(kind: ResourceKind, new: Obj, old: Obj) -> None:
+    """Move generation where the desired state changed."""
+    if kind.generation and _desired(kind, new) != _desired(kind, old):
+        new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+
+
+def _desired(kind: ResourceKind, obj: Obj) -> Obj:
+    if not kind.custom:
+        # kinds without spec (webhook configurations, priority classes) change with any of their members
+        return {"spec": obj["spec"]} if "spec" in obj else {key: value for key, value in obj.items() if key not in {"metadata", "status"}}
+    hidden = {"metadata", "status"} if splits_status(kind) else {"metadata"}
+    return {key: value for key, value in obj.items() if key not in hidden}
+
+
+def faults(kind: ResourceKind, new: Obj, old: Obj | None, subresource: str = "") -> Sequence[Cause]:
+    """Return what the rules of a built-in kind find wrong."""
+    return [] if kind.custom else validation.faults(kind, new, old, subresource)
+
+
+def order(kind: ResourceKind, found: Sequence[Cause]) -> Sequence[Cause]:
+    """Return faults in the order the kind tells them."""
+    return found
+
+
+_UNCOMPARED = ("managedFields", "resourceVersion")
+
+
+def same(new: Obj, old: Obj) -> bool:
+    """Say whether a write changes nothing."""
+    return _bare(new) == _bare(old) and _managers(new) == _managers(old)
+
+
+def _bare(obj: Obj) -> Obj:
+    return {**obj, "metadata": {key: value for key, value in obj["metadata"].items() if key not in _UNCOMPARED}}
+
+
+def _managers(obj: Obj) -> list[Obj]:
+    return [{key: value for key, value in row.items() if key != "time"} for row in obj["metadata"].get("managedFields") or []]
+
+
+def may_go(kind: ResourceKind, obj: Obj) -> bool:
+    """Say whether nothing holds a dying object any more."""
+    meta = obj["metadata"]
+    if not meta.get("deletionTimestamp") or meta.get("finalizers") or meta.get("deletionGracePeriodSeconds"):
+        return False
+    return not (kind.resource == "namespaces" and obj.get("spec", {}).get("finalizers"))

@@ -1,0 +1,189 @@
+"""The stage objects that a remediation opens, as the founding documents write them. Pure: a snapshot in, an object out."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from kubernaut.api.analysis import AIAnalysis, AIAnalysisSpec, AlertContext, AnalysisRequest, InvestigationScope, ScopeItem
+from kubernaut.api.base import CORRELATION_LABEL, ObjectMeta, Resource, ResourceIdentifier
+from kubernaut.api.durations import go_duration
+from kubernaut.api.execution import ExecutionConfig as OperationConfig
+from kubernaut.api.execution import KubernetesExecution, KubernetesExecutionSpec
+from kubernaut.api.plan import SelectedWorkflow, WorkflowDefinition, WorkflowReference
+from kubernaut.api.processing import Alert, RemediationProcessing, RemediationProcessingSpec
+from kubernaut.api.remediation import RemediationRequest
+from kubernaut.api.verification import AssessmentConfig, EffectivenessAssessment, EffectivenessAssessmentSpec
+from kubernaut.api.workflow import ExecutionConfig, WorkflowExecution, WorkflowExecutionSpec
+from kubernaut.orchestration.decide import Stage
+from kubernaut.orchestration.family import Family
+from kubernaut.orchestration.limits import Limits
+from kubernaut.orchestration.settings import OrchestrationSettings
+
+
+class Incomplete(Exception):  # noqa: N818  (says what is missing)
+    """A stage object cannot be made, since the one before it lacks what it needs."""
+
+
+def metadata(request: RemediationRequest, name: str) -> ObjectMeta:
+    """Return a child's metadata: our namespace, and the correlation label copied."""
+    return ObjectMeta(name=name, namespace=request.metadata.namespace, labels={CORRELATION_LABEL: request.correlation_id})
+
+
+def build(
+    stage: Stage, request: RemediationRequest, family: Family, settings: OrchestrationSettings, now: datetime
+) -> tuple[Resource, datetime]:
+    """Return a stage's object and when its time is up."""
+    return MAKERS[stage](request, family, settings, now)
+
+
+def processing(
+    request: RemediationRequest, _family: Family, settings: OrchestrationSettings, now: datetime
+) -> tuple[RemediationProcessing, datetime]:
+    """Make `{rr}-processing`: the alert as it was reported."""
+    spec, until = request.spec, now + Limits(request, settings).of(Stage.PROCESSING)
+    alert = Alert(
+        fingerprint=spec.signal_fingerprint,
+        payload=spec.original_payload,
+        severity=spec.severity,
+        name=spec.signal_name,
+        labels=spec.signal_labels,
+        annotations=spec.signal_annotations,
+        environment=spec.environment,
+        firing_time=spec.firing_time,
+        received_time=spec.received_time,
+    )
+    made = RemediationProcessingSpec(remediation_request_ref=request.reference(), alert=alert, target=spec.target, times_out_at=until)
+    return RemediationProcessing(metadata=metadata(request, f"{request.metadata.name}-processing"), spec=made), until
+
+
+def analysis(request: RemediationRequest, family: Family, settings: OrchestrationSettings, now: datetime) -> tuple[AIAnalysis, datetime]:
+    """Make `{rr}-analysis`: the enriched signal, and the documented scope; the investigator's own settings are left to it."""
+    signal = family.processing.status.enriched_signal if family.processing else None
+    if signal is None:
+        raise Incomplete("processing completed without an enriched signal")
+    until = now + Limits(request, settings).of(Stage.ANALYSIS)
+    scope = ScopeItem(kind=signal.resource_kind, namespace=signal.namespace, name=signal.resource_name)
+    asked = AnalysisRequest(
+        alert_context=AlertContext.model_validate(signal.wire()),
+        analysis_types=["investigation", "root-cause", "recovery-analysis"],
+        investigation_scope=InvestigationScope(
+            time_window="24h", resource_scope=[scope], correlation_depth="detailed", include_historical_patterns=True
+        ),
+    )
+    spec = AIAnalysisSpec(
+        remediation_request_ref=request.reference(),
+        analysis_request=asked,
+        approval_timeout=request.spec.timeout_config.approval_timeout or "",
+        times_out_at=until,
+    )
+    return AIAnalysis(metadata=metadata(request, f"{request.metadata.name}-analysis"), spec=spec), until
+
+
+def workflow(
+    request: RemediationRequest, family: Family, settings: OrchestrationSettings, now: datetime
+) -> tuple[WorkflowExecution, datetime]:
+    """Make `{rr}-wfe` from the selected workflow, or `{rr}-workflow` from the first recommendation's steps."""
+    if family.analysis is None:
+        raise Incomplete("there is no analysis to take a fix from")
+    chosen = family.analysis.status.selected_workflow
+    limits = Limits(request, settings)
+    until = now + limits.lock_wait + limits.of(Stage.WORKFLOW, steps=chosen is None)
+    spec = _catalogue(request, family, chosen, until) if chosen else _steps(request, family, until)
+    name = f"{request.metadata.name}-wfe" if chosen else f"{request.metadata.name}-workflow"
+    return WorkflowExecution(metadata=metadata(request, name), spec=spec), until
+
+
+def _catalogue(request: RemediationRequest, family: Family, chosen: SelectedWorkflow, until: datetime) -> WorkflowExecutionSpec:
+    target, timeout = target_of(request, family), request.spec.timeout_config.workflow_execution_timeout
+    config = ExecutionConfig(timeout=timeout)
+    if chosen.service_account_name:
+        config = config.model_copy(update={"service_account_name": chosen.service_account_name})
+    return WorkflowExecutionSpec(
+        remediation_request_ref=request.reference(),
+        workflow_ref=WorkflowReference(workflow_id=chosen.workflow_id, container_image=chosen.container_image, version=chosen.version),
+        target_resource=target.path(),
+        target=target,
+        parameters=chosen.parameters,
+        execution_config=config,
+        times_out_at=until,
+    )
+
+
+def _steps(request: RemediationRequest, family: Family, until: datetime) -> WorkflowExecutionSpec:
+    found = family.analysis.status.recommendations if family.analysis else []
+    if not found or not found[0].workflow_steps:
+        raise Incomplete("the analysis recommends no steps")
+    target = target_of(request, family)
+    timeout = request.spec.timeout_config.workflow_execution_timeout or "20m"
+    return WorkflowExecutionSpec(
+        remediation_request_ref=request.reference(),
+        target_resource=target.path(),
+        target=target,
+        workflow_definition=WorkflowDefinition(name=found[0].action, steps=found[0].workflow_steps),
+        execution_config=ExecutionConfig(dry_run=False, step_timeout="5m", workflow_timeout=timeout, concurrency_limit=1),
+        times_out_at=until,
+    )
+
+
+def execution(
+    request: RemediationRequest, family: Family, settings: OrchestrationSettings, now: datetime
+) -> tuple[KubernetesExecution, datetime]:
+    """Make `{rr}-execution`: the planned operations."""
+    if family.workflow is None or not family.workflow.status.operations:
+        raise Incomplete("the workflow planned no operations")
+    limit = Limits(request, settings).of(Stage.EXECUTION)
+    timeout = request.spec.timeout_config.kubernetes_execution_timeout or "10m"
+    spec = KubernetesExecutionSpec(
+        remediation_request_ref=request.reference(),
+        operations=family.workflow.status.operations,
+        execution_config=OperationConfig(dry_run=False, safety_validation=True, timeout=timeout),
+        times_out_at=now + limit,
+    )
+    return KubernetesExecution(metadata=metadata(request, f"{request.metadata.name}-execution"), spec=spec), now + limit
+
+
+def assessment(
+    request: RemediationRequest, family: Family, settings: OrchestrationSettings, now: datetime
+) -> tuple[EffectivenessAssessment, datetime]:
+    """Make `ea-{rr}`: what was fixed, and when."""
+    until = now + Limits(request, settings).of(Stage.VERIFICATION)
+    started, completed = fixed_at(family, now)
+    spec = EffectivenessAssessmentSpec(
+        remediation_request_ref=request.reference(),
+        signal_target=request.spec.target,
+        remediation_target=target_of(request, family),
+        signal_fingerprint=request.spec.signal_fingerprint,
+        signal_name=request.spec.signal_name,
+        fix_started_at=started,
+        fix_completed_at=completed,
+        config=AssessmentConfig(
+            stabilization_window=go_duration(settings.stabilization_window),
+            validity=go_duration(min(settings.validity, until - now)),
+        ),
+        times_out_at=until,
+    )
+    return EffectivenessAssessment(metadata=metadata(request, f"ea-{request.metadata.name}"), spec=spec), until
+
+
+def target_of(request: RemediationRequest, family: Family) -> ResourceIdentifier:
+    """Return the object that is acted on: the analysis names it, else it is the signal's."""
+    named = family.analysis.status.remediation_target if family.analysis else None
+    return named or request.spec.target
+
+
+def fixed_at(family: Family, now: datetime) -> tuple[datetime, datetime]:
+    """Return when the fix began and when it was in."""
+    carried = family.execution or family.workflow
+    started = (carried and (carried.status.start_time or carried.metadata.creation_timestamp)) or now
+    completed = (carried and carried.status.completion_time) or now
+    return started, max(started, completed)
+
+
+Made = tuple[Resource, datetime]
+MAKERS: Final[dict[Stage, Callable[[RemediationRequest, Family, OrchestrationSettings, datetime], Made]]] = {
+    Stage.PROCESSING: processing,
+    Stage.ANALYSIS: analysis,
+    Stage.WORKFLOW: workflow,
+    Stage.EXECUTION: execution,
+    Stage.VERIFICATION: assessment,
+}

@@ -1,0 +1,1 @@
+"""Stage 2, enrich and rank: what the cluster knows about a signal, and how much it matters."""

@@ -1,0 +1,189 @@
+"""What a WorkflowExecution's status says at every step; the only place that writes it."""
+
+from datetime import datetime
+
+from kubernaut.api.audit import WorkflowAudit
+from kubernaut.api.durations import go_duration
+from kubernaut.api.workflow import (
+    FailureCategory,
+    FailureDetails,
+    Outcome,
+    Phase,
+    StepResult,
+    WorkflowExecution,
+)
+from kubernaut.kube.status import set_condition
+from kubernaut.workflow import failure
+from kubernaut.workflow.decide import Cause
+from kubernaut.workflow.engines.base import Run
+from kubernaut.workflow.engines.tekton import STEPS_STARTED
+from kubernaut.workflow.lock import COOLDOWN
+
+RESOURCE_LOCKED = "ResourceLocked"
+RETRIED = "ResolutionRetried"
+COMPLETE = "Complete"
+
+_CAUSES: dict[Cause, tuple[FailureCategory, str]] = {
+    Cause.NAME_TAKEN: (FailureCategory.CONFIGURATION_ERROR, "a PipelineRun of this name exists and was not made for this execution"),
+    Cause.VANISHED: (FailureCategory.UNKNOWN, "the PipelineRun was deleted by somebody before it ended"),
+    Cause.UNSTOPPABLE: (
+        FailureCategory.DEADLINE_EXCEEDED,
+        "the run is out of time, was cancelled, and has not confirmed its end; the target stays locked while it may be at work",
+    ),
+    Cause.NEVER_STARTED: (FailureCategory.DEADLINE_EXCEEDED, "the run could not be started in time"),
+}
+
+
+def is_retried(execution: WorkflowExecution) -> bool:
+    """Tell whether it is on record that a spoiled run is replaced."""
+    return _holds(execution, RETRIED)
+
+
+def cooling_down(execution: WorkflowExecution, after: str, now: datetime) -> None:
+    """Say that the same fix was applied a moment ago."""
+    message = f"The same workflow completed on this target a moment ago ({after}); waiting until the cooldown is over"
+    execution.status.phase, execution.status.message = Phase.PENDING, message
+    _set(execution, COOLDOWN, "RecentlyRemediated", message, now, holds=True)
+
+
+def queued(execution: WorkflowExecution, holder: str, now: datetime) -> None:
+    """Say who has the target."""
+    message = f"{holder or 'Another WorkflowExecution'} works on {execution.spec.target_resource}; waiting for it to end"
+    execution.status.phase, execution.status.message = Phase.PENDING, message
+    _clear(execution, COOLDOWN, "Over", now)
+    _set(execution, RESOURCE_LOCKED, "TargetBusy", message, now, holds=True)
+
+
+def running(execution: WorkflowExecution, run: Run, now: datetime) -> None:
+    """Say how far the run is."""
+    status = execution.status
+    _started(execution, run, now)
+    reason = run.progress.reason if run.progress else ""
+    status.phase = Phase.RUNNING
+    status.message = f"Running: {reason}" if reason else "Running: the PipelineRun is created and Tekton has not said anything yet"
+
+
+def stopping(execution: WorkflowExecution, run: Run, now: datetime) -> None:
+    """Say that the run is out of time."""
+    _started(execution, run, now)
+    execution.status.phase = Phase.RUNNING
+    execution.status.message = "Running: out of time, the run is being cancelled"
+
+
+def to_be_retried(execution: WorkflowExecution, now: datetime) -> None:
+    """Put on record that a spoiled run is replaced; from here on the new one counts."""
+    message = "Tekton's resolvers were restarting and spoiled the request; a new PipelineRun takes its place"
+    _set(execution, RETRIED, "ResolverRestarted", message, now, holds=True)
+    execution.status.pipeline_run_ref = None
+    execution.status.message = message
+
+
+def succeeded(execution: WorkflowExecution, run: Run, now: datetime) -> None:
+    """Say that it worked."""
+    status = execution.status
+    _ended(execution, run, now)
+    status.phase, status.outcome = Phase.COMPLETED, Outcome.SUCCESS
+    status.operations = list(run.operations)
+    status.step_statuses = [StepResult(step_number=step.step_number, action=step.action, status="planned") for step in run.operations]
+    status.message = _planned(run) if run.operations else "Workflow completed successfully"
+    _set(execution, COMPLETE, "Succeeded", status.message, now, holds=True)
+
+
+def failed(execution: WorkflowExecution, run: Run, now: datetime) -> None:
+    """Say what went wrong with the run."""
+    details = run.failure or FailureDetails(reason=Cause.RUN.value)
+    _failed(execution, run, details.model_copy(update={"failed_at": details.failed_at or now}), now)
+
+
+def failed_without_run(execution: WorkflowExecution, cause: Cause, run: Run, now: datetime) -> None:
+    """Say why it fails although no run of ours said so."""
+    category, message = _CAUSES[cause]
+    ran = run.steps_ran or _holds(execution, STEPS_STARTED)
+    details = FailureDetails(reason=cause.value, category=category, message=message, failed_at=now, was_execution_failure=ran)
+    _failed(execution, run, failure.explained(details, _subject(execution, steps_ran=ran)), now)
+
+
+def refused(execution: WorkflowExecution, message: str, now: datetime) -> None:
+    """Say what is wrong with the spec."""
+    details = FailureDetails(
+        reason="InvalidSpec", category=FailureCategory.CONFIGURATION_ERROR, message=failure.cut(message), failed_at=now
+    )
+    status = execution.status
+    status.failure_details = failure.explained(details, _subject(execution, steps_ran=False))
+    _fail_status(execution, now)
+
+
+def audit_record(execution: WorkflowExecution, now: datetime) -> WorkflowAudit:
+    """Return the record of where an execution stands (section 5 of the WorkflowExecution document)."""
+    status, spec = execution.status, execution.spec
+    what = {Phase.RUNNING: "started", Phase.COMPLETED: "completed", Phase.FAILED: "failed", Phase.PENDING: "pending"}[status.phase]
+    details = status.failure_details
+    return WorkflowAudit(
+        event_type=f"workflowexecution.workflow.{what}",
+        workflow_execution_id=execution.metadata.name,
+        workflow_id=spec.workflow_ref.workflow_id if spec.workflow_ref else "",
+        target_resource=spec.target_resource,
+        phase=status.phase.value,
+        outcome=status.outcome.value if status.outcome else "",
+        timestamp=now,
+        correlation_id=execution.correlation_id,
+        failure_reason=details.reason if details else None,
+        failure_message=details.message if details else None,
+    )
+
+
+def _planned(run: Run) -> str:
+    number = len(run.operations)
+    return f"Planned {number} operation{'s' if number > 1 else ''}: {', '.join(step.action for step in run.operations)}"[:1024]
+
+
+def _started(execution: WorkflowExecution, run: Run, now: datetime) -> None:
+    status = execution.status
+    status.start_time = run.started_at or status.start_time
+    status.pipeline_run_ref = run.reference or status.pipeline_run_ref
+    status.progress = run.progress or status.progress
+    _clear(execution, COOLDOWN, "Over", now)
+    _clear(execution, RESOURCE_LOCKED, "Acquired", now)
+    if run.steps_ran:
+        _set(execution, STEPS_STARTED, "StepRan", "A step of the workflow was at work", now, holds=True)
+
+
+def _ended(execution: WorkflowExecution, run: Run, now: datetime) -> None:
+    status = execution.status
+    _started(execution, run, now)
+    status.completion_time = run.ended_at or now
+    if status.start_time:
+        status.duration = go_duration(status.completion_time - status.start_time)
+
+
+def _failed(execution: WorkflowExecution, run: Run, details: FailureDetails, now: datetime) -> None:
+    _ended(execution, run, now)
+    execution.status.failure_details = details
+    _fail_status(execution, now)
+
+
+def _fail_status(execution: WorkflowExecution, now: datetime) -> None:
+    status = execution.status
+    details = status.failure_details or FailureDetails()
+    status.phase, status.outcome = Phase.FAILED, Outcome.FAILED
+    status.completion_time = status.completion_time or now
+    status.message = details.natural_language_summary or details.message
+    _set(execution, COMPLETE, details.reason or "Failed", status.message, now, holds=False)
+
+
+def _subject(execution: WorkflowExecution, *, steps_ran: bool) -> failure.Subject:
+    ref = execution.spec.workflow_ref
+    return failure.Subject(ref.workflow_id if ref else "steps", execution.spec.target_resource, steps_ran, execution.status.start_time)
+
+
+def _holds(execution: WorkflowExecution, type_: str) -> bool:
+    return any(condition.type == type_ and condition.status == "True" for condition in execution.status.conditions)
+
+
+def _clear(execution: WorkflowExecution, type_: str, reason: str, now: datetime) -> None:
+    if _holds(execution, type_):
+        _set(execution, type_, reason, "", now, holds=False)
+
+
+def _set(execution: WorkflowExecution, type_: str, reason: str, message: str, now: datetime, *, holds: bool) -> None:
+    set_condition(execution.status.conditions, type_, holds, reason, message, now=now, generation=execution.metadata.generation)
