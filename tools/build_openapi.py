@@ -1,7 +1,8 @@
 """Build src/kubernaut/localcluster/data/openapi.json.gz from the Kubernetes definitions of the PyPI package kubernetes-validate.
 
 Usage: build_openapi.py DEFINITIONS_JSON [OUTPUT]. The input is `_definitions.json` of one Kubernetes version of that package. What the
-package added for its own purpose (null as a type, enums on apiVersion and kind) is undone, what it dropped (the two defaults that list keys need) put back.
+package added for its own purpose (null as a type, enums on apiVersion and kind) is undone, and what it dropped (the two defaults that
+list keys need) is put back.
 """
 
 import gzip
@@ -17,9 +18,10 @@ OUTPUT = Path(__file__).parent.parent / "src/kubernaut/localcluster/data/openapi
 REF = "#/components/schemas/"
 
 KINDS: dict[str, str] = {
-    "/v1": "Binding ConfigMap Endpoints Event LimitRange Namespace Node PersistentVolumeClaim PersistentVolume Pod PodTemplate ReplicationController"
-    " ResourceQuota Secret ServiceAccount Service",
-    "admissionregistration.k8s.io/v1": "MutatingWebhookConfiguration ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding ValidatingWebhookConfiguration",
+    "/v1": "Binding ConfigMap Endpoints Event LimitRange Namespace Node PersistentVolumeClaim PersistentVolume Pod PodTemplate"
+    " ReplicationController ResourceQuota Secret ServiceAccount Service",
+    "admissionregistration.k8s.io/v1": "MutatingWebhookConfiguration ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding"
+    " ValidatingWebhookConfiguration",
     "apiextensions.k8s.io/v1": "CustomResourceDefinition",
     "apps/v1": "ControllerRevision DaemonSet Deployment ReplicaSet StatefulSet",
     "authentication.k8s.io/v1": "SelfSubjectReview TokenRequest TokenReview",
@@ -37,7 +39,18 @@ KINDS: dict[str, str] = {
     "storage.k8s.io/v1": "StorageClass",
 }
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
-MACHINERY = ("ObjectMeta", "ListMeta", "DeleteOptions", "Status", "WatchEvent", "APIResourceList", "APIGroup", "APIGroupList", "LabelSelector", "Patch")
+MACHINERY = (
+    "ObjectMeta",
+    "ListMeta",
+    "DeleteOptions",
+    "Status",
+    "WatchEvent",
+    "APIResourceList",
+    "APIGroup",
+    "APIGroupList",
+    "LabelSelector",
+    "Patch",
+)
 SCALARS: dict[str, Obj] = {
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": {
         "oneOf": [{"type": "integer"}, {"type": "string"}],

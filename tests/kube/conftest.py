@@ -13,6 +13,8 @@ from aiohttp import web
 
 from kubernaut.kube.client import Client
 
+asyncio.set_event_loop(None)  # else pytest-asyncio, asking for a loop to restore, makes Python 3.11 create one that nobody closes
+
 Obj = dict[str, Any]
 REASONS = {404: "NotFound", 409: "Conflict", 410: "Expired", 422: "Invalid", 500: "InternalError", 503: "ServiceUnavailable"}
 
@@ -22,7 +24,7 @@ def status(code: int, reason: str = "") -> Obj:
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": reason, "reason": reason, "code": code}
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     def __init__(self, code: int, reason: str = "") -> None:
         self.body = status(code, reason)
         self.code = code
@@ -111,7 +113,7 @@ class ApiServer:
         key = (metadata["namespace"], metadata["name"])
         known = self.objects.setdefault(collection, {}).get(key)
         metadata["uid"] = metadata.get("uid") or (known or {"metadata": {"uid": f"uid-{self.revision}"}})["metadata"]["uid"]
-        metadata.setdefault("generation", 1)
+        metadata["generation"] = metadata.get("generation") or 1
         metadata.setdefault("creationTimestamp", "2026-01-01T00:00:00Z")
         return self._store(collection, {**obj, "metadata": metadata}, "MODIFIED" if known else "ADDED")
 
@@ -121,7 +123,7 @@ class ApiServer:
     def get(self, collection: tuple[str, str], name: str, namespace: str = "default") -> Obj:
         found = self.objects.get(collection, {}).get((namespace, name))
         if found is None:
-            raise Refused(404)
+            raise RefusedError(404)
         return found
 
     def _store(self, collection: tuple[str, str], obj: Obj, type_: str) -> Obj:
@@ -147,7 +149,7 @@ class ApiServer:
                 return self._fail(request, fault)
             response = await self._route(request)
             return response if fault is None else self._fail(request, fault)
-        except Refused as refusal:
+        except RefusedError as refusal:
             return web.json_response(refusal.body, status=refusal.code)
         finally:
             self._tick.set()
@@ -156,7 +158,7 @@ class ApiServer:
         fault.times -= 1
         if fault.code == 0 and request.transport is not None:
             request.transport.abort()
-        raise Refused(fault.code or 500)
+        raise RefusedError(fault.code or 500)
 
     async def _route(self, request: web.Request) -> web.StreamResponse:
         parts = request.path.strip("/").split("/")
@@ -188,7 +190,7 @@ class ApiServer:
     def _create(self, collection: tuple[str, str], namespace: str, body: Obj) -> Obj:
         metadata = {**body["metadata"], "namespace": namespace}
         if (namespace, metadata["name"]) in self.objects.get(collection, {}):
-            raise Refused(409, "AlreadyExists")
+            raise RefusedError(409, "AlreadyExists")
         return self.put(collection, {**body, "metadata": metadata})
 
     def _one(self, method: str, collection: tuple[str, str], namespace: str, name: str, sub: str, body: Any) -> Obj:
@@ -199,7 +201,7 @@ class ApiServer:
             return self._delete(collection, known, body or {})
         wanted = body if method == "PUT" else merged(known, body)
         if (wanted["metadata"].get("resourceVersion") or known["metadata"]["resourceVersion"]) != known["metadata"]["resourceVersion"]:
-            raise Refused(409)
+            raise RefusedError(409)
         new = {**known, "status": wanted.get("status", {})} if sub == "status" else {**wanted, "status": known.get("status", {})}
         if not sub and new.get("spec") != known.get("spec"):
             new["metadata"] = {**new["metadata"], "generation": known["metadata"]["generation"] + 1}
@@ -211,7 +213,7 @@ class ApiServer:
     def _delete(self, collection: tuple[str, str], known: Obj, options: Obj) -> Obj:
         metadata = known["metadata"]
         if (options.get("preconditions") or {}).get("uid", metadata["uid"]) != metadata["uid"]:
-            raise Refused(409)
+            raise RefusedError(409)
         if metadata.get("finalizers"):
             metadata = {"deletionTimestamp": "2026-01-01T01:00:00Z", **metadata}
             return self._store(collection, {**known, "metadata": metadata}, "MODIFIED")
@@ -221,7 +223,7 @@ class ApiServer:
     async def _watch(self, request: web.Request, collection: tuple[str, str], namespace: str) -> web.StreamResponse:
         since = int(request.query["resourceVersion"])
         if since < self.compacted and not self.expiry_in_stream:
-            raise Refused(410)
+            raise RefusedError(410)
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         watcher = Watcher(collection, namespace)

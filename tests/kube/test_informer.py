@@ -38,6 +38,13 @@ class Diary:
         assert self.words == list(words)
 
 
+def lagging(watcher):
+    """Hold back what a watch would show; return where it piles up."""
+    held: list[object] = []
+    watcher.queue.put_nowait = held.append
+    return held
+
+
 @pytest.fixture
 def informer(client):
     return Informer(client, WIDGET, backoff=Backoff(0.001, 0.01))
@@ -182,7 +189,7 @@ async def test_a_late_look_at_our_own_write_does_not_raise_the_dead(api, started
 
 async def test_the_end_of_its_predecessor_does_not_remove_what_we_made_since(api, started, diary, informer, client):
     stopped = api.watchers[0]
-    held, stopped.queue.put_nowait = [], lambda event: held.append(event)  # the watch lags
+    held = lagging(stopped)
     await client.delete(WIDGET, "a", "default")
     informer.observe(await client.create(WIDGET, widget("a", 5, namespace="default")))
     assert informer.store.get("default", "a")["spec"]["size"] == 5
@@ -195,7 +202,7 @@ async def test_the_end_of_its_predecessor_does_not_remove_what_we_made_since(api
 
 async def test_an_older_state_never_replaces_a_newer_one(api, started, diary, informer, client):
     stopped = api.watchers[0]
-    held, stopped.queue.put_nowait = [], lambda event: held.append(event)
+    held = lagging(stopped)
     api.put(WIDGETS, widget("a", 2))
     informer.observe(api.put(WIDGETS, widget("a", 3)))
     del stopped.queue.put_nowait

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -69,7 +70,7 @@ async def test_failures_come_back_ever_later_up_to_five_minutes(queue):
         delays.append(queue.retry(A))
         queue.done(await taken(queue))
     assert 0.0045 <= delays[0] <= 0.0055
-    assert all(1.6 < later / earlier < 2.5 for earlier, later in zip(delays[:15], delays[1:15], strict=False))
+    assert all(1.6 < later / earlier < 2.5 for earlier, later in pairwise(delays[:15]))
     assert max(delays) == 300.0
     queue.forget(A)
     assert queue.failures(A) == 0
@@ -87,11 +88,7 @@ async def test_a_closed_queue_hands_out_nothing(queue):
 
 
 @given(STEPS)
-def test_no_add_is_lost_and_no_key_is_worked_on_twice_at_once(steps):
-    asyncio.run(play(steps))
-
-
-async def play(steps):
+async def test_no_add_is_lost_and_no_key_is_worked_on_twice_at_once(steps):
     queue = WorkQueue()
     wanted, running = set(), set()
     for step, key in steps:

@@ -11,7 +11,9 @@ from kubernaut.kube.status import changes, cut, only_journal_differs, set_condit
 
 T0 = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
 SCALARS = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([0.5, 1.0]) | st.text("ab", max_size=2)
-JSON = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("xyz", max_size=2), inner, max_size=4), max_leaves=20)
+JSON = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("xyz", max_size=2), inner, max_size=4), max_leaves=20
+)
 OBJECTS = st.dictionaries(st.text("xyz", max_size=2), JSON, max_size=4)
 
 

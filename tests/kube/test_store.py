@@ -51,6 +51,14 @@ def test_an_index_that_stumbles_over_an_object_files_it_nowhere():
     assert cache.by("colour", "red") == []
 
 
+def test_an_index_has_one_meaning():
+    cache = Cache()
+    cache.add_index("colour", colours)
+    cache.add_index("colour", colours)
+    with pytest.raises(ValueError, match="twice"):
+        cache.add_index("colour", lambda obj: [])
+
+
 def test_an_index_nobody_declared_is_an_error():
     with pytest.raises(KeyError):
         Cache().by("colour", "red")

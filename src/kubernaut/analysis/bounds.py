@@ -49,7 +49,13 @@ def _ratio(obj: Obj, row: Obj, container: Obj, resource: str) -> Iterator[Ceilin
     request = ((container.get("resources") or {}).get("requests") or {}).get(resource)
     if row.get("type") == "Container" and ratio and request:
         says = f"a limit here may be {ratio} times the request of {request} at most"
-        yield Ceiling(parse_quantity(request) * parse_quantity(ratio), obj, f"spec.limits[Container].maxLimitRequestRatio.{resource}", str(ratio), says)
+        yield Ceiling(
+            parse_quantity(request) * parse_quantity(ratio),
+            obj,
+            f"spec.limits[Container].maxLimitRequestRatio.{resource}",
+            str(ratio),
+            says,
+        )
 
 
 def _pod_limits(snapshot: Snapshot, resource: str) -> Decimal:

@@ -8,7 +8,7 @@ from kubernaut.analysis.snapshot import Snapshot, moment
 from kubernaut.api.base import Obj
 
 STEADY = timedelta(minutes=10)
-"""A container that is ready for this long, and twice as long as its last run, has recovered: longer than kubelet's longest back-off of 5 minutes."""
+"""A container that is ready for this long, and twice as long as its last run, has recovered. (Kubelet backs off for 5 minutes at most.)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +111,17 @@ def _ended(where: str, state: Obj | None) -> Ended | None:
 
 def live_pods(snapshot: Snapshot) -> list[Obj]:
     """Return the pods that count: not on their way out, not done, not left behind by an eviction."""
-    return [pod for pod in snapshot.pods if not pod["metadata"].get("deletionTimestamp") and _phase(pod) not in {"Succeeded", "Failed"}]
+    return [pod for pod in snapshot.pods if _counts(pod)]
+
+
+def _counts(pod: Obj) -> bool:
+    return not pod["metadata"].get("deletionTimestamp") and _phase(pod) not in {"Succeeded", "Failed"}
 
 
 def judged_pods(snapshot: Snapshot) -> list[Obj]:
     """Return the pods that a cause is looked for in: those that count, and failed ones of a Job, which leaves them for that."""
     kept = snapshot.top is not None and snapshot.top["kind"] in {"Job", "CronJob", "Pod"}
-    return [pod for pod in snapshot.pods if pod in live_pods(snapshot) or (kept and _phase(pod) == "Failed")]
+    return [pod for pod in snapshot.pods if _counts(pod) or (kept and _phase(pod) == "Failed")]
 
 
 def containers(snapshot: Snapshot) -> Iterator[Container]:

@@ -94,7 +94,9 @@ def _template(obj: Obj) -> Obj:
 def identity(obj: Obj) -> ResourceIdentifier:
     """Return the name of an object as people and alerts write it."""
     meta = obj["metadata"]
-    return ResourceIdentifier(kind=obj["kind"], name=meta["name"], namespace=meta.get("namespace", ""), api_version=obj.get("apiVersion", ""))
+    return ResourceIdentifier(
+        kind=obj["kind"], name=meta["name"], namespace=meta.get("namespace", ""), api_version=obj.get("apiVersion", "")
+    )
 
 
 def source(obj: Obj) -> str:

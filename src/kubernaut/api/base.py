@@ -29,7 +29,7 @@ EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 Namespace = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
-Duration = Annotated[str, StringConstraints(max_length=32, pattern=r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$")]
+Duration = Annotated[str, StringConstraints(max_length=32, pattern=r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$")]
 """Go duration text, such as `10m0s` or `850ms`."""
 Confidence = Annotated[float, Field(ge=0, le=1)]
 Short = Annotated[str, StringConstraints(max_length=1024)]

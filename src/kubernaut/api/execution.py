@@ -94,6 +94,14 @@ class Undo(Model):
     generation_after: int = 0
 
 
+class Validated(Model):
+    """The state of the object that the checks saw; only that very state is changed."""
+
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+
+
 class OperationResult(Model):
     """What became of one operation."""
 
@@ -103,6 +111,8 @@ class OperationResult(Model):
     checks: Annotated[list[Check], Field(max_length=10)] = []
     diff: Long = ""
     """What the server-side dry run says will change."""
+    validated: Validated | None = None
+    """What the checks were made against."""
     resources_affected: Annotated[list[ChangedResource], Field(max_length=20)] = []
     undo: Undo | None = None
     started_at: datetime | None = None

@@ -69,6 +69,8 @@ class EffectivenessAssessmentSpec(Model):
     signal_name: str
     fix_started_at: datetime
     fix_completed_at: datetime
+    baseline: Baseline | None = None
+    """What the target looked like before, where it is known."""
     config: AssessmentConfig = AssessmentConfig()
     times_out_at: datetime | None = None
 

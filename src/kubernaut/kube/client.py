@@ -259,6 +259,9 @@ def _decoded(body: bytes) -> Obj:
 
 def _event(line: bytes) -> tuple[str, Obj]:
     event = _decoded(line)
-    if event["type"] == "ERROR":
-        raise ApiError.of_status(event["object"])
-    return event["type"], event["object"]
+    type_, obj = event.get("type"), event.get("object")
+    if not isinstance(type_, str) or not isinstance(obj, dict):
+        raise ApiError(0, "NotAWatchEvent", line[:200].decode(errors="replace"))
+    if type_ == "ERROR":
+        raise ApiError.of_status(obj)
+    return type_, obj

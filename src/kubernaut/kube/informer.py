@@ -84,7 +84,10 @@ class Cache(Store):
     """A store that can be written: the informer's own side."""
 
     def add_index(self, name: str, function: IndexFn) -> None:
-        """File all objects, present and future, under the values a function gives."""
+        """File all objects, present and future, under the values a function gives; raise ValueError for a name another function has."""
+        if (known := self._functions.get(name, function)) != function:
+            makers = f"{known.__module__}.{known.__qualname__} and {function.__module__}.{function.__qualname__}"
+            raise ValueError(f"index {name!r} is declared twice, by {makers}: put the stage's name before it")
         self._functions[name] = function
         self._indexes[name], self._values[name] = {}, {}
         for key, obj in self._objects.items():
@@ -143,7 +146,7 @@ class Informer:
         return self._cache
 
     def add_index(self, name: str, function: IndexFn) -> None:
-        """Make objects findable by the values a function reads off them; a second function of the same name replaces the first."""
+        """Make objects findable by the values a function reads off them."""
         self._cache.add_index(name, function)
 
     def on_change(self, handler: Handler) -> None:

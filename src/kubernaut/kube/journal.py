@@ -21,6 +21,8 @@ PENDING_LIMIT: Final = 128
 """The bound of `Journal.pending`."""
 HEADROOM: Final = 16
 """How many facts one pass may record; with less room than that, a reconcile waits until the journal drains."""
+ORPHANS: Final = 4096
+"""How many deleted objects with facts to ship are remembered."""
 DATA_LIMIT: Final = 4096
 """Bytes of an entry's data; 128 full entries stay well below the 1.5 MB an API object may have."""
 
@@ -69,12 +71,20 @@ def _bounded(data: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     kept: dict[str, JsonValue] = {}
     left, missing = DATA_LIMIT, list[JsonValue]()
     for name, value in data.items():
-        size = len(orjson.dumps({name: value}))
+        size = _size(name, value)
         if size <= left:
             kept[name], left = value, left - size
         else:
             missing.append(name[:64])
     return kept | ({"fieldsLeftOut": missing[:32]} if missing else {})
+
+
+def _size(name: str, value: JsonValue) -> int:
+    """Return how many bytes a field takes; more than there can be for what JSON as Kubernetes speaks it cannot hold (64-bit integers)."""
+    try:
+        return len(orjson.dumps({name: value}))
+    except orjson.JSONEncodeError:
+        return DATA_LIMIT + 1
 
 
 class JournalShipper:
@@ -91,13 +101,12 @@ class JournalShipper:
 class Lane:
     """The journals of one kind."""
 
-    ORPHANS: Final = 4096
-
     def __init__(self, manager: "Manager", model: type[Resource], deliver: Deliver) -> None:
         self._model = model
         self._deliver = deliver
         self._cluster = manager.cluster
         self._pending: dict[Key, int] = {}
+        self._total = 0
         self._orphans: dict[Key, list[Obj]] = {}
         self._store = manager.informer(model).store
         self._workers = manager.workers(f"journal-{model.card.plural}", self._process, self._keys)
@@ -115,18 +124,22 @@ class Lane:
         key, count = key_of(obj), pending_of(obj)
         if new is None and count:
             self._keep(key, obj)
-        self._pending[key] = count if new is not None else 0
-        if not self._pending[key]:
-            del self._pending[key]
-        metrics.JOURNAL_PENDING.labels(self._model.card.kind).set(sum(self._pending.values()))
+        self._count(key, count if new is not None else 0)
         if count:
             self._workers.add(key)
 
+    def _count(self, key: Key, count: int) -> None:
+        self._total += count - self._pending.pop(key, 0)
+        if count:
+            self._pending[key] = count
+        metrics.JOURNAL_PENDING.labels(self._model.card.kind).set(self._total)
+
     def _keep(self, key: Key, obj: Obj) -> None:
-        if len(self._orphans) >= self.ORPHANS:
-            metrics.JOURNAL_DROPPED.labels(self._model.card.kind).inc(pending_of(obj))
-            return
+        """Remember a deleted object; a replica that does not lead does so too, where the oldest ones were shipped by the leader."""
         self._orphans.setdefault(key, []).append(obj)
+        while len(self._orphans) > ORPHANS:
+            dropped = self._orphans.pop(next(iter(self._orphans)))
+            metrics.JOURNAL_DROPPED.labels(self._model.card.kind).inc(sum(map(pending_of, dropped)))
 
     async def _process(self, key: Key) -> Outcome:
         while orphans := self._orphans.get(key):

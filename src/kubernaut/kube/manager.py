@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import structlog
 
@@ -22,6 +22,8 @@ from kubernaut.kube.outcome import Outcome
 from kubernaut.kube.worker import Workers, attempt
 
 R = TypeVar("R", bound=Resource)
+RESTART_SECONDS: Final = (1.0, 60.0)
+"""How long a background task that failed waits: at first, and at most."""
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
@@ -143,7 +145,7 @@ class Manager:
             workers.abort()
 
     async def _supervise(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        backoff = Backoff(1.0, 60.0)
+        backoff = Backoff(*RESTART_SECONDS)
         while fault := await attempt(run()):
             seconds = backoff.next()
             log.warning("background task failed", task=name, fault=repr(fault)[:2000], retry_seconds=round(seconds, 1), exc_info=fault)

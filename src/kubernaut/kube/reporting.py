@@ -119,7 +119,6 @@ async def report_invalid(cluster: Cluster, recorder: Recorder, resource: type[Re
     known = next((condition for condition in conditions if condition.get("type") == STALLED), {})
     if (known.get("status"), known.get("reason"), known.get("message")) == ("True", "InvalidObject", message):
         return
-    recorder.event(obj, WARNING, "InvalidObject", message)
     now, generation = cluster.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"), obj["metadata"].get("generation") or 0
     stalled = {"type": STALLED, "status": "True", "reason": "InvalidObject", "message": message, "lastTransitionTime": now}
     others = [condition for condition in conditions if condition.get("type") != STALLED]
@@ -128,6 +127,7 @@ async def report_invalid(cluster: Cluster, recorder: Recorder, resource: type[Re
         "status": {"conditions": [*others, {**stalled, "observedGeneration": generation}]},
     }
     await _mark(cluster, resource, obj, body)
+    recorder.event(obj, WARNING, "InvalidObject", message)
 
 
 async def _mark(cluster: Cluster, resource: type[Resource], obj: Obj, body: Obj) -> None:

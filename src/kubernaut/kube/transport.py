@@ -1,5 +1,6 @@
 """HTTP to one API server: two bounded pools of connections, one for requests and one for watches. Knows nothing of Kubernetes' verbs."""
 
+import asyncio
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Iterator, Mapping
@@ -60,16 +61,17 @@ class Transport:
     async def send(self, request: Request) -> bytes:
         """Send a request and return the answer's body; raise `ApiError` for a refusal, a timeout or a lost connection."""
         with network_faults(request):
-            timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
-            async with self._session(self._limit).request(**await self._arguments(request), timeout=timeout) as response:
+            arguments = await self._arguments(request)
+            async with asyncio.timeout(REQUEST_SECONDS), self._session(self._limit).request(**arguments) as response:
                 await self._refused(response)
                 return await _read(response, request)
 
     async def lines(self, request: Request, *, idle: float) -> AsyncGenerator[bytes, None]:
         """Send a request and yield the answer line by line until the server ends it; `idle` seconds of silence are a lost connection."""
         with network_faults(request):
+            arguments = await self._arguments(request)
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=idle)
-            async with self._session(WATCH_LIMIT).request(**await self._arguments(request), timeout=timeout) as response:
+            async with self._session(WATCH_LIMIT).request(**arguments, timeout=timeout) as response:
                 await self._refused(response)
                 async for line in _split(response.content.iter_any()):
                     yield line
@@ -84,7 +86,11 @@ class Transport:
         if limit not in self._sessions:
             connector = aiohttp.TCPConnector(limit=limit, socket_factory=_keepalive_socket)
             headers = {"User-Agent": self._user_agent, "Accept": "application/json"}
-            self._sessions[limit] = aiohttp.ClientSession(connector=connector, headers=headers, cookie_jar=aiohttp.DummyCookieJar())
+            timeout = aiohttp.ClientTimeout(
+                total=None, sock_connect=CONNECT_SECONDS
+            )  # in all: asyncio's own, which never eats a cancellation
+            jar = aiohttp.DummyCookieJar()
+            self._sessions[limit] = aiohttp.ClientSession(connector=connector, headers=headers, cookie_jar=jar, timeout=timeout)
         return self._sessions[limit]
 
     async def _arguments(self, request: Request) -> dict[str, Any]:

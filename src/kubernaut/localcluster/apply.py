@@ -1,6 +1,7 @@
 """Field management: what an update does to `metadata.managedFields`, and server-side apply.
 
-The rules are those of kube-apiserver's field manager over structured-merge-diff. Values are never changed in place.
+The rules are those of kube-apiserver's field manager over structured-merge-diff. Nothing is changed in place, but results share parts
+with the arguments: copy before changing them.
 """
 
 import json
@@ -9,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kubernaut.localcluster.fields import (
-    ABSENT,
     FieldSet,
     KeyError_,
     compare,
@@ -22,13 +22,24 @@ from kubernaut.localcluster.fields import (
     merge,
     without,
 )
+from kubernaut.localcluster.gotypes import zero_object
 from kubernaut.localcluster.nodes import Node
 
 Obj = dict[str, Any]
 
 _BEFORE_FIRST_APPLY, _ANCIENT, _UNKNOWN = "before-first-apply", "ancient-changes", "unknown"
 _MAX_UPDATERS = 10
-_UNTRACKED_META = ("creationTimestamp", "generation", "managedFields", "name", "namespace", "resourceVersion", "selfLink", "uid", "clusterName")
+_UNTRACKED_META = (
+    "creationTimestamp",
+    "generation",
+    "managedFields",
+    "name",
+    "namespace",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+    "clusterName",
+)
 _UNTRACKED = FieldSet({"f:apiVersion", "f:kind", "f:metadata"}, {"f:metadata": FieldSet({f"f:{name}" for name in _UNTRACKED_META})})
 
 
@@ -51,12 +62,12 @@ class ConflictCause:
 
 
 class ApplyConflict(ValueError):  # noqa: N818 - named as the API names it
-    """Fields of the configuration are owned by others and would change; `causes` make the Status of a 409 (reason FieldManagerConflict)."""
+    """Fields of the configuration are owned by others and would change; `conflicts` make the causes of a 409."""
 
     def __init__(self, causes: Sequence[ConflictCause]) -> None:
         """Keep the causes and tell them in kube's words."""
         super().__init__(_conflict_words(causes))
-        self.causes = tuple(causes)
+        self.conflicts = tuple(causes)
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -86,13 +97,12 @@ class _Entry:
 _Managed = dict[_Manager, _Entry]
 
 
-def update_managed(
-    old: Obj | None, new: Obj, *, manager: str, api_version: str, subresource: str, now: str, schema: Node
-) -> list[Obj]:
-    """Return the new metadata.managedFields after a create (`old` None) or update; `schema` is `Schema.node` of the kind, `now` RFC 3339.
+def update_managed(old: Obj | None, new: Obj, *, manager: str, api_version: str, subresource: str, now: str, schema: Node) -> list[Obj]:
+    """Return the new metadata.managedFields after a create (`old` None) or update; `schema` is `Schema.node`, `now` RFC 3339.
 
-    managedFields that the client sent in `new` count (a list of one empty entry clears them), except on a subresource. An object without managedFields
-    stays so on update.
+    Call it with the object as decoded and defaulted, before admission and strategies add to it: what these add has no owner.
+    managedFields that the client sent in `new` count (a list of one empty entry clears them), except on a subresource. An object
+    without managedFields stays so on update.
     """
     asked, lived = _entries(new), _entries(old or {})
     if asked == [{}] and not subresource:
@@ -100,19 +110,27 @@ def update_managed(
     managed = _read(lived if subresource or not asked else asked) or _read(lived)
     if old is not None and not managed:
         return []
+    if old is not None and asked == lived and _untimed(old) == _untimed(new):
+        return lived
     writer = _Manager(manager or _UNKNOWN, "Update", api_version, subresource)
-    changed = _own_changes(old or {}, new, managed, writer, now, schema)
-    return _write(_capped(changed))
+    base = old if old is not None else _empty(schema, new)
+    return _write(_capped(_own_changes(base, new, managed, writer, now, schema)))
 
 
-def apply(
-    live: Obj | None, config: Obj, *, manager: str, force: bool, api_version: str, subresource: str, now: str, schema: Node
-) -> Obj:
-    """Return the object after a server-side apply, with its managedFields; defaults are not filled in yet, and nulls may be in it.
+def _empty(schema: Node, new: Obj) -> Obj:
+    """Give what a new object is compared with: a built-in one with Go's empty struct; status with itself, so that nobody owns it."""
+    if not schema.builtin:
+        return {}
+    return {**zero_object(schema.definition), **({"status": new["status"]} if "status" in new else {})}
 
-    Fields that the manager applied before and no longer does, and that nobody else owns, are gone. When nothing changes the manager's time stays as
-    it was. The caller has checked that `config` names its kind, has no managedFields, and holds nothing the subresource does not write. Raises
-    ApplyConflict unless `force`, ApplyError where the configuration does not fit the schema.
+
+def apply(live: Obj | None, config: Obj, *, manager: str, force: bool, api_version: str, subresource: str, now: str, schema: Node) -> Obj:
+    """Return the object after a server-side apply, with its managedFields; defaults are not filled in, and nulls may be in it.
+
+    Fields that the manager applied before and no longer does, and that nobody else owns, are gone. When nothing changes the
+    manager's time stays as it was. The caller has checked that `config` names its kind, has no managedFields, and holds nothing
+    that the subresource does not write. Raises ApplyConflict unless `force`, ApplyError where the configuration does not fit
+    the schema.
     """
     _check_config(config, schema)
     base = live if live is not None else {}
@@ -246,19 +264,16 @@ def _prune(merged: Obj, managed: _Managed, last: FieldSet, schema: Node) -> Obj:
     """Drop what the applier set last time, sets no longer, and nobody else owns."""
     if not last:
         return merged
-    pruned = _or_empty(without(merged, schema, last.with_named(schema)))
+    pruned = without(merged, schema, last.with_named(schema)) or {}
     owned = FieldSet()
     for entry in managed.values():
         owned = owned.union(entry.fields)
     all_fields = fields_of(merged, schema).with_named(schema)
     kept = fields_of(pruned, schema).with_named(schema).union(owned.with_named(schema))
-    pruned = _or_empty(without(merged, schema, all_fields.difference(kept)))
+    pruned = without(merged, schema, all_fields.difference(kept)) or {}
     gone = all_fields.difference(fields_of(pruned, schema).with_named(schema)).intersection(last.with_named(schema))
-    return _or_empty(without(merged, schema, gone))
-
-
-def _or_empty(value: Any) -> Obj:
-    return {} if value is ABSENT else value
+    result: Obj = without(merged, schema, gone) or {}
+    return result
 
 
 def _check_config(config: Obj, schema: Node) -> None:
@@ -300,10 +315,14 @@ def _item_faults(value: list[Any], node: Node, path: tuple[str, ...]) -> Iterato
         yield from _config_faults(item, node.items, (*path, element))
 
 
+_FORMS: Mapping[str, tuple[type, ...]] = {
+    "object": (dict,), "array": (list,), "string": (str,), "boolean": (bool,), "integer": (int, float), "number": (int, float),
+}  # fmt: skip
+
+
 def _form_fault(value: Any, node: Node) -> str:
     """Say that a value has another form than the schema; numbers and texts are told apart only where the schema does."""
-    forms = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": (int, float), "number": (int, float)}
-    if node.type not in forms or node.int_or_string or isinstance(value, forms[node.type]):
+    if node.type not in _FORMS or node.int_or_string or isinstance(value, _FORMS[node.type]):
         return ""
     names = {"object": "map", "array": "list", "integer": "numeric (int or float)", "number": "numeric (int or float)"}
     return f"expected {names.get(node.type, node.type)}, got {json.dumps(value)}"

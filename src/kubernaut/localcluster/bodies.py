@@ -153,10 +153,19 @@ def _check_type(kind: ResourceKind, obj: Obj, body: bytes) -> None:
     if kind.custom and not asked:
         raise _unrecognized(kind, f"Object 'Kind' is missing in '{body.decode(errors='replace')}'", body)
     if version and version != kind.api_version:
-        raise errors.bad_request(f"the API version in the data ({version}) does not match the expected API version ({kind.api_version})")
+        error = errors.bad_request(f"the API version in the data ({version}) does not match the expected API version ({kind.api_version})")
+        error.warnings = unread_fields(kind, obj)
+        raise error
     if asked and asked != kind.kind:
         raise _other_kind(kind, asked, obj)
     obj |= {"kind": kind.kind, "apiVersion": kind.api_version}
+
+
+def unread_fields(kind: ResourceKind, obj: Obj) -> list[str]:
+    """Return the warnings of a custom resource in a version that is not served: all but its metadata is unknown there."""
+    if not kind.custom or obj.get("apiVersion") in (None, "", kind.api_version):
+        return []
+    return [f'unknown field "{field}"' for field in sorted(obj) if field not in {"apiVersion", "kind", "metadata"}]
 
 
 def _other_kind(kind: ResourceKind, asked: str, obj: Obj) -> errors.ApiError:

@@ -1,7 +1,7 @@
 """The OpenAPI schemas of the built-in kinds, read once from `data/openapi.json.gz`.
 
-`definitions` is what the OpenAPI endpoints serve; `builtin_schema` is what `schema.Schema` compiles: the same with every reference replaced by
-what it refers to, as shared Python objects (so the tree of CustomResourceDefinition is cyclic).
+`definitions` is what the OpenAPI endpoints serve; `builtin_schema` is what `schema.Schema` compiles: the same with every reference
+replaced by what it refers to, as shared Python objects (so the tree of CustomResourceDefinition is cyclic).
 """
 
 import gzip
@@ -13,8 +13,8 @@ from typing import Any
 
 Obj = dict[str, Any]
 
-GO_TYPE = "x-go-type"
-"""Added to each resolved definition: its Go type with the API group (`core.v1.PodSpec`), by which defaults and rules are looked up."""
+DEFINITION = "x-definition"
+"""Added to each resolved definition: its name (`io.k8s.api.core.v1.PodSpec`), by which Go fields, defaults and rules are looked up."""
 
 _OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
@@ -64,7 +64,7 @@ def _resolved() -> Mapping[str, Obj]:
 def _definition(name: str, done: dict[str, Obj]) -> Obj:
     """Resolve one definition; one that is still under way is given as the object that will hold it."""
     if name not in done:
-        shell = done[name] = {GO_TYPE: _go_type(name)}
+        shell = done[name] = {DEFINITION: name}
         shell.update(_resolve(definitions()[name], done))
     return done[name]
 
@@ -81,8 +81,3 @@ def _resolve(node: Any, done: dict[str, Obj]) -> Any:
         (target,) = _resolve(node["allOf"], done)
         return {**target, **{key: value for key, value in node.items() if key != "allOf"}}
     return {key: _resolve(value, done) for key, value in node.items()}
-
-
-def _go_type(name: str) -> str:
-    """Name a definition's Go type: `io.k8s.api.core.v1.PodSpec` is `core.v1.PodSpec`."""
-    return ".".join(name.split(".")[-3:])

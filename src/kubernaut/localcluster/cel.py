@@ -1,7 +1,8 @@
 """Common Expression Language: compile once, evaluate on plain Python values. Used by CRD rules and ValidatingAdmissionPolicies.
 
-Stands on cel-cpp (cel-expr-python). The environment is that of Kubernetes as far as `celfunctions` goes; a function that is not there is a compile
-error with its position, never a wrong answer. Values are JSON values, and besides datetime (timestamp), timedelta (duration) and bytes at any depth.
+Stands on cel-cpp (cel-expr-python). The environment is that of Kubernetes as far as `celfunctions` goes; a function that is not
+there is a compile error with its position, never a wrong answer. Values are JSON values, and besides datetime (timestamp),
+timedelta (duration) and bytes at any depth.
 """
 
 import re
@@ -29,6 +30,10 @@ _POSITION = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 _STATUS = re.compile(r"^[A-Z_]+: ")
 _MISSING_KEY = re.compile(r"Key not found in map : \"?(.*?)\"?$")
 _INDEX = re.compile(r"Index error: index=(-?\d+) size=\d+")
+_RESERVED = frozenset(
+    "true false null in as break const continue else for function if import let loop package namespace return var void while".split()  # noqa: SIM905
+)
+_ESCAPES: Mapping[str, str] = {"__": "__underscores__", ".": "__dot__", "-": "__dash__", "/": "__slash__"}
 _PROGRAMS_KEPT = 2048
 _MAX_EXPRESSION = 1_048_576
 # names for what the rewriting of _Lifted adds; no expression of a user can be mistaken for them, as they are not declared to it
@@ -99,10 +104,17 @@ class Program:
         return _result(program, {**{name: bindings[name] for name, _ in kept if name in bindings}, **scope.bindings()})
 
 
-def compile(expression: str, variables: Mapping[str, str]) -> Program:  # noqa: A001 - cel.compile reads well
-    """Compile an expression over variables given as name -> type (`dyn`, `bool`, `int`, `string`, `list`, `map`, `timestamp`, `duration`); cached.
+def escape(name: str) -> str:
+    """Write a member's name as an identifier, as Kubernetes does: `namespace` is `__namespace__`, `a-b` is `a__dash__b`."""
+    if name in _RESERVED:
+        return f"__{name}__"
+    return re.sub(r"__|[./-]", lambda match: _ESCAPES[match[0]], name)
 
-    Raises CelError.
+
+def compile(expression: str, variables: Mapping[str, str]) -> Program:  # noqa: A001 - cel.compile reads well
+    """Compile an expression over variables, given as name -> type; programs are cached. Raises CelError.
+
+    Types are `dyn`, `bool`, `int`, `string`, `list`, `map`, `timestamp`, `duration`.
     """
     return _program(expression, tuple(sorted(variables.items())))
 
@@ -194,9 +206,9 @@ class _Lifted:
         if isinstance(value, timedelta):
             return self._refer(_SPANS, self._spans, value)
         if isinstance(value, dict) and _needs_lifting(value):
-            return "{" + ", ".join(f"{_quoted(key)}: {self.spell(item)}" for key, item in value.items()) + "}"
+            return "dyn({" + ", ".join(f"{_quoted(key)}: {self.spell(item)}" for key, item in value.items()) + "})"
         if isinstance(value, list) and _needs_lifting(value):
-            return "[" + ", ".join(map(self.spell, value)) + "]"
+            return "dyn([" + ", ".join(map(self.spell, value)) + "])"
         return self._refer(_VALUES, self._values, value)
 
     def _refer(self, holder: str, held: dict[str, Any], value: Any) -> str:

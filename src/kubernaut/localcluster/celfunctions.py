@@ -1,7 +1,7 @@
 """The functions that Kubernetes adds to CEL, as a table: lists, regex, quantities, URLs, IP addresses and CIDRs, sets.
 
-Not here (a compile error, by design): two-variable comprehensions, `authorizer`, `format`, `semver`, and CEL types for these values: quantities, URLs,
-addresses and networks are maps with one marking member in canonical form, so that `==` compares them rightly.
+Not here (a compile error, by design): two-variable comprehensions, `authorizer`, `format`, `semver`. Quantities, URLs, addresses and
+networks have no CEL types of their own: they are maps with one marking member in canonical form, so that `==` compares them rightly.
 """
 
 import ipaddress
@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import cache
+from itertools import pairwise
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
@@ -116,7 +117,7 @@ def _ip_is(name: str) -> Callable[[dict[str, Any]], bool]:
 
 def _make_cidr(text: str) -> dict[str, str]:
     if "/" not in text:
-        raise ValueError(f'network address parse error during conversion from string: invalid CIDR address: {text}')
+        raise ValueError(f"network address parse error during conversion from string: invalid CIDR address: {text}")
     return {_CIDR: str(ipaddress.ip_interface(text))}
 
 
@@ -150,7 +151,7 @@ def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
 
 
 def _is_sorted(items: list[Any]) -> bool:
-    return all(not right < left for left, right in zip(items, items[1:], strict=False))
+    return all(not right < left for left, right in pairwise(items))
 
 
 def _extreme(pick: Callable[[list[Any]], Any], name: str) -> Callable[[list[Any]], Any]:

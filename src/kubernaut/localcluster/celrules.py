@@ -8,17 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from kubernaut.localcluster import cel
+from kubernaut.localcluster import cel, celtypes
 from kubernaut.localcluster.checking import same
 from kubernaut.localcluster.faults import Fault, child, duplicate, forbidden, invalid, required, shown
 from kubernaut.localcluster.nodes import Node
 
 Obj = dict[str, Any]
 
-_RESERVED = frozenset(
-    "true false null in as break const continue else for function if import let loop package namespace return var void while".split()  # noqa: SIM905
-)
-_ESCAPES: Mapping[str, str] = {"__": "__underscores__", ".": "__dot__", "-": "__dash__", "/": "__slash__"}
 _USES_OLD = re.compile(r"\boldSelf\b")
 _LITERAL = re.compile(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'')
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
@@ -47,9 +43,9 @@ def faults(obj: Obj, node: Node, old: Obj | None = None) -> list[Fault]:
     return list(_walk(_At(obj, node, "", old, old is not None and same(old, obj)), root=True))
 
 
-def definition_faults(node: Node, schema: Obj) -> list[Fault]:
-    """Return a fault for each rule of a schema that does not compile; paths from `openAPIV3Schema` down."""
-    return list(_definition(Node(schema, builtin=False) if node.builtin else node, ""))
+def definition_faults(node: Node) -> list[Fault]:
+    """Return a fault for each rule of a schema (its root with metadata) that does not compile; paths from `openAPIV3Schema` down."""
+    return list(_definition(node, ""))
 
 
 def _walk(at: _At, *, root: bool = False) -> Iterator[Fault]:
@@ -179,7 +175,7 @@ def _object_to_cel(value: Obj, node: Node, *, root: bool) -> Obj:
         if root and name == "metadata":
             result[name] = {key: item[key] for key in _ROOT_META if key in item}
         elif below is not None:
-            result[escape(name)] = to_cel(item, below, root=below.embedded)
+            result[cel.escape(name)] = to_cel(item, below, root=below.embedded)
         elif node.additional is not None:
             result[name] = to_cel(item, node.additional)
         else:
@@ -187,16 +183,9 @@ def _object_to_cel(value: Obj, node: Node, *, root: bool) -> Obj:
     return result
 
 
-def escape(name: str) -> str:
-    """Write a member's name as an identifier, as Kubernetes does: `namespace` is `__namespace__`, `a-b` is `a__dash__b`."""
-    if name in _RESERVED:
-        return f"__{name}__"
-    return re.sub(r"__|[./-]", lambda match: _ESCAPES[match[0]], name)
-
-
 def _timestamp(text: str) -> Any:
     try:
-        moment = datetime.fromisoformat(text.upper().replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(text.upper())
     except ValueError:
         return text
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -230,7 +219,7 @@ def _definition(node: Node, path: str) -> Iterator[Fault]:
     if not node.has_rules:
         return
     for index, rule in enumerate(node.rules):
-        yield from _compile_faults(rule, f"{child(path, 'x-kubernetes-validations')}[{index}]")
+        yield from _compile_faults(rule, node, f"{child(path, 'x-kubernetes-validations')}[{index}]")
     for name, below in node.properties.items():
         yield from _definition(below, f"{child(path, 'properties')}[{name}]")
     if node.additional is not None:
@@ -239,22 +228,31 @@ def _definition(node: Node, path: str) -> Iterator[Fault]:
         yield from _definition(node.items, child(path, "items"))
 
 
-def _compile_faults(rule: Obj, path: str) -> Iterator[Fault]:
-    for keyword in ("rule", "messageExpression"):
+def _compile_faults(rule: Obj, node: Node, path: str) -> Iterator[Fault]:
+    """Compile a rule and its messageExpression."""
+    if not (rule.get("rule") or "").strip():
+        yield required(child(path, "rule"), "rule is not specified")
+    for keyword, wanted, words in _EXPRESSIONS:
         text = rule.get(keyword) or ""
-        if not text.strip():
-            if keyword == "rule":
-                yield required(child(path, keyword), "rule is not specified")
-            continue
-        try:
-            program = cel.compile(text, {"self": "dyn", "oldSelf": "dyn"})
-        except cel.CelError as fault:
-            yield Fault(child(path, keyword), "FieldValueInvalid", f"Invalid value: {_rule_shown(rule)}: compilation failed: {fault.text}")
-            continue
-        wanted = "BOOL" if keyword == "rule" else "STRING"
-        if program.return_type not in {wanted, "DYN"}:
-            ends = "cel expression must evaluate to a bool" if keyword == "rule" else "messageExpression must evaluate to a string"
-            yield Fault(child(path, keyword), "FieldValueInvalid", f"Invalid value: {_rule_shown(rule)}: {ends}")
+        if text.strip() and (why := _compile_fault(text, node, wanted, words)):
+            yield Fault(child(path, keyword), "FieldValueInvalid", f"Invalid value: {_rule_shown(rule)}: {why}")
+
+
+def _compile_fault(text: str, node: Node, wanted: str, words: str) -> str:
+    """Say why an expression does not compile or has another type than wanted; empty when all is well."""
+    try:
+        program = cel.compile(text, {"self": "dyn", "oldSelf": "dyn"})
+    except cel.CelError as fault:
+        return f"compilation failed: {fault.text}"
+    if undefined := celtypes.undefined_fields(program, {"self": node, "oldSelf": node}):
+        return f"compilation failed: {undefined}"
+    return "" if program.return_type in {wanted, "DYN"} else words
+
+
+_EXPRESSIONS = (
+    ("rule", "BOOL", "cel expression must evaluate to a bool"),
+    ("messageExpression", "STRING", "messageExpression must evaluate to a string"),
+)
 
 
 def _rule_shown(rule: Obj) -> str:

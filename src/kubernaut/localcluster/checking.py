@@ -1,7 +1,7 @@
 """Validation of a value against a structural schema, in the words of apiextensions-apiserver (kube-openapi's validator underneath)."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,8 +13,14 @@ from kubernaut.localcluster.nodes import Node
 Obj = dict[str, Any]
 
 _INT_RANGES = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
-_BUILTIN_ZEROES = frozenset({"port", "containerPort", "maxReplicas"})
-_UNREQUIRED_PARTS = frozenset({"status"})
+_UNREQUIRED_PARTS = frozenset({"metadata", "status"})
+_MAY_BE_EMPTY: Mapping[str, frozenset[str]] = {
+    "authentication.v1.TokenReviewSpec": frozenset({"token"}),
+    "core.v1.HTTPHeader": frozenset({"value"}),
+    "core.v1.LimitRangeSpec": frozenset({"limits"}),
+    "core.v1.Sysctl": frozenset({"value"}),
+}
+"""Required for the schema, but an empty value will do."""
 
 
 def faults(value: Any, node: Node, old: Any = None) -> list[Fault]:
@@ -23,14 +29,15 @@ def faults(value: Any, node: Node, old: Any = None) -> list[Fault]:
 
 
 def required_faults(value: Any, node: Node, path: str = "") -> list[Fault]:
-    """Return the absent required members of a built-in object; status is not looked at: Go fills it with zero values."""
+    """Return the required members of a built-in object that are absent or empty; metadata and status are not looked at."""
     if isinstance(value, list):
         return [fault for index, item in enumerate(value) for fault in required_faults(item, node.items, f"{path}[{index}]")]
     if not isinstance(value, dict):
         return []
-    found = [required(child(path, name)) for name in sorted(node.required - set(value)) if name not in _BUILTIN_ZEROES]
+    allowed = _MAY_BE_EMPTY.get(node.go_type, frozenset())
+    found = [required(child(path, name)) for name in sorted(node.required - allowed) if value.get(name) in (None, "", [])]
     for name, item in value.items():
-        below = node.member(name)
+        below = node.properties.get(name)
         if below is not None and (path or name not in _UNREQUIRED_PARTS):
             found += required_faults(item, below, child(path, name))
     return found
@@ -187,7 +194,9 @@ def _size(at: _At) -> Iterator[Fault]:
     """Check the number of items or members."""
     if not isinstance(at.value, (list, dict)):
         return
-    most, least, noun = ("maxItems", "minItems", "items") if isinstance(at.value, list) else ("maxProperties", "minProperties", "properties")
+    most, least, noun = (
+        ("maxItems", "minItems", "items") if isinstance(at.value, list) else ("maxProperties", "minProperties", "properties")
+    )
     raw, count = at.node.raw, len(at.value)
     if least in raw and count < raw[least]:
         yield invalid(at.path, count, f"{at.words()} should have at least {int(raw[least])} {noun}")

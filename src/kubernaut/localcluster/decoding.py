@@ -3,18 +3,26 @@
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kubernaut.localcluster import quantity
 from kubernaut.localcluster.checking import json_type
 from kubernaut.localcluster.faults import child
+from kubernaut.localcluster.gotypes import members
 from kubernaut.localcluster.nodes import Node
 from kubernaut.localcluster.strfmt import is_date_time
 
 Obj = dict[str, Any]
 
-_GO_SCALARS: Mapping[str, str] = {"string": "string", "boolean": "bool", "number": "float64", "int32": "int32", "int64": "int64", "integer": "int64"}
+_GO_SCALARS: Mapping[str, str] = {
+    "string": "string",
+    "boolean": "bool",
+    "number": "float64",
+    "int32": "int32",
+    "int64": "int64",
+    "integer": "int64",
+}
 _GO_JSON: Mapping[str, str] = {"boolean": "bool", "integer": "number"}
 _MICRO = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}(Z|[+-]\d{2}:\d{2})")
 _LAYOUTS: Mapping[str, str] = {"date-time": "2006-01-02T15:04:05Z07:00", "micro-time": "2006-01-02T15:04:05.000000Z07:00"}
@@ -161,34 +169,33 @@ _PARSED: Mapping[str, Callable[[Any, _GoPath], None]] = {
 
 
 def tidy(value: Any, node: Node) -> None:
-    """Do in place what decoding and encoding again does: nulls and empty lists and maps go (`omitempty`), quantities get their canonical spelling."""
+    """Do in place what decoding and encoding again does to a built-in object.
+
+    Nulls and what `omitempty` leaves out go, what is never left out is added, quantities get their canonical spelling.
+    """
     if isinstance(value, list):
         for index, item in enumerate(value):
             value[index] = _tidied(item, node.items)
     if not isinstance(value, dict) or node.keeps_unknown:
         return
-    for name, below in list(_known(value, node)):
+    fields = members(node.definition)
+    for name in list(value):
+        below = node.member(name)
+        if below is None:
+            continue
         value[name] = _tidied(value[name], below)
-        if _left_out(value[name], below) and name not in node.required:
+        if name in fields and fields[name].left_out(value[name]):
             del value[name]
-
-
-def _known(value: Obj, node: Node) -> Iterator[tuple[str, Node]]:
-    for name in value:
-        below = node.properties.get(name) or node.additional
-        if below is not None:
-            yield name, below
+    for name, field in fields.items():
+        if field.always_there and value.get(name) is None:
+            value[name] = field.zero()
 
 
 def _tidied(value: Any, node: Node) -> Any:
     """Return a value as Go would write it."""
     if node.format == "quantity" and value is not None:
         return quantity.canonical(value)
+    if value is None and node.type == "string":
+        return ""
     tidy(value, node)
     return value
-
-
-def _left_out(value: Any, node: Node) -> bool:
-    """Tell whether a member is left out when empty: nil, an empty slice or map; structs are kept."""
-    is_map = node.type == "object" and node.additional is not None
-    return value is None or (not value and (node.type == "array" or is_map))

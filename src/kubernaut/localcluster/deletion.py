@@ -43,11 +43,11 @@ def delete(registry: Registry, kind: ResourceKind, namespace: str, name: str, op
     if at_once and not _shows_death(kind):
         return Deleted(registry.remove(kind, record, new, call), gone=True, answer_object=kind.resource in _ANSWER_OBJECT)
     _mark(registry, kind, new, grace)
+    if not strategy.same(new, old):
+        record = registry.save(kind, record, new, call)
     if at_once:
-        return Deleted(registry.remove(kind, record, new, call), gone=True, answer_object=True)
-    if strategy.same(new, old):
-        return Deleted(record, gone=False, answer_object=True)
-    return Deleted(registry.save(kind, record, new, call), gone=False, answer_object=True)
+        return Deleted(registry.remove(kind, record, faces.own(kind, record), call), gone=True, answer_object=True)
+    return Deleted(record, gone=False, answer_object=True)
 
 
 def _check_preconditions(kind: ResourceKind, record: Record, options: DeleteOptions) -> None:

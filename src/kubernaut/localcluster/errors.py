@@ -47,6 +47,7 @@ class ApiError(Exception):
         self._has_details = details is not None
         self.metadata: Obj = {}
         self.retry_after: int | None = None
+        self.warnings: list[str] = []
 
     def status(self) -> Obj:
         """Return the Status object."""
@@ -204,7 +205,7 @@ def too_old(asked: int, oldest: int) -> ApiError:
 def future_version(asked: int, current: int) -> ApiError:
     """504: the resource version has not been reached yet."""
     causes = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
-    error = ApiError(504, "Timeout", f"Too large resource version: {asked}, current: {current}", {"causes": causes, "retryAfterSeconds": 1})
+    error = ApiError(504, "Timeout", f"Timeout: Too large resource version: {asked}, current: {current}", {"causes": causes, "retryAfterSeconds": 1})
     error.retry_after = 1
     return error
 

@@ -1,6 +1,7 @@
 """Sets of fields: who owns what in `metadata.managedFields`, in the form of structured-merge-diff's FieldsV1.
 
-A field is named by path elements as FieldsV1 spells them: `f:name` (member), `k:{"name":"a"}` (item of a map list), `v:"x"` (item of a set).
+A field is named by path elements as FieldsV1 spells them: `f:name` (member),
+`k:{"name":"a"}` (item of a map list), `v:"x"` (item of a set).
 """
 
 import json
@@ -59,13 +60,16 @@ class FieldSet:
 
     def intersection(self, other: "FieldSet") -> "FieldSet":
         """Give the fields of both."""
-        shared = {element: mine.intersection(other.children[element]) for element, mine in self.children.items() if element in other.children}
+        shared = {
+            element: mine.intersection(other.children[element]) for element, mine in self.children.items() if element in other.children
+        }
         return FieldSet(self.members & other.members, {element: found for element, found in shared.items() if found})
 
     def difference(self, other: "FieldSet") -> "FieldSet":
         """Give the fields of this set that are not in the other; a parent does not take its children along."""
         left = {
-            element: mine.difference(other.children[element]) if element in other.children else mine for element, mine in self.children.items()
+            element: mine.difference(other.children[element]) if element in other.children else mine
+            for element, mine in self.children.items()
         }
         return FieldSet(self.members - other.members, {element: found for element, found in left.items() if found})
 
@@ -164,7 +168,10 @@ def element_of(item: Any, node: Node) -> str:
             keys[name] = below.raw["default"]
     if not keys:
         told = ", ".join(f'"{name}"' for name in node.list_keys)
-        raise KeyError_(f"associative list with keys has an element that omits all key fields [{told}] (and doesn't have default values for any key fields)")
+        raise KeyError_(
+            f"associative list with keys has an element that omits all key fields [{told}]"
+            " (and doesn't have default values for any key fields)"
+        )
     return f"k:{_compact(keys)}"
 
 
@@ -212,6 +219,7 @@ def compare(old: Any, new: Any, node: Node) -> Comparison:
 def _compare(old: Any, new: Any, node: Node, path: tuple[str, ...], found: Comparison) -> None:
     if old is new:
         return
+    old, new = _filled(old, new, node), _filled(new, old, node)
     if _descends(old, new, node, is_map) and (old or new):
         _compare_maps(_or_empty(old, {}), _or_empty(new, {}), node, path, found)
     elif _descends(old, new, node, is_keyed_list) and (old or new):
@@ -224,6 +232,12 @@ def _compare(old: Any, new: Any, node: Node, path: tuple[str, ...], found: Compa
         found.added.insert(path)
     elif new is ABSENT:
         found.removed.insert(path)
+
+
+def _filled(value: Any, other: Any, node: Node) -> Any:
+    """Take null for a map or list without content where the other side has one with content."""
+    descends = value is None and other and (is_map(other, node) or is_keyed_list(other, node))
+    return type(other)() if descends else value
 
 
 def _descends(old: Any, new: Any, node: Node, fits: Any) -> bool:
@@ -257,17 +271,15 @@ def index_items(items: list[Any], node: Node) -> dict[str, Any]:
 
 
 def without(value: Any, node: Node | None, gone: FieldSet) -> Any:
-    """Return a value without some fields; what is empty then is left out (ABSENT)."""
-    if node is None or not gone:
+    """Return a value without some fields; what is empty then is null, as with kube."""
+    if node is None or not gone or not value:
         return value
     if is_map(value, node):
         kept = {name: _kept(item, step(node, f"f:{name}"), f"f:{name}", gone) for name, item in value.items()}
-        left = {name: item for name, item in kept.items() if item is not ABSENT}
-        return left if left or not value else ABSENT
+        return {name: item for name, item in kept.items() if item is not ABSENT} or None
     if is_keyed_list(value, node):
         items = [_kept(item, node.items, element_of(item, node), gone) for item in value]
-        left_items = [item for item in items if item is not ABSENT]
-        return left_items if left_items or not value else ABSENT
+        return [item for item in items if item is not ABSENT] or None
     return value
 
 

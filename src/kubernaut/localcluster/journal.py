@@ -1,7 +1,7 @@
 """The log of revisions on disk: one SQLite row a write, in WAL mode. The store replays it at start and appends to it."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 _SCHEMA = """
@@ -10,6 +10,7 @@ CREATE TABLE IF NOT EXISTS revisions (
 );
 CREATE INDEX IF NOT EXISTS revisions_by_name ON revisions (resource, namespace, name, revision);
 CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, revision INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 """
 
 # A row is history once a later row of the same object is at or under the mark; deletions at or under it are history at once.
@@ -57,6 +58,14 @@ class Journal:
         """Return a mark, 0 where it was never set."""
         row = self._db.execute("SELECT revision FROM marks WHERE name = ?", (name,)).fetchone()
         return int(row[0]) if row else 0
+
+    def secret(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """Return a secret of the cluster's own, made at first use."""
+        row = self._db.execute("SELECT value FROM secrets WHERE name = ?", (name,)).fetchone()
+        if row is None:
+            row = (make(),)
+            self._db.execute("INSERT INTO secrets VALUES (?, ?)", (name, row[0]))
+        return bytes(row[0])
 
     def append(self, row: Row) -> None:
         """Write one row."""

@@ -1,7 +1,7 @@
-"""kube's JSONPath subset, for printer columns and selectable fields (and the waits of tests).
+r"""kube's JSONPath subset, for printer columns and selectable fields (and the waits of tests).
 
 Supported: `.a.b`, `['a.b']`, `[0]`, `[-1]`, `[*]`, `[?(@.type=="Ready")]` (==, !=, <, <=, >, >=, or just existence), `..name`
-and `\\.` as an escaped dot, with or without braces.
+and `\.` as an escaped dot, with or without braces.
 """
 
 import operator

@@ -1,22 +1,79 @@
-"""What the server sets by itself in new objects of certain built-in kinds."""
+"""What the server sets by itself in objects of certain built-in kinds."""
 
 import base64
+from collections.abc import Callable, Mapping
 
 from kubernaut.localcluster.api import ResourceKind
 from kubernaut.localcluster.errors import Obj
+from kubernaut.localcluster.qos import qos_class
 
 
 def at_create(kind: ResourceKind, obj: Obj) -> None:
-    """Set what only a new object gets."""
-    if kind.resource == "namespaces":
-        meta = obj["metadata"]
-        meta["labels"] = {**(meta.get("labels") or {}), "kubernetes.io/metadata.name": meta.get("name", "")}
-        obj["spec"] = {"finalizers": ["kubernetes"]}
-        obj["status"] = {"phase": "Active"}
+    """Set what only a new object gets, after its fields were ascribed to their writer."""
+    if prepare := _AT_CREATE.get(kind.resource):
+        prepare(obj)
 
 
 def at_write(kind: ResourceKind, obj: Obj) -> None:
-    """Set what every write settles: a Secret's stringData becomes data."""
-    if kind.resource == "secrets" and isinstance(plain := obj.pop("stringData", None), dict):
+    """Settle what every write settles, before defaults."""
+    if settle := _AT_WRITE.get(kind.resource):
+        settle(obj)
+
+
+def _namespace(obj: Obj) -> None:
+    obj["spec"] = {"finalizers": ["kubernetes"]}
+    obj["status"] = {"phase": "Active"}
+
+
+def _pod(obj: Obj) -> None:
+    obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
+    if obj["spec"].get("schedulingGates"):
+        told = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}
+        obj["status"]["conditions"] = [told | {"message": "Scheduling is blocked due to non-empty scheduling gates"}]
+
+
+def _definition(obj: Obj) -> None:
+    stored = [row["name"] for row in obj["spec"].get("versions") or [] if row.get("storage")]
+    obj["status"] = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": stored}
+
+
+def _claim(obj: Obj) -> None:
+    obj["status"] = {"phase": "Pending"}
+
+
+def _volume(obj: Obj) -> None:
+    obj["status"] = {"phase": "Pending"}
+
+
+def _namespace_label(obj: Obj) -> None:
+    meta = obj["metadata"]
+    if meta.get("name"):
+        meta["labels"] = {**(meta.get("labels") or {}), "kubernetes.io/metadata.name": meta["name"]}
+
+
+def _secret(obj: Obj) -> None:
+    plain = obj.pop("stringData", None)
+    if isinstance(plain, dict) and plain:
         encoded = {key: base64.b64encode(str(value).encode()).decode() for key, value in plain.items()}
         obj["data"] = {**(obj.get("data") or {}), **encoded}
+
+
+def _names(obj: Obj) -> None:
+    names = (obj.get("spec") or {}).get("names")
+    if isinstance(names, dict) and names.get("kind"):
+        names["singular"] = names.get("singular") or names["kind"].lower()
+        names["listKind"] = names.get("listKind") or f"{names['kind']}List"
+
+
+_AT_CREATE: Mapping[str, Callable[[Obj], None]] = {
+    "namespaces": _namespace,
+    "pods": _pod,
+    "persistentvolumeclaims": _claim,
+    "persistentvolumes": _volume,
+    "customresourcedefinitions.apiextensions.k8s.io": _definition,
+}
+_AT_WRITE: Mapping[str, Callable[[Obj], None]] = {
+    "namespaces": _namespace_label,
+    "secrets": _secret,
+    "customresourcedefinitions.apiextensions.k8s.io": _names,
+}

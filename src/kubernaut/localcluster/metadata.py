@@ -101,7 +101,7 @@ def faults(kind: ResourceKind, obj: Obj) -> list[FieldFault]:
     found += [_invalid("metadata.labels", value, text) for value in (meta.get("labels") or {}).values() for text in formats.label_value(value)]
     found += [_invalid("metadata.annotations", *pair) for pair in _key_faults(meta.get("annotations"), lower=True)]
     found += _annotation_size(meta.get("annotations") or {})
-    found += [*_finalizers(meta.get("finalizers") or []), *_owners(meta.get("ownerReferences") or [])]
+    found += [*_finalizers(kind, meta.get("finalizers") or []), *_owners(meta.get("ownerReferences") or [])]
     return found
 
 
@@ -131,12 +131,23 @@ def _annotation_size(annotations: dict[str, str]) -> list[FieldFault]:
     return [FieldFault("metadata.annotations", "FieldValueTooLong", f"Too long: may not be more than {_ANNOTATIONS_MAX} bytes")]
 
 
-def _finalizers(names: list[str]) -> Iterator[FieldFault]:
+def _finalizers(kind: ResourceKind, names: list[str]) -> Iterator[FieldFault]:
     for name in names:
         for text in formats.qualified_name(name):
             yield _invalid("metadata.finalizers", name, text)
-        if "/" not in name and name not in _STANDARD_FINALIZERS:
+        if not kind.custom and _is_bare(name):
             yield _invalid("metadata.finalizers", name, "name is neither a standard finalizer name nor is it fully qualified")
+
+
+def _is_bare(name: str) -> bool:
+    return "/" not in name and name not in _STANDARD_FINALIZERS
+
+
+def warnings(kind: ResourceKind, obj: Obj) -> list[str]:
+    """Return what is allowed in a custom resource's metadata but not advised."""
+    told = "prefer a domain-qualified finalizer name to avoid accidental conflicts with other finalizer writers"
+    names = obj["metadata"].get("finalizers") or [] if kind.custom else []
+    return [f"metadata.finalizers: {encode_go(name)}: {told}" for name in names if _is_bare(name)]
 
 
 def _owners(owners: list[Obj]) -> Iterator[FieldFault]:

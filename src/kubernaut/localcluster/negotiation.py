@@ -69,11 +69,22 @@ def _form(media: str, parameters: dict[str, str]) -> Form | None:
 
 
 class _Dumper(yaml.CSafeDumper):
-    """Writes YAML without anchors."""
+    """Writes YAML as Go does: no anchors, double quotes around text that would read as something else, blocks for lines."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the hook's signature
         """Repeat shared values instead of referring to them."""
         return True
+
+
+def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
+    tag = "tag:yaml.org,2002:str"
+    if "\n" in value:
+        return dumper.represent_scalar(tag, value, style="|")
+    plain = dumper.resolve(yaml.ScalarNode, value, (True, False)) == tag and value.lower() not in {"y", "n"}
+    return dumper.represent_scalar(tag, value, style=None if plain else '"')
+
+
+_Dumper.add_representer(str, _text)
 
 
 def encode(body: bytes | Obj, form: Form, status: int = 200, *, pretty: bool = False) -> Answer:
@@ -100,4 +111,5 @@ def fault(error: errors.ApiError) -> Answer:
     answer = Answer(error.code, orjson.dumps(error.status()) + b"\n")
     if error.retry_after is not None:
         answer.headers.append(("Retry-After", str(error.retry_after)))
+    answer.headers += [("Warning", f"299 - {errors.encode_go(text)}") for text in error.warnings]
     return answer

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
-from kubernaut.localcluster.builtin import GO_TYPE, object_meta
+from kubernaut.localcluster.builtin import DEFINITION, object_meta
 
 Obj = dict[str, Any]
 
@@ -38,7 +38,12 @@ class Node:
     @cached_property
     def go_type(self) -> str:
         """The Go type with its group (`core.v1.PodSpec`), empty where the schema is not a named definition."""
-        return str(self.raw.get(GO_TYPE, ""))
+        return ".".join(self.definition.split(".")[-3:])
+
+    @cached_property
+    def definition(self) -> str:
+        """The name of the definition (`io.k8s.api.core.v1.PodSpec`), empty where the schema has none."""
+        return str(self.raw.get(DEFINITION, ""))
 
     @cached_property
     def format(self) -> str:
@@ -66,7 +71,7 @@ class Node:
         named: dict[str, Obj] = dict(self.raw.get("properties") or {})
         if self.embedded and not self.builtin:
             named = with_object_members(named)
-        return {name: Node(schema, builtin=self.builtin or GO_TYPE in schema) for name, schema in named.items()}
+        return {name: Node(schema, builtin=self.builtin or DEFINITION in schema) for name, schema in named.items()}
 
     @cached_property
     def additional(self) -> "Node | None":
@@ -147,8 +152,8 @@ ANY = Node({_KEEP: True}, builtin=False)
 
 def root_node(openapi: Obj, *, embedded_metadata: bool = True) -> Node:
     """Compile the schema of a whole object; a custom one gets apiVersion, kind and ObjectMeta."""
-    if GO_TYPE in openapi or not embedded_metadata:
-        return Node(openapi, builtin=GO_TYPE in openapi)
+    if DEFINITION in openapi or not embedded_metadata:
+        return Node(openapi, builtin=DEFINITION in openapi)
     return Node({**openapi, "properties": with_object_members(openapi.get("properties") or {})}, builtin=False)
 
 

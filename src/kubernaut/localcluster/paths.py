@@ -15,8 +15,8 @@ class Target:
     namespace: str = ""
     name: str = ""
     subresource: str = ""
-    rest: str = ""
-    """What follows a subresource, as for proxies."""
+    watch: bool = False
+    """The old form of a watch: `/watch/` before the resource."""
 
 
 def parse(path: str) -> Target | None:
@@ -31,7 +31,9 @@ def parse(path: str) -> Target | None:
 
 def _resource(group: str, version: str, parts: list[str]) -> Target | None:
     namespace = ""
+    watch = parts[0] == "watch" and len(parts) > 1
+    parts = parts[1:] if watch else parts
     if parts[0] == "namespaces" and len(parts) > 2 and not (group == "" and parts[2] in _NAMESPACE_PARTS):  # noqa: PLR2004
         namespace, parts = parts[1], parts[2:]
     plural, name, subresource = (*parts, "", "")[:3]
-    return Target(group, version, plural, namespace, name, subresource, "/".join(parts[3:]))
+    return Target(group, version, plural, namespace, name, subresource, watch)

@@ -11,6 +11,7 @@ from kubernaut.localcluster.api import ResourceKind
 from kubernaut.localcluster.calls import Call
 from kubernaut.localcluster.catalog import Catalog
 from kubernaut.localcluster.errors import Cause, Obj
+from kubernaut.localcluster.faults import Fault
 from kubernaut.localcluster.journal import Row
 from kubernaut.localcluster.kinds import builtin
 from kubernaut.localcluster.metadata import Sources
@@ -65,17 +66,20 @@ class Registry:
         if not call.applied:
             obj["metadata"].pop("managedFields", None)
         metadata.start(kind, obj, namespace, self.sources)
+        strategy.drop_status(kind, obj)
         strategy.settle(kind, obj)
         schema.default(obj)
-        strategy.prepare_create(kind, obj)
+        # what admission and the kind's own preparation add belongs to nobody
+        self.schemas.track(kind, None, obj, call, self.sources.now(), "")
         for gate in self.gates:
             gate.mutate(kind, obj, call)
-        self._refuse_faults(kind, obj, [*metadata.faults(kind, obj), *schema.validate(obj), *strategy.faults(kind, obj, None)])
+        strategy.prepare_create(kind, obj)
+        self._refuse_faults(kind, obj, self._faults(kind, obj, None, metadata.faults(kind, obj), ""))
+        call.warnings.extend(metadata.warnings(kind, obj))
         self._pass_gates(kind, "CREATE", obj, None, call, "")
         key = (namespace, obj["metadata"]["name"])
         if taken := self.store.get(kind.stored, *key):
             raise errors.already_exists(kind, key[1], dying="deletionTimestamp" in taken.obj["metadata"])
-        self.schemas.track(kind, None, obj, call, self.sources.now(), "")
         return self._save(kind, key, obj, call, None)
 
     def _check_namespace(self, kind: ResourceKind, namespace: str, obj: Obj) -> None:
@@ -93,7 +97,7 @@ class Registry:
 
     def _refuse_faults(self, kind: ResourceKind, obj: Obj, found: Sequence[Cause]) -> None:
         if found:
-            raise errors.invalid(kind, obj["metadata"].get("name") or "", strategy.order(kind, found))
+            raise errors.invalid(kind, obj["metadata"].get("name") or "", found)
 
     def _pass_gates(  # noqa: PLR0913 - what admission looks at
         self, kind: ResourceKind, operation: str, new: Obj | None, old: Obj | None, call: Call, subresource: str
@@ -114,18 +118,27 @@ class Registry:
         schema = self.schemas.of(kind)
         strategy.settle(kind, new)
         schema.default(new)
+        self.schemas.track(kind, old, new, call, self.sources.now(), subresource)
         strategy.prepare_update(kind, new, old)
         self._refuse_changes(kind, new, old, subresource)
+        call.warnings.extend(metadata.warnings(kind, new))
         self._pass_gates(kind, "UPDATE", new, old, call, subresource)
-        self.schemas.track(kind, old, new, call, self.sources.now(), subresource)
         if strategy.same(new, old):
             return record
         return self._finish(kind, record, new, call)
 
     def _refuse_changes(self, kind: ResourceKind, new: Obj, old: Obj, subresource: str) -> None:
-        found: list[Cause] = [*metadata.faults(kind, new), *metadata.change_faults(new, old)]
-        found += [*self.schemas.of(kind).validate(new, old), *strategy.faults(kind, new, old, subresource)]
-        self._refuse_faults(kind, new, found)
+        found = metadata.faults(kind, new) * strategy.times_told(kind, changed=False)
+        found += metadata.change_faults(new, old) * strategy.times_told(kind, changed=True)
+        self._refuse_faults(kind, new, self._faults(kind, new, old, found, subresource))
+
+    def _faults(self, kind: ResourceKind, new: Obj, old: Obj | None, found: Sequence[Cause], subresource: str) -> list[Cause]:  # noqa: PLR0913
+        schema = self.schemas.of(kind)
+        if not kind.custom:
+            return [*found, *schema.validate(new, old), *strategy.faults(kind, new, old, subresource)]
+        before = [Fault(row.field, row.type, row.message) for row in found]
+        seen = None if old is None else strategy.custom_schema_view(old)
+        return [*found, *schema.validate(strategy.custom_schema_view(new), seen, before=before)]
 
     def _check_version(self, kind: ResourceKind, new: Obj, record: Record) -> None:
         version = new["metadata"].get("resourceVersion") or ""
@@ -156,13 +169,13 @@ class Registry:
         return self._save(kind, record.key, new, call, record)
 
     def remove(self, kind: ResourceKind, record: Record, last: Obj, call: Call) -> Record:
-        """Take an object out of the store; `last` is its last state."""
+        """Take an object out of the store and return `last`, its state as the caller is told; watchers are told the state that was stored."""
+        if not call.dry_run:
+            gone = self.store.remove(kind.stored, record.key, record.copy())
+            last["metadata"]["resourceVersion"] = str(gone.revision)
+            self._tell(kind, gone)
         stored = faces.to_stored(kind, last)
-        if call.dry_run:
-            return Record(Row(0, kind.stored, *record.key, "DELETED", encode(stored)), stored, None)
-        gone = self.store.remove(kind.stored, record.key, stored)
-        self._tell(kind, gone)
-        return gone
+        return Record(Row(record.revision, kind.stored, *record.key, "DELETED", encode(stored)), stored, None)
 
     def _tell(self, kind: ResourceKind, record: Record) -> None:
         for listener in self.written:

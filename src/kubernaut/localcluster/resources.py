@@ -82,7 +82,7 @@ class Resources:
     async def _list(self, exchange: Exchange, kind: ResourceKind, target: Target) -> Answer:
         form = negotiation.choose(exchange.accept, core=not kind.custom)
         parameters = exchange.parameters
-        if parameters.flag("watch"):
+        if target.watch or parameters.flag("watch"):
             return self.watch(exchange, kind, target, form)
         selection = Selection(kind, parameters.text("labelSelector"), parameters.text("fieldSelector"))
         asked = listing.read(parameters)

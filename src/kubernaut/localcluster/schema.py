@@ -1,7 +1,7 @@
 """The schema of one kind in one version, compiled once: what the registry prunes, defaults and validates every object with.
 
-Works on built-in kinds (`builtin.builtin_schema`) and on the `openAPIV3Schema` of custom resource definitions alike; the differences of the two are
-those of the API server: a built-in object is decoded into Go types, a custom one is JSON under a structural schema.
+Works on built-in kinds (`builtin.builtin_schema`) and on the `openAPIV3Schema` of custom resource definitions alike; the two differ as
+they do in the API server: a built-in object is decoded into Go types, a custom one is JSON under a structural schema.
 """
 
 import copy
@@ -22,7 +22,7 @@ class Schema:
     """A compiled schema. Objects given to `prune` and `default` are changed in place; the schema itself is never changed."""
 
     def __init__(self, openapi: Obj, *, embedded_metadata: bool = True) -> None:
-        """Compile an OpenAPI schema without `$ref`; `embedded_metadata` False for bodies that are no objects of their own (options, reviews)."""
+        """Compile an OpenAPI schema without `$ref`; `embedded_metadata` is False for bodies that are no objects with metadata."""
         self.definition = openapi
         self._embedded_metadata = embedded_metadata
 
@@ -32,7 +32,7 @@ class Schema:
         return root_node(self.definition, embedded_metadata=self._embedded_metadata)
 
     def prune(self, obj: Obj) -> list[str]:
-        """Drop what the schema does not know; return the dropped paths as kube names them (`spec.containers[0].bogus`), sorted for custom resources."""
+        """Drop what the schema does not know; return the dropped paths as kube names them (`spec.containers[0].bogus`)."""
         dropped: list[str] = []
         _prune(obj, self.node, "", dropped)
         return dropped if self.node.builtin else sorted(dropped)
@@ -56,8 +56,9 @@ class Schema:
     def validate(self, obj: Obj, old: Obj | None = None, *, before: Sequence[Fault] = ()) -> list[Fault]:
         """Return all faults: structure, bounds, enums, formats, list types, then CEL rules, transition rules against `old` among them.
 
-        When one of these faults, or of `before` (those found elsewhere in the same object), makes CEL rules impossible to check, a fault on `<nil>`
-        says so instead. An object that was invalid before may stay so: faults of custom resources in parts that did not change are left out.
+        When one of these faults, or of `before` (those found elsewhere in the same object), makes CEL rules impossible to check, a
+        fault on `<nil>` says so instead. An object that was invalid before may stay so: faults of custom resources in parts that
+        did not change are left out.
         """
         if self.node.builtin:
             return checking.required_faults(obj, self.node)

@@ -47,7 +47,7 @@ class Selection:
             if fields:
                 self.name = field_equalities(fields).get("metadata.name", "")
         except SelectorError as error:
-            raise errors.bad_request(str(error)) from error
+            raise errors.bad_request(_words(kind, str(error))) from error
 
     def __call__(self, record: Record) -> bool:
         """Say whether an object is selected."""
@@ -57,3 +57,11 @@ class Selection:
         if self._labels and not self._labels(obj["metadata"].get("labels") or {}):
             return False
         return self._fields is None or self._fields(obj)
+
+
+def _words(kind: ResourceKind, told: str) -> str:
+    """Say that a field is not known as kinds without fields of their own do."""
+    field = told.removeprefix("field label not supported: ")
+    if field == told or kind.custom or kind.resource in _BY_KIND:
+        return told
+    return f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"'

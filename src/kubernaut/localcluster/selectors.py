@@ -141,9 +141,9 @@ class _Parser:
         return found
 
     def _comma(self) -> None:
-        token = self._take()
-        if token != ",":
-            raise SelectorError(f"found '{token}', expected: ',' or 'end of string'")
+        found = self._take()
+        if found != ",":
+            raise SelectorError(f"found '{found}', expected: ',' or 'end of string'")
         if self._peek() in {"", ","}:
             raise SelectorError(f"found '{self._peek()}', expected: identifier after ','")
 
@@ -169,10 +169,10 @@ class _Parser:
         if self._take() != "(":
             raise SelectorError(f"unable to parse requirement: found '{self._tokens[self._at - 1]}' expected: '('")
         inside: list[str] = [""]
-        while (token := self._take()) != ")":
-            if not token:
+        while (word := self._take()) != ")":
+            if not word:
                 raise SelectorError("unable to parse requirement: found '', expected: ',' or ')'")
-            inside = [*inside, ""] if token == "," else [*inside[:-1], token]
+            inside = [*inside, ""] if word == "," else [*inside[:-1], word]
         return tuple(sorted(set(inside)))
 
     def _key(self) -> str:
@@ -196,7 +196,7 @@ class _Parser:
 def _check_value(key: str, value: str, *, number: bool) -> None:
     """Refuse a value that no label can have."""
     if number and not re.fullmatch(r"[+-]?\d+", value):
-        raise SelectorError(f'values[0][{key}]: Invalid value: "{value}": for \'Gt\', \'Lt\' operators, the value must be an integer')
+        raise SelectorError(f"values[0][{key}]: Invalid value: \"{value}\": for 'Gt', 'Lt' operators, the value must be an integer")
     if value and (len(value) > _MAX_NAME or not _NAME.fullmatch(value)) and not number:
         raise SelectorError(f'values[0][{key}]: Invalid value: "{value}": {LABEL_VALUE_WORDS}')
 

@@ -1,54 +1,112 @@
 """The embedded cluster as a whole: store, registry, HTTP face and stand-ins, started and stopped together."""
 
+import asyncio
+import base64
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Self
 
+import orjson
+import structlog
+from aiohttp import web
+
+from kubernaut.localcluster import bootstrap
+from kubernaut.localcluster.admission import Policies
+from kubernaut.localcluster.api import Api
+from kubernaut.localcluster.app import GIT_VERSION, App
+from kubernaut.localcluster.authn import Authenticator
 from kubernaut.localcluster.calls import Call, User
 from kubernaut.localcluster.catalog import Catalog
+from kubernaut.localcluster.certificates import Identity, make_identity
+from kubernaut.localcluster.crd import Definitions
+from kubernaut.localcluster.discovery import Discovery
+from kubernaut.localcluster.errors import Obj
+from kubernaut.localcluster.furnishing import PodFurnisher
 from kubernaut.localcluster.journal import Journal
 from kubernaut.localcluster.local import LocalApi
 from kubernaut.localcluster.metadata import Sources
-from kubernaut.localcluster.registry import NAMESPACES, Registry
+from kubernaut.localcluster.openapi import OpenApi
+from kubernaut.localcluster.podparts import PodLogs
+from kubernaut.localcluster.rbac import MASTERS, Authorizer
+from kubernaut.localcluster.registry import Registry
+from kubernaut.localcluster.resources import Resources
+from kubernaut.localcluster.reviews import Reviews
 from kubernaut.localcluster.schemas import Schemas
 from kubernaut.localcluster.store import History, Store
+from kubernaut.localcluster.subresources import Subresources
+from kubernaut.localcluster.tokens import TokenBook
 
 StandIn = Callable[[], Awaitable[None]]
+_KEY_BYTES = 32
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class ClusterSettings:
-    """How a cluster is set up; `database` is a path or `:memory:`, port 0 any free one."""
+    """How a cluster is set up."""
 
     database: str = ":memory:"
+    """Path of the SQLite file, or `:memory:`."""
     host: str = "127.0.0.1"
     port: int = 0
-    admin_token: str = ""
+    """0 takes any free port."""
+    public: bool = False
+    """Allows a host that is not loopback: the embedded cluster has no TLS."""
+    admin_token: str = field(default="", repr=False)
+    """Made up where empty."""
+    users: Mapping[str, User] = field(default_factory=dict, repr=False)
+    """Further static tokens."""
+    tls: bool = False
+    """Serves HTTPS under a certificate of its own. kubectl needs it: it sends no token over plain HTTP."""
+    rbac: bool = False
+    """Whether roles are enforced; off, every authenticated caller may do everything."""
+    anonymous: bool = True
     stand_ins: frozenset[str] = frozenset()
+    """Names of the stand-ins to run."""
     history: History = field(default_factory=History)
     sources: Sources = field(default_factory=Sources)
-
-
-BOOTSTRAP = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
 class LocalCluster:
     """A Kubernetes API of one process."""
 
+    api: Api
+    """The API for code of this process."""
+    logs: PodLogs
+    """Where whoever runs pods publishes their logs."""
+
     def __init__(self, settings: ClusterSettings) -> None:
-        """Open the store and make the API ready for callers in process; HTTP comes with `start`."""
-        journal = None if settings.database == ":memory:" else Journal(settings.database)
+        """Open the store and make the API ready for callers in process; HTTP comes with `start`. Raises ValueError for a host that is not loopback."""
+        if settings.host not in _LOOPBACK and not settings.public:
+            raise ValueError(f"host {settings.host} is not loopback; the embedded cluster has no TLS, so this takes public=True")
         self._settings = settings
+        self.admin_token = settings.admin_token or secrets.token_urlsafe(_KEY_BYTES)
+        journal = None if settings.database == ":memory:" else Journal(settings.database)
         self._store = Store(journal, settings.history)
         self.registry = Registry(self._store, Catalog(), Schemas(), settings.sources)
+        self.registry.gates += [PodFurnisher(self.registry), Policies(self.registry)]
+        self._journal = journal
+        self._book = TokenBook(self._secret("tokens", lambda: secrets.token_bytes(_KEY_BYTES)))
+        self._identity = self._certificate() if settings.tls else None
+        bootstrap.furnish(self.registry)
+        self._definitions = Definitions(self.registry)
         self.api = LocalApi(self.registry, Call())
-        self._bootstrap()
+        self.logs = PodLogs()
+        self.url = ""
+        self._runner: web.ServerRunner | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
-    def _bootstrap(self) -> None:
-        for name in BOOTSTRAP:
-            if self.registry.find(NAMESPACES, "", name) is None:
-                self.registry.create(NAMESPACES, "", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, Call())
+    def _secret(self, name: str, make: Callable[[], bytes]) -> bytes:
+        return self._journal.secret(name, make) if self._journal else make()
+
+    def _certificate(self) -> Identity:
+        names = dict.fromkeys((*sorted(_LOOPBACK), self._settings.host))
+        now = self._settings.sources.clock()
+        stored = self._secret("identity", lambda: orjson.dumps(asdict(make_identity(names, now))))
+        return Identity(**orjson.loads(stored))
 
     async def __aenter__(self) -> Self:
         """Start."""
@@ -60,8 +118,62 @@ class LocalCluster:
         await self.stop()
 
     async def start(self) -> None:
-        """Serve HTTP and start the stand-ins."""
+        """Serve HTTP."""
+        listener = web.Server(lambda request: self._app.handle(request), access_log=None)
+        self._runner = web.ServerRunner(listener, shutdown_timeout=0.2)
+        await self._runner.setup()
+        context = self._identity.context() if self._identity else None
+        site = web.TCPSite(self._runner, self._settings.host, self._settings.port, ssl_context=context)
+        await site.start()
+        address = self._runner.addresses[0]
+        shown = f"[{address[0]}]:{address[1]}" if ":" in str(address[0]) else f"{address[0]}:{address[1]}"
+        self.url = f"{'https' if context else 'http'}://{shown}"
+        self._app = self._face(shown)
+
+    def _face(self, address: str) -> App:
+        registry = self.registry
+        admin = User("kubernetes-admin", groups=(MASTERS,))
+        authenticator = Authenticator(registry, self._book, {self.admin_token: admin, **self._settings.users}, self._settings.anonymous)
+        authorizer = Authorizer(registry, self._settings.rbac)
+        resources = Resources(registry, Subresources(registry, Reviews(authenticator, authorizer), self.logs))
+        discovery = Discovery(registry.catalog, address)
+        return App(authenticator, authorizer, resources, discovery, OpenApi(registry.catalog, GIT_VERSION))
+
+    def run(self, name: str, stand_in: StandIn) -> None:
+        """Keep a stand-in running until `stop`; one that fails is logged and started again."""
+        self._tasks.append(asyncio.create_task(self._keep(name, stand_in), name=name))
+
+    async def _keep(self, name: str, stand_in: StandIn) -> None:
+        await stand_in()
+        _log.warning("stand-in ended", stand_in=name)
 
     async def stop(self) -> None:
-        """Stop serving and close the store."""
+        """Stop the stand-ins and HTTP, and close the store."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        if self._runner:
+            await self._runner.cleanup()
+            self._runner = None
         self._store.close()
+
+    @property
+    def certificate(self) -> str:
+        """The certificate to trust, as PEM; empty without TLS."""
+        return self._identity.certificate if self._identity else ""
+
+    def kubeconfig(self, *, token: str | None = None) -> Obj:
+        """Return a kubeconfig as an object; with the admin token where no other is given."""
+        user = {"name": "kubernaut", "user": {"token": self.admin_token if token is None else token}}
+        trusted = {"certificate-authority-data": base64.b64encode(self.certificate.encode()).decode()} if self.certificate else {}
+        cluster = {"name": "kubernaut", "cluster": {"server": self.url, **trusted}}
+        context = {"name": "kubernaut", "context": {"cluster": "kubernaut", "user": "kubernaut"}}
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [cluster],
+            "users": [user],
+            "contexts": [context],
+            "current-context": "kubernaut",
+        }

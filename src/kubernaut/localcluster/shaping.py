@@ -40,6 +40,8 @@ def many(kind: ResourceKind, page: Page, form: Form, include: str) -> bytes:
     """Return a list in its shape."""
     if not form.shape:
         return listing.encode(kind, page)
+    if form.shape == "PartialObjectMetadata":
+        raise errors.ApiError(406, "NotAcceptable", f"you requested PartialObjectMetadata, but the requested object is a list ({_go_list(kind)})")
     shown = [faces.shown(kind, record) for record in page.records]
     meta = {key: value for key, value in page.metadata(kind).items() if value}
     if form.shape == "Table":
@@ -48,6 +50,10 @@ def many(kind: ResourceKind, page: Page, form: Form, include: str) -> bytes:
     items = [partial(obj, form.version) for obj in shown]
     bare = [{key: value for key, value in item.items() if key not in {"kind", "apiVersion"}} for item in items] if not kind.custom else items
     return orjson.dumps({"kind": "PartialObjectMetadataList", "apiVersion": f"meta.k8s.io/{form.version}", "metadata": meta, "items": bare})
+
+
+def _go_list(kind: ResourceKind) -> str:
+    return "*unstructured.UnstructuredList" if kind.custom else f"*{kind.version}.{kind.list_kind}"
 
 
 def partial(obj: Obj, version: str) -> Obj:

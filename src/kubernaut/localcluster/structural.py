@@ -1,6 +1,6 @@
-"""Is a schema structural? The rules of apiextensions-apiserver for `openAPIV3Schema`, in its words; a definition that breaks them is not served.
+"""Is a schema structural? The rules of apiextensions-apiserver for `openAPIV3Schema`, in its words.
 
-Paths start below `openAPIV3Schema`, e.g. `properties[spec].type`.
+A definition that breaks them is not served. Paths start below `openAPIV3Schema`, e.g. `properties[spec].type`.
 """
 
 import re
@@ -54,8 +54,7 @@ def faults(schema: Obj) -> list[Fault]:
     found = sorted(_schema(schema, "", "root"), key=lambda fault: f"{fault.field}: {fault.message}")
     if found:
         return found
-    node = root_node(schema)
-    return [*_defaults(Node(schema, builtin=False), ""), *celrules.definition_faults(node, schema)]
+    return [*_defaults(Node(schema, builtin=False), ""), *celrules.definition_faults(root_node(schema))]
 
 
 def _schema(schema: Obj, path: str, level: str) -> Iterator[Fault]:

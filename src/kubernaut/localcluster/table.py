@@ -6,7 +6,7 @@ from typing import Any
 
 from kubernaut.localcluster import jsonpath
 from kubernaut.localcluster.api import ResourceKind
-from kubernaut.localcluster.builtin import object_meta
+from kubernaut.localcluster.builtin import builtin_schema, object_meta
 from kubernaut.localcluster.errors import Obj
 from kubernaut.localcluster.printers import PRINTERS
 from kubernaut.localcluster.printers.base import Cells, Column, age, since
@@ -27,13 +27,24 @@ def _columns(kind: ResourceKind) -> list[Obj]:
     if kind.definition is not None and kind.definition.get("additionalPrinterColumns"):
         return [named, *(_custom_column(row) for row in kind.definition["additionalPrinterColumns"])]
     printer = PRINTERS.get(kind.resource)
-    rows = printer.columns if printer else _AGE_ONLY
-    told = [_definition(name, type_, priority, _description("creationTimestamp") if name == "Age" else "") for name, type_, priority in rows]
+    rows, described = (printer.columns, printer.told) if printer else (_AGE_ONLY, {})
+    told = [_definition(name, type_, priority, _told(kind, name, described.get(name, ""))) for name, type_, priority in rows]
     if kind.plural == "events" and not kind.custom:
         # the one kind whose name comes last
         told[-1] = {**named, "priority": 1}
         return told
     return [named, *told]
+
+
+def _told(kind: ResourceKind, name: str, text: str) -> str:
+    if name == "Age":
+        return _description("creationTimestamp")
+    if not text.startswith("@"):
+        return text
+    node = builtin_schema(kind.group, kind.version, kind.kind)
+    for field in text[1:].split("."):
+        node = node["properties"][field]
+    return str(node.get("description", ""))
 
 
 def _custom_column(row: Obj) -> Obj:

@@ -1,7 +1,7 @@
 """The defaults that kube-apiserver gives to built-in kinds and OpenAPI does not tell: one table by Go type, and its interpreter."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ class Default:
     field: str
     value: Any
     when: Mapping[str, Any] | None = None
+    only_in: str = ""
+    """The kind this default is for, where it is not for every object that has the type in it (a Pod, but no template of one)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,6 @@ class CopyOf:
 
     field: str
     source: str
-    when: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,21 @@ class PullPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """Set requests to limits, resource by resource, where limits are given and requests are not."""
+    """In a Pod (but no template of one), set requests to limits, resource by resource, where limits are given and requests are not."""
+
+    only_in: str = "core.v1.Pod"
 
 
-Row = Default | CopyOf | PullPolicy | Requests
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """Set `field` to a text made of what the member `source` holds, where `field` is absent."""
+
+    field: str
+    source: str
+    make: Callable[[str], str]
+
+
+Row = Default | CopyOf | Derived | PullPolicy | Requests
 
 _PROBE: Sequence[Row] = (
     Default("timeoutSeconds", 1),
@@ -50,16 +62,19 @@ _CONTAINER: Sequence[Row] = (
     PullPolicy(),
     Default("terminationMessagePath", "/dev/termination-log"),
     Default("terminationMessagePolicy", "File"),
-    Default("resources", {}),
 )
 _ROLLING = {"type": "RollingUpdate"}
 
 TABLE: Mapping[str, Sequence[Row]] = {
-    "apps.v1.DaemonSetSpec": (Default("updateStrategy", {}), Default("revisionHistoryLimit", 10)),
+    "apiextensions.v1.CustomResourceDefinitionSpec": (Default("conversion", {"strategy": "None"}),),
+    "apiextensions.v1.CustomResourceDefinitionNames": (
+        Derived("singular", "kind", str.lower),
+        Derived("listKind", "kind", "{}List".format),
+    ),
+    "apps.v1.DaemonSetSpec": (Default("revisionHistoryLimit", 10),),
     "apps.v1.DaemonSetUpdateStrategy": (Default("type", "RollingUpdate"), Default("rollingUpdate", {}, _ROLLING)),
     "apps.v1.DeploymentSpec": (
         Default("replicas", 1),
-        Default("strategy", {}),
         Default("revisionHistoryLimit", 10),
         Default("progressDeadlineSeconds", 600),
     ),
@@ -68,18 +83,22 @@ TABLE: Mapping[str, Sequence[Row]] = {
     "apps.v1.RollingUpdateDaemonSet": (Default("maxUnavailable", 1), Default("maxSurge", 0)),
     "apps.v1.RollingUpdateDeployment": (Default("maxUnavailable", "25%"), Default("maxSurge", "25%")),
     "apps.v1.RollingUpdateStatefulSetStrategy": (Default("partition", 0), Default("maxUnavailable", 1)),
-    "apps.v1.StatefulSetPersistentVolumeClaimRetentionPolicy": (Default("whenDeleted", "Retain"), Default("whenScaled", "Retain")),
+    "apps.v1.StatefulSetPersistentVolumeClaimRetentionPolicy": (
+        Default("whenDeleted", "Retain"),
+        Default("whenScaled", "Retain"),
+    ),
     "apps.v1.StatefulSetSpec": (
         Default("replicas", 1),
         Default("podManagementPolicy", "OrderedReady"),
-        Default("updateStrategy", {}),
         Default("revisionHistoryLimit", 10),
         Default("persistentVolumeClaimRetentionPolicy", {}),
     ),
     "apps.v1.StatefulSetUpdateStrategy": (Default("type", "RollingUpdate"), Default("rollingUpdate", {}, _ROLLING)),
     "autoscaling.v2.HorizontalPodAutoscalerSpec": (
         Default("minReplicas", 1),
-        Default("metrics", [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}]),
+        Default(
+            "metrics", [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}]
+        ),
     ),
     "batch.v1.CronJobSpec": (
         Default("concurrencyPolicy", "Allow"),
@@ -106,13 +125,13 @@ TABLE: Mapping[str, Sequence[Row]] = {
     "core.v1.GRPCAction": (Default("service", ""),),
     "core.v1.HTTPGetAction": (Default("path", "/"), Default("scheme", "HTTP")),
     "core.v1.HostPathVolumeSource": (Default("type", ""),),
-    "core.v1.NamespaceStatus": (Default("phase", "Active"),),
     "core.v1.ObjectFieldSelector": (Default("apiVersion", "v1"),),
     "core.v1.PersistentVolumeClaimSpec": (Default("volumeMode", "Filesystem"),),
     "core.v1.PersistentVolumeClaimStatus": (Default("phase", "Pending"),),
     "core.v1.PersistentVolumeSpec": (Default("persistentVolumeReclaimPolicy", "Retain"), Default("volumeMode", "Filesystem")),
     "core.v1.PersistentVolumeStatus": (Default("phase", "Pending"),),
     "core.v1.PodSpec": (
+        Default("enableServiceLinks", value=True, only_in="core.v1.Pod"),
         Default("restartPolicy", "Always"),
         Default("terminationGracePeriodSeconds", 30),
         Default("dnsPolicy", "ClusterFirst"),
@@ -145,9 +164,7 @@ TABLE: Mapping[str, Sequence[Row]] = {
         Default("policyTypes", ["Ingress", "Egress"]),
     ),
     "rbac.v1.RoleRef": (Default("apiGroup", "rbac.authorization.k8s.io"),),
-    "rbac.v1.Subject": (
-        Default("apiGroup", "rbac.authorization.k8s.io", {"kind": ("User", "Group")}),
-    ),
+    "rbac.v1.Subject": (Default("apiGroup", "rbac.authorization.k8s.io", {"kind": ("User", "Group")}),),
     "storage.v1.StorageClass": (Default("reclaimPolicy", "Delete"), Default("volumeBindingMode", "Immediate")),
     "admissionregistration.v1.MatchResources": (
         Default("matchPolicy", "Equivalent"),
@@ -161,36 +178,40 @@ TABLE: Mapping[str, Sequence[Row]] = {
 }
 
 
-def fill(value: Any, node: Node) -> None:
+def fill(value: Any, node: Node, kind: str = "") -> None:
     """Set the defaults of a built-in object in place, from the top down: what is added is filled in turn."""
+    kind = kind or node.go_type
     if isinstance(value, list):
         for item in value:
-            fill(item, node.items)
+            fill(item, node.items, kind)
     if not isinstance(value, dict):
         return
     for row in TABLE.get(node.go_type, ()):
-        _set(row, value)
+        if getattr(row, "only_in", "") in {"", kind}:
+            _set(row, value)
     for name, item in value.items():
         below = node.properties.get(name) or node.additional
         if below is not None and isinstance(item, (dict, list)):
-            fill(item, below)
+            fill(item, below, kind)
 
 
 def _set(row: Row, value: Obj) -> None:
     """Apply one row."""
     if isinstance(row, PullPolicy):
-        value.setdefault("imagePullPolicy", _pull_policy(value.get("image") or ""))
+        if _absent(value, "imagePullPolicy"):
+            value["imagePullPolicy"] = _pull_policy(value.get("image") or "")
     elif isinstance(row, Requests):
         _set_requests(value)
-    elif _absent(value, row.field) and _meets(value, row.when):
-        _fill_field(row, value)
+    elif _absent(value, row.field):
+        _set_field(row, value)
 
 
-def _fill_field(row: Default | CopyOf, value: Obj) -> None:
+def _set_field(row: Default | CopyOf | Derived, value: Obj) -> None:
     if isinstance(row, Default):
-        value[row.field] = copy.deepcopy(row.value)
+        if _meets(value, row.when):
+            value[row.field] = copy.deepcopy(row.value)
     elif not _absent(value, row.source):
-        value[row.field] = value[row.source]
+        value[row.field] = row.make(value[row.source]) if isinstance(row, Derived) else value[row.source]
 
 
 def _absent(value: Obj, field: str) -> bool:

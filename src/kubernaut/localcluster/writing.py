@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from kubernaut.localcluster import errors, strategy
 from kubernaut.localcluster.api import ResourceKind
+from kubernaut.localcluster.bodies import unread_fields
 from kubernaut.localcluster.calls import Call
 from kubernaut.localcluster.errors import FieldFault, Obj
 from kubernaut.localcluster.registry import Registry
@@ -86,16 +87,20 @@ def _check_identity(kind: ResourceKind, meta: Obj, new: Obj) -> None:
         raise errors.bad_request(f"the name of the object ({asked['name']}) does not match the name on the URL ({meta['name']})")
     if asked.get("namespace", meta.get("namespace")) != meta.get("namespace"):
         raise errors.bad_request("the namespace of the provided object does not match the namespace sent on the request")
-    faults = [
-        FieldFault(field, "FieldValueInvalid", f"Invalid value: {errors.encode_go(new.get(field))}: must be {wanted}")
-        for field, wanted in (("kind", kind.kind), ("apiVersion", kind.api_version))
-        if new.get(field, wanted) != wanted
-    ]
+    _check_type(kind, meta["name"], new)
     if asked.get("uid", meta["uid"]) != meta["uid"]:
-        faults.append(FieldFault("metadata.uid", "FieldValueInvalid", f"Invalid value: {errors.encode_go(asked['uid'])}: field is immutable"))
-    if faults:
-        raise errors.invalid(kind, meta["name"], faults)
+        fault = FieldFault("metadata.uid", "FieldValueInvalid", f"Invalid value: {errors.encode_go(asked['uid'])}: field is immutable")
+        raise errors.invalid(kind, meta["name"], [fault] * strategy.times_told(kind, changed=True))
     new |= {"kind": kind.kind, "apiVersion": kind.api_version}
+
+
+def _check_type(kind: ResourceKind, name: str, new: Obj) -> None:
+    for field, wanted in (("kind", kind.kind), ("apiVersion", kind.api_version)):
+        if (given := new.get(field, wanted)) != wanted:
+            fault = FieldFault(field, "FieldValueInvalid", f"Invalid value: {errors.encode_go(given)}: must be {wanted}")
+            error = errors.invalid_named(str(new.get("kind", kind.kind)), kind.group, name, [fault])
+            error.warnings = unread_fields(kind, new)
+            raise error
 
 
 def _check_namespace(namespace: str, body: Obj) -> None:
@@ -104,16 +109,23 @@ def _check_namespace(namespace: str, body: Obj) -> None:
         raise errors.bad_request("the namespace of the provided object does not match the namespace sent on the request")
 
 
-def _screen(registry: Registry, kind: ResourceKind, body: Obj, call: Call, noticed: Sequence[str], *, patched: bool = False) -> None:  # noqa: PLR0913
-    unknown = [f'unknown field "{path}"' for path in registry.schemas.of(kind).prune(body)]
-    told = [*noticed, *unknown]
+def _screen(  # noqa: PLR0913 - what is looked at, and how strictly
+    registry: Registry, kind: ResourceKind, body: Obj, call: Call, noticed: Sequence[str], *, patched: bool = False
+) -> None:
+    """Refuse a body of the wrong types; drop, tell or refuse what the schema does not know."""
+    schema = registry.schemas.of(kind)
+    if fault := schema.decode_fault(body):
+        raise _undecodable(kind, body, fault, patched=patched)
+    told = [*noticed, *(f'unknown field "{path}"' for path in schema.prune(body))]
     if not told or call.validation == "Ignore":
         return
-    if call.validation != "Strict":
-        call.warnings.extend(told)
-        return
-    text = f"strict decoding error: {', '.join(told)}"
+    if call.validation == "Strict":
+        raise _undecodable(kind, body, f"strict decoding error: {', '.join(told)}", patched=patched)
+    call.warnings.extend(told)
+
+
+def _undecodable(kind: ResourceKind, body: Obj, why: str, *, patched: bool) -> errors.ApiError:
     if not patched:
-        raise errors.bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {text}')
+        return errors.bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}')
     shown = errors.encode_go(errors.encode_go(body))
-    raise errors.invalid_named("", "", "", [FieldFault("patch", "FieldValueInvalid", f"Invalid value: {shown}: {text}")])
+    return errors.invalid_named("", "", "", [FieldFault("patch", "FieldValueInvalid", f"Invalid value: {shown}: {why}")])

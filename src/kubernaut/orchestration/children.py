@@ -14,6 +14,7 @@ from kubernaut.api.processing import Alert, RemediationProcessing, RemediationPr
 from kubernaut.api.remediation import RemediationRequest
 from kubernaut.api.verification import AssessmentConfig, EffectivenessAssessment, EffectivenessAssessmentSpec
 from kubernaut.api.workflow import ExecutionConfig, WorkflowExecution, WorkflowExecutionSpec
+from kubernaut.orchestration.baseline import baseline_of
 from kubernaut.orchestration.decide import Stage
 from kubernaut.orchestration.family import Family
 from kubernaut.orchestration.limits import Limits
@@ -86,8 +87,7 @@ def workflow(
     if family.analysis is None:
         raise Incomplete("there is no analysis to take a fix from")
     chosen = family.analysis.status.selected_workflow
-    limits = Limits(request, settings)
-    until = now + limits.lock_wait + limits.of(Stage.WORKFLOW, steps=chosen is None)
+    until = now + Limits(request, settings).of(Stage.WORKFLOW, steps=chosen is None)
     spec = _catalogue(request, family, chosen, until) if chosen else _steps(request, family, until)
     name = f"{request.metadata.name}-wfe" if chosen else f"{request.metadata.name}-workflow"
     return WorkflowExecution(metadata=metadata(request, name), spec=spec), until
@@ -156,6 +156,7 @@ def assessment(
         signal_name=request.spec.signal_name,
         fix_started_at=started,
         fix_completed_at=completed,
+        baseline=baseline_of(family.processing.status.enriched_signal if family.processing else None, target_of(request, family)),
         config=AssessmentConfig(
             stabilization_window=go_duration(settings.stabilization_window),
             validity=go_duration(min(settings.validity, until - now)),

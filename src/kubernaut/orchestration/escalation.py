@@ -24,11 +24,11 @@ from kubernaut.api.notification import (
 )
 from kubernaut.api.remediation import KubernetesProviderData, Phase, RemediationRequest
 from kubernaut.api.signal import Priority, RiskLevel, Severity
-from kubernaut.orchestration.base import Escalations, Undeliverable
 from kubernaut.orchestration.decide import End, Stage
 from kubernaut.orchestration.family import Family
 from kubernaut.orchestration.limits import Limits
 from kubernaut.orchestration.settings import OrchestrationSettings
+from kubernaut.outbound import ESCALATIONS, Service, Undeliverable
 
 CONTROLLER: Final = "remediation-orchestrator"
 CHANNELS: Final = {
@@ -124,7 +124,7 @@ def details_of(escalation: Escalation) -> dict[str, JsonValue]:
     return details
 
 
-async def deliver(escalations: Escalations | None, escalation: Escalation) -> bool:
+async def deliver(escalations: Service | None, escalation: Escalation) -> bool:
     """Try to hand an escalation over, a few times in a short while; False: people must be told another way."""
     if escalations is None:
         return False
@@ -141,7 +141,7 @@ async def deliver(escalations: Escalations | None, escalation: Escalation) -> bo
     return True
 
 
-async def _send(escalations: Escalations, body: EscalationRequest, settings: OrchestrationSettings) -> None:
+async def _send(escalations: Service, body: EscalationRequest, settings: OrchestrationSettings) -> None:
     """Send, with retries; their sum is bounded by tries and the time of each."""
     wait = settings.escalation_backoff.total_seconds()
     tries = stamina.retry_context(
@@ -149,7 +149,7 @@ async def _send(escalations: Escalations, body: EscalationRequest, settings: Orc
     )
     async for attempt in tries:
         with attempt:
-            await escalations.escalate(body)
+            await escalations.post(ESCALATIONS, body)
 
 
 def _worth_a_retry(fault: Exception) -> bool:

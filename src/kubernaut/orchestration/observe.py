@@ -19,7 +19,7 @@ from kubernaut.orchestration.family import Family
 from kubernaut.orchestration.limits import Limits
 from kubernaut.orchestration.settings import OrchestrationSettings
 
-HOLDS = frozenset({"Blocked", "Cooldown"})
+HOLDS = frozenset({"ResourceLocked", "Cooldown"})
 """Conditions of a WorkflowExecution that say why it waits for its target."""
 ROLLED_BACK = "RolledBack"
 """Condition of a KubernetesExecution that took back what it had changed."""

@@ -16,7 +16,6 @@ from kubernaut.kube.manager import Manager
 from kubernaut.kube.outcome import DONE, Outcome, again
 from kubernaut.kube.status import set_condition, status_of
 from kubernaut.orchestration import metrics
-from kubernaut.orchestration.base import Escalations, Records
 from kubernaut.orchestration.children import Incomplete, build
 from kubernaut.orchestration.decide import Ask, End, Forget, Keep, Notice, Open, Stage, Step, Wait, broken, decide
 from kubernaut.orchestration.escalation import Escalation, deliver
@@ -26,14 +25,17 @@ from kubernaut.orchestration.observe import see
 from kubernaut.orchestration.records import keep
 from kubernaut.orchestration.report import report
 from kubernaut.orchestration.settings import OrchestrationSettings
+from kubernaut.outbound import Service
 
 DELETING: Final = "Deleting"
+UNBEGUN: Final = "Pending"
+"""The phase of a fix that nobody has taken up, or that waits for its target."""
 
 
 class Orchestrator:
     """Walks each RemediationRequest through its stages."""
 
-    def __init__(self, cluster: Cluster, settings: OrchestrationSettings, escalations: Escalations | None, records: Records | None) -> None:
+    def __init__(self, cluster: Cluster, settings: OrchestrationSettings, escalations: Service | None, records: Service | None) -> None:
         self._cluster = cluster
         self._settings = settings
         self._escalations = escalations
@@ -52,7 +54,7 @@ class Orchestrator:
         return outcome
 
     async def finalize(self, request: RemediationRequest) -> Outcome:
-        """Let a deleted remediation go once data storage has all facts of its children (the kernel sees to its own); not later than a day."""
+        """Let a deleted remediation go once all facts of its children are stored (the kernel sees to its own); not later than a day."""
         now, status = self._cluster.clock.now(), request.status
         if all(condition.type != DELETING for condition in status.conditions):
             set_condition(status.conditions, DELETING, status=True, reason="Deleted", message="it is being deleted", now=now)
@@ -111,6 +113,9 @@ class Orchestrator:
 
     async def _end(self, request: RemediationRequest, family: Family, end: End, now: datetime) -> Outcome:
         """Tell people before the end is recorded: a crash in between tells them again under the same name, which is no second message."""
+        if end.phase is Phase.TIMED_OUT:
+            await self._withdraw(family)
+            metrics.TIMEOUTS.labels(end.stage.value).inc()
         match end.notice:
             case Notice.COMPLETION:
                 await self._cluster.create_owned(completion(request, family, end, now), request)
@@ -120,21 +125,41 @@ class Orchestrator:
                 await self._escalate(Escalation(request, family, end, now, self._settings))
             case _:
                 assert_never(end.notice)
-        if end.phase is Phase.TIMED_OUT:
-            metrics.TIMEOUTS.labels(end.stage.value).inc()
         return again(now + self._settings.retention)
+
+    async def _withdraw(self, family: Family) -> None:
+        """Delete a fix that has not begun, so that nothing is carried out after the end; one that began has its own limit and lock."""
+        for child in (family.workflow, family.execution):
+            if child is None or child.status.phase.value != UNBEGUN or child.metadata.deletion_timestamp is not None:
+                continue
+            meta = child.metadata
+            try:
+                await self._cluster.client.delete(
+                    child.card, meta.name, meta.namespace, uid=meta.uid, resource_version=meta.resource_version, propagation="Background"
+                )
+            except ApiError as fault:
+                if not fault.not_found:
+                    raise
 
     async def _escalate(self, escalation: Escalation) -> None:
         status = escalation.request.status
         if escalation.mark in status.escalation_sent_for:
             return
-        way = "post" if await deliver(self._escalations, escalation) else "fallback"
-        if way == "fallback":
-            await self._create_unless_there(escalation_fallback(escalation))
+        way = await self._call(escalation)
         status.escalation_sent_for = [*status.escalation_sent_for, escalation.mark]
         metrics.ESCALATIONS.labels(escalation.reason.value, escalation.request.spec.priority.value, way).inc()
         data = {"phase": escalation.end.stage.value, "reason": escalation.reason.value, "way": way}
         record(escalation.request, "EscalationSent", f"people were called: {escalation.end.message}", now=escalation.now, data=data)
+
+    async def _call(self, escalation: Escalation) -> str:
+        """Hand the escalation over, or make its message; a message that is there was handed over before a crash or a conflict."""
+        message = escalation_fallback(escalation)
+        if self._cluster.read(NotificationRequest.card, message.metadata.namespace, message.metadata.name):
+            return "before"
+        if await deliver(self._escalations, escalation):
+            return "post"
+        await self._create_unless_there(message)
+        return "fallback"
 
     async def _create_unless_there(self, message: NotificationRequest) -> None:
         """Create a message; one of that name, made by the escalation endpoint after all, is as good."""
@@ -149,8 +174,8 @@ def setup(
     manager: Manager,
     settings: OrchestrationSettings | None = None,
     *,
-    escalations: Escalations | None = None,
-    records: Records | None = None,
+    escalations: Service | None = None,
+    records: Service | None = None,
 ) -> None:
     """Add the orchestrator to a manager; without `escalations` people are called by NotificationRequests alone."""
     orchestrator = Orchestrator(manager.cluster, settings or OrchestrationSettings(), escalations, records)

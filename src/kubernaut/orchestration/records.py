@@ -13,8 +13,8 @@ from kubernaut.api.remediation import ChildStatus, RemediationRequest
 from kubernaut.api.verification import EffectivenessAssessment
 from kubernaut.api.workflow import WorkflowExecution
 from kubernaut.orchestration import metrics
-from kubernaut.orchestration.base import Records, Undeliverable
 from kubernaut.orchestration.family import Family
+from kubernaut.outbound import REMEDIATION_RECORDS, Service, Undeliverable
 
 StageObject = RemediationProcessing | AIAnalysis | AIApprovalRequest | WorkflowExecution | KubernetesExecution | EffectivenessAssessment
 
@@ -54,12 +54,12 @@ def state_of(child: StageObject) -> ChildStatus:
     return ChildStatus(phase=child.status.phase.value, start_time=start or child.metadata.creation_timestamp, completion_time=end)
 
 
-async def keep(records: Records | None, request: RemediationRequest, family: Family) -> None:
+async def keep(records: Service | None, request: RemediationRequest, family: Family) -> None:
     """Hand the record over; a fault is logged and counted, and harms nothing: the next change of phase sends all of it again."""
     if records is None:
         return
     try:
-        await records.record(audit_of(request, family))
+        await records.post(REMEDIATION_RECORDS, audit_of(request, family))
     except Undeliverable as fault:
         metrics.RECORD_FAULTS.inc()
         log.warning("remediation record not taken", namespace=request.metadata.namespace, name=request.metadata.name, fault=str(fault))

@@ -257,8 +257,13 @@ class Subject:
     started_at: datetime | None = None
 
 
-def details(pipeline_run: Obj, task_runs: Mapping[str, Obj], subject: Subject, now: datetime) -> FailureDetails:
-    """Return what went wrong with a failed PipelineRun, exactly and in plain words (section 3 of the WorkflowExecution document)."""
+def details(
+    pipeline_run: Obj, task_runs: Mapping[str, Obj], subject: Subject, now: datetime, *, out_of_time: bool = False
+) -> FailureDetails:
+    """Return what went wrong with a failed PipelineRun, exactly and in plain words (section 3 of the WorkflowExecution document).
+
+    A run that was cancelled when it was `out_of_time` was cancelled by us.
+    """
     condition = succeeded(pipeline_run)
     reason, message = str(condition.get("reason") or ""), str(condition.get("message") or "")
     blamed = culprit(pipeline_run, task_runs)
@@ -269,7 +274,7 @@ def details(pipeline_run: Obj, task_runs: Mapping[str, Obj], subject: Subject, n
             failed_task_name=blamed.task,
             failed_step_name=blamed.step,
             reason=reason,
-            category=category(blamed, reason, message, names),
+            category=_DEADLINE if reason == "Cancelled" and out_of_time else category(blamed, reason, message, names),
             message=cut(message),
             exit_code=blamed.exit_code,
             termination_message=blamed.message,

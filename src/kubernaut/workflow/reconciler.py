@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Protocol, assert_never
+from typing import assert_never
 
 import structlog
 
-from kubernaut.api.audit import WorkflowAudit
 from kubernaut.api.base import Obj
 from kubernaut.api.catalog import Engine as EngineName
 from kubernaut.api.core import LEASE, PIPELINE_RUN, TASK_RUN
@@ -23,6 +22,7 @@ from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.informer import Key
 from kubernaut.kube.manager import Manager
 from kubernaut.kube.outcome import DONE, Outcome, again
+from kubernaut.outbound import WORKFLOW_RECORDS, Service, Undeliverable
 from kubernaut.workflow import report
 from kubernaut.workflow.cooldown import COOLDOWN_INDEX, Rest, cooldown_key, rest
 from kubernaut.workflow.decide import (
@@ -55,24 +55,10 @@ DELETION_POLL = timedelta(seconds=2)
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
-class AuditFailed(Exception):  # noqa: N818  (says what happened)
-    """The workflow record could not be sent."""
-
-
-class WorkflowRecords(Protocol):
-    """Where workflow records go: `POST /api/v1/audit/workflow` of data storage."""
-
-    async def post(self, record: WorkflowAudit) -> None:
-        """Send a record, within bounds of time; raise AuditFailed."""
-        ...
-
-
 class WorkflowReconciler:
     """Walks WorkflowExecutions to their ends."""
 
-    def __init__(
-        self, cluster: Cluster, settings: WorkflowSettings, records: WorkflowRecords, engines: Mapping[EngineName, Engine]
-    ) -> None:
+    def __init__(self, cluster: Cluster, settings: WorkflowSettings, records: Service | None, engines: Mapping[EngineName, Engine]) -> None:
         self._cluster = cluster
         self._settings = settings
         self._records = records
@@ -200,14 +186,16 @@ class WorkflowReconciler:
         return self._engines[EngineName.STEPS if execution.spec.workflow_definition else EngineName.TEKTON]
 
     async def _audit(self, execution: WorkflowExecution, now: datetime) -> None:
+        if self._records is None:
+            return
         try:
-            await self._records.post(report.audit_record(execution, now))
-        except AuditFailed as fault:
+            await self._records.post(WORKFLOW_RECORDS, report.audit_record(execution, now))
+        except Undeliverable as fault:
             log.warning("workflow record not sent", fault=str(fault)[:500])
 
 
-def setup(manager: Manager, settings: WorkflowSettings, records: WorkflowRecords) -> None:
-    """Run the stage in a manager's process."""
+def setup(manager: Manager, settings: WorkflowSettings, records: Service | None) -> None:
+    """Run the stage in a manager's process; without `records`, no workflow records are sent."""
     cluster = manager.cluster
     engines: dict[EngineName, Engine] = {EngineName.TEKTON: TektonEngine(cluster, settings), EngineName.STEPS: StepsEngine(cluster.clock)}
     reconciler = WorkflowReconciler(cluster, settings, records, engines)

@@ -5,24 +5,52 @@ import contextlib
 import random
 from datetime import UTC, datetime, timedelta
 
+import looptime
 import pytest
 
-from kubernaut.localcluster.controllers import QUICK, LiveScenario, Scenario, StandInSettings, stand_ins
+from kubernaut.localcluster.controllers import NAMES, QUICK, LiveScenario, Scenario, StandInSettings, stand_ins
 from kubernaut.localcluster.metadata import Sources
 from kubernaut.localcluster.server import ClusterSettings, LocalCluster
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-ALL = ("gc", "namespaces", "deployments", "replicasets", "scheduler", "nodes", "pods")
+
+
+def pytest_asyncio_loop_factories(config, item):
+    return {"simulated": looptime.new_event_loop}
+
+
+class NoLoopByAccident(asyncio.DefaultEventLoopPolicy):
+    """looptime asks for the present loop in tests that have none: the usual policy makes one then, which nobody closes."""
+
+    def get_event_loop(self):
+        try:
+            return asyncio.get_running_loop()
+        except RuntimeError:
+            return self._held()
+
+    def _held(self):
+        if self._loop_set is None:
+            raise RuntimeError("no event loop")
+        return self._loop_set
+
+    def set_event_loop(self, loop):
+        self._loop_set = loop
+        super().set_event_loop(loop)
+
+    _loop_set = None
+
+
+asyncio.set_event_loop_policy(NoLoopByAccident())
 
 
 class Lab:
     """A cluster, its stand-ins and the questions tests ask."""
 
-    def __init__(self, names=ALL, scenario=None, pace=QUICK):
+    def __init__(self, names=NAMES, scenario=None, pace=QUICK, database=":memory:"):
         self.scenario = LiveScenario(Scenario.from_obj(scenario or {"nodes": [{"name": "node-1"}]}))
-        self.cluster = LocalCluster(ClusterSettings(sources=Sources(clock=self.now)))
+        self.cluster = LocalCluster(ClusterSettings(database=database, sources=Sources(clock=self.now)))
         self.api = self.cluster.api
-        self.settings = StandInSettings(clock=self.now, rng=random.Random(1), scenario=self.scenario, pace=pace, ca_certificate="PEM")
+        self.settings = StandInSettings(self.now, random.Random(1), self.scenario, pace, ca_certificate="PEM", logs=self.cluster.logs)
         self.names = names
         self._tasks = []
 
@@ -32,7 +60,7 @@ class Lab:
 
     def start(self):
         made = stand_ins(self.api, self.settings)
-        self._tasks = [asyncio.create_task(made[name](), name=name) for name in self.names]
+        self._tasks = [asyncio.ensure_future(made[name]()) for name in self.names]
 
     async def kill(self):
         """End all stand-ins as a crash would: they keep nothing."""
@@ -66,9 +94,19 @@ class Lab:
     async def delete(self, plural, name, namespace="shop", group="", **options):
         await self.api.delete(self.kind(plural, group), name, namespace, **options)
 
+    async def phases(self, namespace="shop"):
+        return {pod["metadata"]["name"]: pod["status"].get("phase") for pod in await self.list("pods", namespace)}
+
+    async def row(self, name, namespace="shop"):
+        """The status of a pod's only container."""
+        (row,) = (await self.get("pods", name, namespace))["status"]["containerStatuses"]
+        return row
+
+    async def gone(self, plural, name, namespace="shop", group=""):
+        return name not in [obj["metadata"]["name"] for obj in await self.list(plural, namespace, group)]
+
     async def events(self, namespace="shop"):
         return [(row["reason"], row["message"]) for row in await self.list("events", namespace)]
-
 
     @staticmethod
     def container(name="app", image="registry.example/shop:1", **fields):
@@ -88,11 +126,18 @@ class Lab:
 
 
 @pytest.fixture
+def new_lab():
+    """The class, for tests that need more than one process life."""
+    return Lab
+
+
+@pytest.fixture
 async def lab(request):
     """A running cluster with namespace `shop`; parametrized indirectly it takes the arguments of `Lab`."""
     lab = Lab(**getattr(request, "param", {}))
     await lab.api.create(lab.kind("namespaces"), {"metadata": {"name": "shop"}})
     lab.start()
+    await lab.pass_time(1)
     yield lab
     await lab.kill()
     await lab.cluster.stop()

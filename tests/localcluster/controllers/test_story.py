@@ -2,8 +2,6 @@
 
 import pytest
 
-pytestmark = pytest.mark.looptime
-
 HUNGRY = {
     "nodes": [{"name": "node-1"}],
     "rules": [{"match": {"namespace": "shop", "workload": "payment-service"}, "needsMemory": {"memory": "200Mi", "after": 0.5}}],
@@ -29,7 +27,10 @@ async def test_pods_are_oom_killed_and_restarted_until_the_limit_suffices(lab):
         assert row["restartCount"] >= 2
         assert row["lastState"]["terminated"]["reason"] == "OOMKilled"
         assert row["lastState"]["terminated"]["exitCode"] == 137
-    assert ("BackOff", f"Back-off restarting failed container app in pod {pods[0]['metadata']['name']}_shop({pods[0]['metadata']['uid']})") in await lab.events()
+    assert (
+        "BackOff",
+        f"Back-off restarting failed container app in pod {pods[0]['metadata']['name']}_shop({pods[0]['metadata']['uid']})",
+    ) in await lab.events()
 
     template = payment(lab, "256Mi")["spec"]["template"]
     await lab.patch("deployments", "payment-service", {"spec": {"template": template}}, group="apps")
@@ -41,3 +42,27 @@ async def test_pods_are_oom_killed_and_restarted_until_the_limit_suffices(lab):
     assert (status["updatedReplicas"], status["availableReplicas"], status["replicas"]) == (3, 3, 3)
     sets = await lab.list("replicasets", group="apps")
     assert sorted(rs["spec"]["replicas"] for rs in sets) == [0, 3]
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.3, 0.8, 1.5, 3])
+async def test_a_new_process_on_the_same_store_goes_on_where_the_old_one_fell(new_lab, tmp_path, seconds):
+    first = new_lab(scenario=HUNGRY, database=str(tmp_path / "cluster.db"))
+    await first.create("namespaces", {"metadata": {"name": "shop"}})
+    first.start()
+    await first.create("deployments", payment(first, "128Mi"), "apps")
+    await first.pass_time(4)
+    await first.patch("deployments", "payment-service", {"spec": {"template": payment(first, "256Mi")["spec"]["template"]}}, group="apps")
+    await first.pass_time(seconds)
+    await first.kill()
+    await first.cluster.stop()
+
+    second = new_lab(scenario=HUNGRY, database=str(tmp_path / "cluster.db"))
+    second.start()
+    await second.pass_time(8)
+    sets = await second.list("replicasets", group="apps")
+    assert sorted((rs["spec"]["replicas"], rs["status"].get("readyReplicas", 0)) for rs in sets) == [(0, 0), (3, 3)]
+    assert await restarts(second) == [0, 0, 0]
+    status = (await second.get("deployments", "payment-service", group="apps"))["status"]
+    assert [row["reason"] for row in status["conditions"] if row["type"] == "Progressing"] == ["NewReplicaSetAvailable"]
+    await second.kill()
+    await second.cluster.stop()

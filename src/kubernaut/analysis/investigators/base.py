@@ -1,7 +1,7 @@
 """What every investigator is asked and answers. Adding one: implement `Investigator`, pass the conformance tests, list it in `wiring.py`.
 
-Whatever an investigator read (logs, annotations, messages) is data: it fills evidence, and never a target, an action or a parameter that the
-catalogue's schema would not allow.
+Whatever an investigator read (logs, annotations, messages) is data: it fills evidence, and never a target, an action, or a parameter that
+the catalogue's schema would not allow.
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,14 @@ from typing import Protocol
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.analysis import AnalysisRequest, PreviousExecution
 from kubernaut.api.base import ResourceIdentifier
+from kubernaut.api.redact import redact
 
 Facts = Mapping[str, str]
 """What the diagnosis measured, by dotted name, such as `memory.limit.proposed`; parameters of workflows are filled from it."""
 TEXT_LIMIT = 300
 """Characters kept of a text that was read in the cluster."""
+CUT_FIRST = 8192
+"""Characters that are looked at; what could be longer is cut before it costs time."""
 
 
 class Verdict(StrEnum):
@@ -101,6 +104,6 @@ class Investigator(Protocol):
 
 
 def plain(text: object, limit: int = TEXT_LIMIT) -> str:
-    """Return a text of the cluster fit for evidence: one line, printable, bounded."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
+    """Return a text of the cluster fit for evidence: one line, printable, bounded, without secrets."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in redact(str(text)[:CUT_FIRST])).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"

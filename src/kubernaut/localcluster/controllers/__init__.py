@@ -8,8 +8,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol
 
 from kubernaut.localcluster.api import Api
+from kubernaut.localcluster.controllers.budgets import Budgets
+from kubernaut.localcluster.controllers.daemonsets import DaemonSets
 from kubernaut.localcluster.controllers.deployments import Deployments
+from kubernaut.localcluster.controllers.endpoints import EndpointControllers
+from kubernaut.localcluster.controllers.expiry import EventExpiry
 from kubernaut.localcluster.controllers.gc import GarbageCollector
+from kubernaut.localcluster.controllers.jobs import Jobs
 from kubernaut.localcluster.controllers.namespaces import Namespaces
 from kubernaut.localcluster.controllers.nodes import Nodes
 from kubernaut.localcluster.controllers.pods import Pods
@@ -17,9 +22,10 @@ from kubernaut.localcluster.controllers.replicasets import ReplicaSets
 from kubernaut.localcluster.controllers.scenario import LiveScenario, Scenario, ScenarioError
 from kubernaut.localcluster.controllers.scheduler import Scheduler
 from kubernaut.localcluster.controllers.settings import QUICK, REAL, Pace, StandInSettings
+from kubernaut.localcluster.controllers.statefulsets import StatefulSets
+from kubernaut.localcluster.controllers.volumes import Volumes
 
 __all__ = ["NAMES", "QUICK", "REAL", "LiveScenario", "Pace", "Scenario", "ScenarioError", "StandInSettings", "stand_ins"]
-
 
 
 class _StandIn(Protocol):
@@ -31,6 +37,13 @@ _STAND_INS: Final[Mapping[str, Callable[[Api, StandInSettings], _StandIn]]] = {
     "namespaces": Namespaces,
     "deployments": Deployments,
     "replicasets": ReplicaSets,
+    "statefulsets": StatefulSets,
+    "daemonsets": DaemonSets,
+    "jobs": Jobs,
+    "endpoints": EndpointControllers,
+    "volumes": Volumes,
+    "events": EventExpiry,
+    "budgets": Budgets,
     "scheduler": Scheduler,
     "nodes": Nodes,
     "pods": Pods,

@@ -10,14 +10,15 @@ from kubernaut.localcluster.api import Obj
 from kubernaut.localcluster.controllers.hashing import HASH_LABEL
 from kubernaut.localcluster.controllers.images import is_valid, pull_fault
 from kubernaut.localcluster.controllers.meta import controller_of, labels_of
-from kubernaut.localcluster.quantity import parse as quantity
 from kubernaut.localcluster.controllers.references import Lookup, config_fault, environment
 from kubernaut.localcluster.controllers.scenario import Condition, Exits, Rule, Scenario, Subject
+from kubernaut.localcluster.quantity import parse as quantity
 
 __all__ = ["Behaviour", "Exit", "ImageFault", "ProbeFault", "World", "behaviour_of", "subject_of", "workload_of"]
 
 OOM_CODE: Final = 137
 _AT_ONCE: Final = 0.2
+_LOG_TAIL: Final = 2048
 Role = Literal["init", "app"]
 
 
@@ -145,12 +146,15 @@ def _exit(container: Obj, rules: list[Rule], standing: _Standing) -> Exit | None
         if rule.needs_memory and _limit(container) < rule.needs_memory.memory:
             return Exit(rule.needs_memory.after, OOM_CODE, "OOMKilled")
         if rule.exits and not standing.over(rule.exits.until):
-            return _told_exit(rule.exits)
+            return _told_exit(rule.exits, container)
     return None
 
 
-def _told_exit(exits: Exits) -> Exit:
-    return Exit(exits.after, exits.code, "Completed" if exits.code == 0 else "Error", exits.message)
+def _told_exit(exits: Exits, container: Obj) -> Exit:
+    message = exits.message
+    if not message and exits.code and container.get("terminationMessagePolicy") == "FallbackToLogsOnError":
+        message = exits.log[-_LOG_TAIL:]
+    return Exit(exits.after, exits.code, "Completed" if exits.code == 0 else "Error", message)
 
 
 def _limit(container: Obj) -> float:

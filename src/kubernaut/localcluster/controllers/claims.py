@@ -32,14 +32,15 @@ def _matches(owner: Obj, obj: Obj) -> bool:
 async def claimed(store: Store, owner: Obj, kind: ResourceKind) -> list[Obj]:
     """Adopt and release, then return what the owner controls; the store needs the index `controller`."""
     held = store.by("controller", uid_of(owner))
-    mine = [obj for obj in held if dying(owner) or dying(obj) or _matches(owner, obj)]
-    for obj in held:
-        if obj not in mine:
-            await _release(store, obj, uid_of(owner))
     if dying(owner):
-        return mine
+        return held
+    chosen = label_selector_of(owner["spec"].get("selector"))
+    mine = [obj for obj in held if dying(obj) or chosen(labels_of(obj))]
+    for obj in held:
+        if not dying(obj) and not chosen(labels_of(obj)):
+            await _release(store, obj, uid_of(owner))
     orphans = store.by("controller", orphans_in(owner["metadata"].get("namespace", "")))
-    found = [obj for obj in orphans if not dying(obj) and _matches(owner, obj)]
+    found = [obj for obj in orphans if not dying(obj) and chosen(labels_of(obj))]
     return mine + [await _adopt(store, obj, owner_reference(owner, kind)) for obj in found]
 
 

@@ -170,7 +170,9 @@ def _started(container: Obj, row: Obj, memo: Memo, around: Circumstances) -> Ste
     again = "terminated" in row["state"] or "terminated" in row["lastState"]
     restarts = row["restartCount"] + 1 if again else 0
     last = row["state"] if "terminated" in row["state"] else row["lastState"]
-    resources = {name: dict(container["resources"][name]) for name in ("limits", "requests") if (container.get("resources") or {}).get(name)}
+    resources = {
+        name: dict(container["resources"][name]) for name in ("limits", "requests") if (container.get("resources") or {}).get(name)
+    }
     new = row | {
         "state": {"running": {"startedAt": stamp(around.now)}},
         "lastState": last,
@@ -245,12 +247,20 @@ def _resting_pull(image: str, row: Obj, memo: Memo, around: Circumstances, fault
 
 def _run(container: Obj, row: Obj, memo: Memo, around: Circumstances) -> Step:
     started = memo.started or moment(row["state"]["running"]["startedAt"])
+    if row["image"] != full_name(container["image"]):
+        return _replaced(container, row, memo, around)
     end = around.behaviour.exit
     if end is not None and (rest := _left(started, end.after, around.now)) <= 0:
         return Step(stopped(row, end, around.now), replace(memo, finished=around.now, probed=None, misses=0), around.pace.start)
     left = NEVER if end is None else rest
     probed = _probe(container, row, replace(memo, started=started), around)
     return replace(probed, wait=min(probed.wait, left))
+
+
+def _replaced(container: Obj, row: Obj, memo: Memo, around: Circumstances) -> Step:
+    killing = Told(NORMAL, "Killing", f"Container {container['name']} definition changed, will be restarted")
+    ended = stopped(row, Exit(0.0, 0, "Completed"), around.now)
+    return Step(ended, replace(memo, finished=around.now, probed=None, misses=0), around.pace.start, (killing,))
 
 
 def stopped(row: Obj, end: Exit, now: datetime) -> Obj:

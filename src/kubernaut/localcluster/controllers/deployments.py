@@ -8,7 +8,18 @@ from kubernaut.localcluster.api import Api, Obj
 from kubernaut.localcluster.controllers.claims import claimed, claiming_keys
 from kubernaut.localcluster.controllers.hashing import HASH_LABEL, template_hash, without_hash
 from kubernaut.localcluster.controllers.loop import Key, Loop
-from kubernaut.localcluster.controllers.meta import by_controller, by_namespace, condition, controller_of, dying, own_key, owner_reference, replaced, uid_of, with_status
+from kubernaut.localcluster.controllers.meta import (
+    by_controller,
+    by_namespace,
+    condition,
+    controller_of,
+    dying,
+    own_key,
+    owner_reference,
+    replaced,
+    uid_of,
+    with_status,
+)
 from kubernaut.localcluster.controllers.moments import stamp
 from kubernaut.localcluster.controllers.progress import complete, deadline_in, next_status, with_progress
 from kubernaut.localcluster.controllers.recorder import NORMAL, WARNING, Recorder
@@ -104,7 +115,9 @@ class Deployments:
 
     async def _follow_scale(self, view: _View) -> None:
         present = (view.deployment.get("status") or {}).get("replicas", 0)
-        sizes = proportional_sizes(bounds_of(view.deployment), size_of(view.new) if view.new else None, [size_of(rs) for rs in view.old], present)
+        sizes = proportional_sizes(
+            bounds_of(view.deployment), size_of(view.new) if view.new else None, [size_of(rs) for rs in view.old], present
+        )
         for rs in view.sets:
             await self._scale(view.deployment, rs, sizes.get(rs["metadata"]["name"], rs["spec"].get("replicas", 1)))
 
@@ -133,7 +146,9 @@ class Deployments:
         annotations = {**(rs["metadata"].get("annotations") or {}), DESIRED: str(bounds.replicas), MAXIMUM: str(bounds.most)}
         if held == wanted and (wanted == 0 or annotations == rs["metadata"].get("annotations")):
             return rs
-        scaled = await self._sets.update({**rs, "metadata": {**rs["metadata"], "annotations": annotations}, "spec": {**rs["spec"], "replicas": wanted}})
+        scaled = await self._sets.update(
+            {**rs, "metadata": {**rs["metadata"], "annotations": annotations}, "spec": {**rs["spec"], "replicas": wanted}}
+        )
         if held != wanted:
             await self._tell_scaled(deployment, rs["metadata"]["name"], held, wanted)
         return scaled
@@ -155,7 +170,9 @@ class Deployments:
         minimum = deployment["spec"].get("minReadySeconds", 0)
         if annotations == (rs["metadata"].get("annotations") or {}) and minimum == rs["spec"].get("minReadySeconds", 0):
             return rs
-        return await self._sets.update({**rs, "metadata": {**rs["metadata"], "annotations": annotations}, "spec": {**rs["spec"], "minReadySeconds": minimum}})
+        return await self._sets.update(
+            {**rs, "metadata": {**rs["metadata"], "annotations": annotations}, "spec": {**rs["spec"], "minReadySeconds": minimum}}
+        )
 
     async def _create(self, view: _View, revision: int) -> Obj | None:
         deployment, bounds = view.deployment, bounds_of(view.deployment)
@@ -165,7 +182,13 @@ class Deployments:
             made = await self._sets.create(wanted)
         except ApiError as error:
             if error.code != _CONFLICT:
-                await self._events.tell(self._deployments.kind, deployment, WARNING, "ReplicaSetCreateError", f"Failed to create new replica set {wanted['metadata']['name']!r}: {error}")
+                await self._events.tell(
+                    self._deployments.kind,
+                    deployment,
+                    WARNING,
+                    "ReplicaSetCreateError",
+                    f"Failed to create new replica set {wanted['metadata']['name']!r}: {error}",
+                )
                 raise
             await self._collided(deployment, wanted["metadata"]["name"])
             return None
@@ -185,7 +208,14 @@ class Deployments:
     async def _say_created(self, deployment: Obj, made: Obj) -> None:
         now = stamp(self._clock())
         message = f'Created new replica set "{made["metadata"]["name"]}"'
-        row = {"type": "Progressing", "status": "True", "lastUpdateTime": now, "lastTransitionTime": now, "reason": "NewReplicaSetCreated", "message": message}
+        row = {
+            "type": "Progressing",
+            "status": "True",
+            "lastUpdateTime": now,
+            "lastTransitionTime": now,
+            "reason": "NewReplicaSetCreated",
+            "message": message,
+        }
         rows = replaced((deployment.get("status") or {}).get("conditions") or (), row)
         await self._deployments.patch(deployment, {"status": {"conditions": rows}}, "status")
 

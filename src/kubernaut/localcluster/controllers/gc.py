@@ -182,5 +182,3 @@ async def _without_finalizer(store: Store, obj: Obj, name: str) -> None:
 async def _without_owners(store: Store, obj: Obj, uids: Iterable[str]) -> None:
     kept = [reference for reference in obj["metadata"]["ownerReferences"] if reference["uid"] not in uids]
     await store.patch(obj, {"metadata": {**_precise(obj), "ownerReferences": kept or None}})
-
-

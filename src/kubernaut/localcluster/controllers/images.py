@@ -6,17 +6,22 @@ from typing import Final
 
 __all__ = ["full_name", "image_id", "is_valid", "pull_fault", "size_of_image"]
 
-_REFERENCE: Final = re.compile(
-    r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::[0-9]+)?/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
-    r"(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
-)
+_PART: Final = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_HOST: Final = r"[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::[0-9]+)?"
+_REFERENCE: Final = re.compile(rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*(?::[\w][\w.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?")
 _FAULTS: Final = {
     "notFound": ("NotFound", "{short}: not found"),
     "denied": (
         "Unknown",
-        "pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed",
+        (
+            "pull access denied, repository does not exist or may require authorization: "
+            "server message: insufficient_scope: authorization failed"
+        ),
     ),
-    "unreachable": ("Unknown", 'failed to do request: Head "https://{host}/v2/{path}/manifests/{tag}": dial tcp: lookup {host}: no such host'),
+    "unreachable": (
+        "Unknown",
+        'failed to do request: Head "https://{host}/v2/{path}/manifests/{tag}": dial tcp: lookup {host}: no such host',
+    ),
 }
 
 

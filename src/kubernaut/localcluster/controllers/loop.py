@@ -231,10 +231,11 @@ class Queue:
         return seconds
 
     def close(self) -> None:
-        """Drop all timers."""
+        """Forget everything: whoever starts anew learns all keys from the watches."""
         for timer in self._timers.values():
             timer.cancel()
-        self._timers.clear()
+        for held in (self._timers, self._ready, self._busy, self._again, self._failures):
+            held.clear()
 
     def _release(self, key: Key) -> None:
         self._busy.discard(key)
@@ -272,6 +273,7 @@ class Loop:
     async def run(self) -> None:
         """Work until cancelled."""
         self._unsynced = {store.kind for store, _ in self._watched}
+        self._synced.clear()
         try:
             async with asyncio.TaskGroup() as self._group:
                 for store, keys in self._watched:

@@ -105,7 +105,7 @@ def with_status(obj: Obj, status: Obj) -> Obj:
     return {**obj, "status": status}
 
 
-def scaled_value(value: Any, total: int, *, up: bool) -> int:  # noqa: ANN401 - an IntOrString
+def scaled_value(value: Any, total: int, *, up: bool) -> int:
     """Resolve a number or percentage of a total, rounded up or down."""
     if isinstance(value, str) and value.endswith("%"):
         exact = int(value[:-1]) * total

@@ -57,14 +57,17 @@ class Namespaces:
 
     async def _furnish(self, namespace: str) -> None:
         if self._accounts.get(Key(namespace, "default")) is None:
-            await self._accounts.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": namespace}})
+            await self._accounts.create(
+                {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": namespace}}
+            )
         held = self._configs.get(Key(namespace, _ROOT_CA))
-        data = {"ca.crt": self._settings.ca_certificate}
+        data, told = {"ca.crt": self._settings.ca_certificate}, {"kubernetes.io/description": _DESCRIPTION}
         if held is None:
-            meta = {"name": _ROOT_CA, "namespace": namespace, "annotations": {"kubernetes.io/description": _DESCRIPTION}}
+            meta = {"name": _ROOT_CA, "namespace": namespace, "annotations": told}
             await self._configs.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data})
-        elif held.get("data") != data:
-            await self._configs.update({**held, "data": data})
+        elif held.get("data") != data or not told.items() <= (held["metadata"].get("annotations") or {}).items():
+            annotations = {**(held["metadata"].get("annotations") or {}), **told}
+            await self._configs.update({**held, "metadata": {**held["metadata"], "annotations": annotations}, "data": data})
 
     async def _empty(self, namespace: Obj) -> float | None:
         name = namespace["metadata"]["name"]
@@ -145,4 +148,7 @@ def _conditions(left: dict[str, int], finalizers: Counter[str], now: datetime) -
         else ("NamespaceFinalizersRemaining", "False", "ContentHasNoFinalizers", "All content-preserving finalizers finished"),
     ]
     since = stamp(now)
-    return [{"type": type_, "status": status, "lastTransitionTime": since, "reason": reason, "message": message} for type_, status, reason, message in told]
+    return [
+        {"type": type_, "status": status, "lastTransitionTime": since, "reason": reason, "message": message}
+        for type_, status, reason, message in told
+    ]

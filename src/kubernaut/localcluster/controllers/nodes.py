@@ -121,7 +121,11 @@ class Nodes:
         await self._pods.patch(pod, {"status": {"conditions": rows}}, "status")
 
     def _patience(self, pod: Obj) -> float:
-        told = [row for row in pod["spec"].get("tolerations") or () if row.get("key") in {_NOT_READY, None} and row.get("effect") in {"NoExecute", None}]
+        told = [
+            row
+            for row in pod["spec"].get("tolerations") or ()
+            if row.get("key") in {_NOT_READY, None} and row.get("effect") in {"NoExecute", None}
+        ]
         seconds = [row["tolerationSeconds"] for row in told if "tolerationSeconds" in row]
         if seconds:
             return float(min(*seconds, self._settings.pace.node_grace))
@@ -145,7 +149,12 @@ def _plain(taint: Obj) -> tuple[str, str, str]:
 def _new_node(rule: NodeRule) -> Obj:
     labels = {"kubernetes.io/hostname": rule.name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", **rule.labels}
     spec: Obj = {"podCIDR": "10.244.0.0/16", "podCIDRs": ["10.244.0.0/16"]}
-    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": rule.name, "labels": labels}, "spec": spec | ({"taints": rule.taints} if rule.taints else {})}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": rule.name, "labels": labels},
+        "spec": spec | ({"taints": rule.taints} if rule.taints else {}),
+    }
 
 
 def _status(node: Obj, rule: NodeRule, number: int, now: datetime) -> Obj:
@@ -157,7 +166,11 @@ def _status(node: Obj, rule: NodeRule, number: int, now: datetime) -> Obj:
     else:
         rows.append(_row(held.get("Ready"), "Ready", "False", rule.reason, rule.message, now))
     addresses = [{"type": "InternalIP", "address": f"10.250.0.{number}"}, {"type": "Hostname", "address": rule.name}]
-    kept = {name: value for name, value in (node.get("status") or {}).items() if name not in {"capacity", "allocatable", "conditions", "addresses"}}
+    kept = {
+        name: value
+        for name, value in (node.get("status") or {}).items()
+        if name not in {"capacity", "allocatable", "conditions", "addresses"}
+    }
     return {
         **kept,
         "capacity": offered,
@@ -168,7 +181,7 @@ def _status(node: Obj, rule: NodeRule, number: int, now: datetime) -> Obj:
     }
 
 
-def _row(held: Obj | None, type_: str, status: str, reason: str, message: str, now: datetime) -> Obj:  # noqa: PLR0913, PLR0917 - the parts of a condition
+def _row(held: Obj | None, type_: str, status: str, reason: str, message: str, now: datetime) -> Obj:
     since = held["lastTransitionTime"] if held and held["status"] == status else stamp(now)
     beat = held["lastHeartbeatTime"] if held and held["status"] == status else stamp(now)
     return {"type": type_, "status": status, "lastHeartbeatTime": beat, "lastTransitionTime": since, "reason": reason, "message": message}

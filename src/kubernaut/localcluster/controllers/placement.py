@@ -1,9 +1,10 @@
-"""Where a pod may run, and in kube-scheduler's words why it may not: requests, selectors, taints, required node affinity, host ports, claims."""
+"""Where a pod may run, and in kube-scheduler's words why it may not: requests, selectors, taints, node affinity, host ports."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from kubernaut.localcluster.api import Obj
@@ -11,7 +12,7 @@ from kubernaut.localcluster.controllers.meta import controller_of, labels_of
 from kubernaut.localcluster.quantity import parse as quantity
 from kubernaut.localcluster.selectors import label_selector_of
 
-__all__ = ["NodeLoad", "place", "tolerates", "total_requests", "unplaceable"]
+__all__ = ["NodeLoad", "place", "selects", "tolerates", "total_requests", "unplaceable"]
 
 _AFFINITY: Final = "node(s) didn't match Pod's node affinity/selector"
 _TAINTED: Final = "node(s) had untolerated taint(s)"
@@ -23,10 +24,15 @@ _NO_VICTIMS: Final = "No preemption victims found for incoming pod"
 _EFFECTS: Final = ("NoSchedule", "NoExecute")
 
 
+@lru_cache(maxsize=4096)
+def _amount(text: str | float) -> Decimal:
+    return quantity(text)
+
+
 def _requests(container: Obj) -> dict[str, Decimal]:
     resources = container.get("resources") or {}
     asked = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
-    return {name: quantity(value) for name, value in asked.items()}
+    return {name: _amount(value) for name, value in asked.items()}
 
 
 def total_requests(spec: Obj) -> dict[str, Decimal]:
@@ -39,7 +45,7 @@ def total_requests(spec: Obj) -> dict[str, Decimal]:
         for name, value in _requests(container).items():
             total[name] = max(total.get(name, Decimal(0)), value)
     for name, value in (spec.get("overhead") or {}).items():
-        total[name] = total.get(name, Decimal(0)) + quantity(value)
+        total[name] = total.get(name, Decimal(0)) + _amount(value)
     return total
 
 
@@ -54,7 +60,7 @@ class NodeLoad:
     def allocatable(self) -> Mapping[str, Decimal]:
         """Return what the node offers."""
         status = self.node.get("status") or {}
-        return {name: quantity(value) for name, value in (status.get("allocatable") or status.get("capacity") or {}).items()}
+        return {name: _amount(value) for name, value in (status.get("allocatable") or status.get("capacity") or {}).items()}
 
     def used(self) -> dict[str, Decimal]:
         """Return what its pods have asked for."""
@@ -120,7 +126,7 @@ def _refusal(pod: Obj, load: NodeLoad) -> _Refusal | None:
     taints = node["spec"].get("taints") or ()
     if any(taint["effect"] in _EFFECTS and not tolerates(spec, taint) for taint in taints):
         return _Refusal((_TAINTED,))
-    if not _selected(spec, node):
+    if not selects(spec, node):
         return _Refusal((_AFFINITY,))
     if _ports(spec) & {port for other in load.pods for port in _ports(other["spec"])}:
         return _Refusal((_PORTS,), hopeless=False)
@@ -140,7 +146,8 @@ def _covers(toleration: Obj, taint: Obj) -> bool:
     return bool(toleration.get("operator", "Equal") == "Exists" or toleration.get("value", "") == taint.get("value", ""))
 
 
-def _selected(spec: Obj, node: Obj) -> bool:
+def selects(spec: Obj, node: Obj) -> bool:
+    """Tell whether a pod's node selector and required node affinity allow a node."""
     labels = labels_of(node)
     if not (spec.get("nodeSelector") or {}).items() <= dict(labels).items():
         return False

@@ -81,7 +81,11 @@ def _plain(*, ok: bool) -> dict[str, str]:
 def _initialized(spec: Obj, status: Obj) -> dict[str, str]:
     pending = initialised(spec, status.get("initContainerStatuses") or ())
     if pending:
-        return {"status": "False", "reason": "ContainersNotInitialized", "message": f"containers with incomplete status: [{' '.join(pending)}]"}
+        return {
+            "status": "False",
+            "reason": "ContainersNotInitialized",
+            "message": f"containers with incomplete status: [{' '.join(pending)}]",
+        }
     return {"status": "True"} | ({"reason": "PodCompleted"} if status["phase"] == "Succeeded" else {})
 
 

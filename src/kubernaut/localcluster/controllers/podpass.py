@@ -1,4 +1,7 @@
-"""One look of a simulated kubelet at one pod: from its status to the next one, one visible step at a time. Pure but for the memory it is handed."""
+"""One look of a simulated kubelet at one pod: from its status to the next one, one visible step at a time.
+
+Pure but for the memory it is handed.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -128,11 +131,13 @@ class _Rows:
         policy, meta = self.pod["spec"].get("restartPolicy", "Always"), self.pod["metadata"]
         if role == "init" and not is_sidecar(container):
             policy = "Never" if policy == "Never" else "OnFailure"
-        behaviour = self.kubelet.behaviours(container, role)
+        behaviour = self.kubelet.behaviours(container, "app" if is_sidecar(container) else role)
         if is_sidecar(container):
             policy = "Always"
         name = f"{meta['name']}_{meta['namespace']}({meta['uid']})"
-        return Circumstances(self.kubelet.now, behaviour, self.kubelet.pace, name, policy, self.kubelet.has_image(container.get("image", "")))
+        return Circumstances(
+            self.kubelet.now, behaviour, self.kubelet.pace, name, policy, self.kubelet.has_image(container.get("image", ""))
+        )
 
 
 def _run(pod: Obj, status: Obj, memory: Memory, kubelet: Kubelet) -> Outcome:
@@ -186,7 +191,9 @@ def _stopped_status(pod: Obj, status: Obj, kubelet: Kubelet) -> Obj:
     init = [_stopped_row(row, end, kubelet.now) for row in status.get("initContainerStatuses") or ()]
     apps = [_stopped_row(row, end, kubelet.now) for row in status["containerStatuses"]]
     failed = any(row["state"]["terminated"]["exitCode"] for row in [*apps])
-    new = {**status, "containerStatuses": apps, "phase": "Failed" if failed else "Succeeded"} | ({"initContainerStatuses": init} if init else {})
+    new = {**status, "containerStatuses": apps, "phase": "Failed" if failed else "Succeeded"} | (
+        {"initContainerStatuses": init} if init else {}
+    )
     return with_conditions(pod, new, sandbox=False, now=kubelet.now)
 
 
@@ -197,7 +204,9 @@ def _stopped_row(row: Obj, end: Exit, now: datetime) -> Obj:
         return row
     if "terminated" in row["lastState"]:
         return row | {"state": row["lastState"], "lastState": {}, "ready": False}
-    unknown = {"exitCode": 137, "reason": "ContainerStatusUnknown", "message": "The container could not be located when the pod was terminated"}
+    unknown = {
+        "exitCode": 137,
+        "reason": "ContainerStatusUnknown",
+        "message": "The container could not be located when the pod was terminated",
+    }
     return row | {"state": {"terminated": {**unknown, "startedAt": None, "finishedAt": None}}, "ready": False, "started": False}
-
-

@@ -1,6 +1,7 @@
 """The pod simulator: plays the kubelet of every node, in the statuses, reasons, messages and events a kubelet writes.
 
-Containers do what scenario data says, weighed against the objects of the cluster; without a word from it they run for ever, and a Job's end well.
+Containers do what scenario data says, weighed against the objects of the cluster; without a word from it they run for ever,
+and those of a Job end well.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ from typing import Final
 
 from kubernaut.localcluster.api import Api, Obj
 from kubernaut.localcluster.controllers.behaviour import Behaviour, Role, World, behaviour_of
+from kubernaut.localcluster.controllers.containerlogs import container_log
 from kubernaut.localcluster.controllers.images import full_name
 from kubernaut.localcluster.controllers.loop import Key, Loop, key_of
 from kubernaut.localcluster.controllers.meta import dying, own_key, uid_of, with_status
@@ -51,13 +53,23 @@ class Pods:
         self._nodes = self._loop.store(api.kind("", "nodes"), self._pods_on)
         self._configs = self._loop.store(api.kind("", "configmaps"), self._neighbours)
         self._secrets = self._loop.store(api.kind("", "secrets"), self._neighbours)
-        self._endpoints = self._loop.store(api.kind("", "endpoints"), self._neighbours)
+        self._endpoints = self._loop.store(api.kind("", "endpoints"), self._clients)
         self._memory: dict[str, Memory] = {}
         settings.scenario.on_change(self._all)
 
     async def run(self) -> None:
         """Work until cancelled."""
-        await self._loop.run()
+        logs = self._settings.logs
+        withdraw = logs.publish(self._log) if logs else None
+        try:
+            await self._loop.run()
+        finally:
+            if withdraw:
+                withdraw()
+
+    def _log(self, namespace: str, pod: str, container: str) -> str | None:
+        held = self._pods.get(Key(namespace, pod))
+        return container_log(held, container, self._settings.scenario.current) if held else None
 
     def _all(self) -> None:
         for pod in self._pods.all():
@@ -69,6 +81,10 @@ class Pods:
     def _neighbours(self, obj: Obj) -> Iterable[Key]:
         # only pods that wait for something or may be moved by configuration; ended ones are past it
         return [key_of(pod) for pod in self._pods.by("namespace", obj["metadata"]["namespace"]) if not ended(pod)]
+
+    def _clients(self, endpoints: Obj) -> Iterable[Key]:
+        # endpoints change with every pod: they are worth a look only where some fault ends with a Service
+        return self._neighbours(endpoints) if self._settings.scenario.current.asks_for_services else ()
 
     async def _reconcile(self, key: Key) -> float | None:
         pod = self._pods.get(key)

@@ -12,6 +12,7 @@ from kubernaut.localcluster.controllers.rollout import bounds_of
 __all__ = ["complete", "deadline_in", "next_status", "with_progress"]
 
 _NO_DEADLINE: Final = 2**31 - 1
+_USUAL_DEADLINE: Final = 600
 AVAILABLE_REASON: Final = "NewReplicaSetAvailable"
 TIMED_OUT: Final = "ProgressDeadlineExceeded"
 
@@ -76,7 +77,11 @@ def _moves(old: Obj, new: Obj) -> bool:
 
 
 def _has_deadline(deployment: Obj) -> bool:
-    return bool(deployment["spec"].get("progressDeadlineSeconds", _NO_DEADLINE) != _NO_DEADLINE)
+    return bool(_deadline(deployment) != _NO_DEADLINE)
+
+
+def _deadline(deployment: Obj) -> int:
+    return int(deployment["spec"].get("progressDeadlineSeconds", _USUAL_DEADLINE))
 
 
 def with_progress(deployment: Obj, status: Obj, new: Obj | None, now: datetime) -> Obj:
@@ -112,5 +117,5 @@ def deadline_in(deployment: Obj, held: Obj | None, now: datetime) -> float:
     """Return the seconds until the roll-out counts as stuck; infinite where it cannot become so."""
     if held is None or not _has_deadline(deployment) or held["reason"] in {AVAILABLE_REASON, TIMED_OUT} or held["status"] == "Unknown":
         return float("inf")
-    until = moment(held["lastUpdateTime"]) + timedelta(seconds=deployment["spec"]["progressDeadlineSeconds"])
+    until = moment(held["lastUpdateTime"]) + timedelta(seconds=_deadline(deployment))
     return (until - now).total_seconds()

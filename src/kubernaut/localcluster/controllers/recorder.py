@@ -33,7 +33,7 @@ class Recorder:
         self._last = 0
         self._told: OrderedDict[tuple[str, ...], tuple[str, int]] = OrderedDict()
 
-    async def tell(self, kind: ResourceKind, obj: Obj, type_: str, reason: str, message: str, *, field: str = "", host: str = "") -> None:  # noqa: PLR0913 - the parts of an event
+    async def tell(self, kind: ResourceKind, obj: Obj, type_: str, reason: str, message: str, *, field: str = "", host: str = "") -> None:
         """Record an event about an object; one that the API refuses is logged and lost, as anywhere."""
         namespace = obj["metadata"].get("namespace") or "default"
         told = (obj["metadata"]["uid"], field, type_, reason, message)
@@ -69,7 +69,7 @@ class Recorder:
             return False
         return True
 
-    async def _create(self, involved: Obj, namespace: str, type_: str, reason: str, message: str, host: str) -> str:  # noqa: PLR0913
+    async def _create(self, involved: Obj, namespace: str, type_: str, reason: str, message: str, host: str) -> str:
         seen = stamp(self._clock())
         source = {"component": self._component} | ({"host": host} if host else {})
         body = self._body(involved, namespace, type_, reason, message) | {
@@ -108,7 +108,13 @@ class Recorder:
 
 def _involved(kind: ResourceKind, obj: Obj, field: str) -> Obj:
     meta = obj["metadata"]
-    involved = {"kind": kind.kind, "name": meta["name"], "uid": meta["uid"], "apiVersion": kind.api_version, "resourceVersion": meta["resourceVersion"]}
+    involved = {
+        "kind": kind.kind,
+        "name": meta["name"],
+        "uid": meta["uid"],
+        "apiVersion": kind.api_version,
+        "resourceVersion": meta["resourceVersion"],
+    }
     if "namespace" in meta:
         involved["namespace"] = meta["namespace"]
     return involved | ({"fieldPath": field} if field else {})

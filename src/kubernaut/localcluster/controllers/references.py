@@ -82,7 +82,11 @@ def _source_fault(kind: str, source: Obj, lookup: Lookup) -> str:
     if absent is None:
         return ""
     word = "config" if kind == "ConfigMap" else "secret"
-    return f"{kind.lower()} references non-existent {word} key: {absent}" if kind == "ConfigMap" else f"references non-existent {word} key: {absent}"
+    return (
+        f"{kind.lower()} references non-existent {word} key: {absent}"
+        if kind == "ConfigMap"
+        else f"references non-existent {word} key: {absent}"
+    )
 
 
 def environment(container: Obj, lookup: Lookup, decode: Callable[[str], str]) -> dict[str, str]:

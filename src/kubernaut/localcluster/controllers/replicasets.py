@@ -7,7 +7,17 @@ from typing import Final
 from kubernaut.localcluster.api import Api, Obj
 from kubernaut.localcluster.controllers.claims import claimed, claiming_keys
 from kubernaut.localcluster.controllers.loop import Key, Loop
-from kubernaut.localcluster.controllers.meta import by_controller, by_namespace, condition, dying, labels_of, own_key, owner_reference, replaced, with_status
+from kubernaut.localcluster.controllers.meta import (
+    by_controller,
+    by_namespace,
+    condition,
+    dying,
+    labels_of,
+    own_key,
+    owner_reference,
+    replaced,
+    with_status,
+)
 from kubernaut.localcluster.controllers.moments import stamp
 from kubernaut.localcluster.controllers.podstate import active, available, available_in, ended, ready, removal_order
 from kubernaut.localcluster.controllers.recorder import NORMAL, WARNING, Recorder
@@ -148,4 +158,6 @@ def _conditions(rs: Obj, alive: int, failure: ApiError | None, now: datetime) ->
     if condition(rs, "ReplicaFailure"):
         return rows
     reason = "FailedCreate" if alive < rs["spec"].get("replicas", 1) else "FailedDelete"
-    return replaced(rows, {"type": "ReplicaFailure", "status": "True", "lastTransitionTime": stamp(now), "reason": reason, "message": failure.message})
+    return replaced(
+        rows, {"type": "ReplicaFailure", "status": "True", "lastTransitionTime": stamp(now), "reason": reason, "message": failure.message}
+    )

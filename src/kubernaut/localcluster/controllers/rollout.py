@@ -1,4 +1,7 @@
-"""The arithmetic of a Deployment's roll-out: how many pods each ReplicaSet should have next. Follows kube-controller-manager's deployment controller."""
+"""The arithmetic of a Deployment's roll-out: how many pods each ReplicaSet should have next.
+
+Follows kube-controller-manager's deployment controller.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,7 +9,19 @@ from dataclasses import dataclass
 from kubernaut.localcluster.api import Obj
 from kubernaut.localcluster.controllers.meta import scaled_value
 
-__all__ = ["DESIRED", "MAXIMUM", "REVISION", "Bounds", "Size", "bounds_of", "proportional_sizes", "revision_of", "size_of", "size_of_new", "sizes_of_old"]
+__all__ = [
+    "DESIRED",
+    "MAXIMUM",
+    "REVISION",
+    "Bounds",
+    "Size",
+    "bounds_of",
+    "proportional_sizes",
+    "revision_of",
+    "size_of",
+    "size_of_new",
+    "sizes_of_old",
+]
 
 REVISION = "deployment.kubernetes.io/revision"
 DESIRED = "deployment.kubernetes.io/desired-replicas"
@@ -70,7 +85,11 @@ def size_of(replica_set: Obj) -> Size:
     meta, status = replica_set["metadata"], replica_set.get("status") or {}
     maximum = (meta.get("annotations") or {}).get(MAXIMUM, "")
     return Size(
-        meta["name"], replica_set["spec"].get("replicas", 1), status.get("availableReplicas", 0), meta["creationTimestamp"], int(maximum) if maximum.isdigit() else 0
+        meta["name"],
+        replica_set["spec"].get("replicas", 1),
+        status.get("availableReplicas", 0),
+        meta["creationTimestamp"],
+        int(maximum) if maximum.isdigit() else 0,
     )
 
 
@@ -113,7 +132,7 @@ def _drop_available(wanted: dict[str, int], ordered: Iterable[Size], spare: int)
 
 
 def proportional_sizes(bounds: Bounds, new: Size | None, old: Sequence[Size], present: int) -> dict[str, int]:
-    """Return the sizes after the Deployment itself was scaled: shared out by the ReplicaSets' present shares; `present` is its status.replicas."""
+    """Return the sizes after the Deployment was scaled, shared out as the pods are now; `present` is its status.replicas."""
     sizes = [*old, *([new] if new else [])]
     active = [size for size in sizes if size.wanted > 0]
     if len(active) <= 1:

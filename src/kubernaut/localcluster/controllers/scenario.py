@@ -74,8 +74,9 @@ class Match:
 
     def holds(self, subject: Subject) -> bool:
         """Tell whether the container is meant."""
-        pairs = ((subject.namespace, self.namespace), (subject.workload, self.workload), (subject.container, self.container), (subject.image, self.image))
-        return all(fnmatchcase(value, pattern) for value, pattern in pairs) and self.labels.items() <= dict(subject.labels).items()
+        told = (subject.namespace, subject.workload, subject.container, subject.image)
+        patterns = (self.namespace, self.workload, self.container, self.image)
+        return all(map(fnmatchcase, told, patterns)) and self.labels.items() <= dict(subject.labels).items()
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -174,7 +175,10 @@ class NodeRule:
     name: str
     ready: bool = True
     reason: str = "KubeletNotReady"
-    message: str = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not initialized"
+    message: str = (
+        "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady "
+        "message:Network plugin returns error: cni plugin not initialized"
+    )
     cpu: str = "8"
     memory: str = "16Gi"
     pods: int = 110
@@ -196,6 +200,12 @@ class Scenario:
             return _ADAPTER.validate_python(obj)
         except ValidationError as error:
             raise ScenarioError("; ".join(_told(fault) for fault in error.errors())) from error
+
+    @property
+    def asks_for_services(self) -> bool:
+        """Tell whether any fault ends when a Service gets ready."""
+        conditions = [part.until for rule in self.rules for part in (rule.exits, rule.probe_fails) if part]
+        return any(condition.service_ready for condition in conditions if condition)
 
     @classmethod
     def from_yaml(cls, text: str) -> "Scenario":

@@ -5,7 +5,7 @@ from typing import Final
 
 from kubernaut.localcluster.api import Api, Obj
 from kubernaut.localcluster.controllers.loop import Key, Loop, key_of
-from kubernaut.localcluster.controllers.meta import condition
+from kubernaut.localcluster.controllers.meta import condition, with_status
 from kubernaut.localcluster.controllers.moments import stamp
 from kubernaut.localcluster.controllers.placement import NodeLoad, place, unplaceable
 from kubernaut.localcluster.controllers.podstate import ended
@@ -70,10 +70,11 @@ class Scheduler:
         return ""
 
     async def _bind(self, pod: Obj, node: str) -> None:
-        bound = await self._pods.update({**pod, "spec": {**pod["spec"], "nodeName": node}})
-        rows = [row for row in (bound.get("status") or {}).get("conditions") or () if row["type"] != "PodScheduled"]
+        status = pod.get("status") or {}
+        rows = [row for row in status.get("conditions") or () if row["type"] != "PodScheduled"]
         scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": stamp(self._clock())}
-        await self._pods.patch(bound, {"status": {"conditions": [*rows, scheduled]}}, "status")
+        wanted = with_status(pod, {**status, "conditions": [*rows, scheduled]})
+        bound = await self._pods.update({**wanted, "spec": {**pod["spec"], "nodeName": node}}, "binding")
         message = f"Successfully assigned {pod['metadata']['namespace']}/{pod['metadata']['name']} to {node}"
         await self._events.scheduling(self._pods.kind, bound, NORMAL, "Scheduled", message)
 

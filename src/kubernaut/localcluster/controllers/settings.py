@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from kubernaut.localcluster.controllers.scenario import LiveScenario
+from kubernaut.localcluster.podparts import PodLogs
 
 __all__ = ["QUICK", "REAL", "Pace", "StandInSettings"]
 
@@ -46,3 +47,5 @@ class StandInSettings:
     pace: Pace = REAL
     ca_certificate: str = ""
     """PEM text for kube-root-ca.crt."""
+    logs: PodLogs | None = None
+    """Where the pod simulator publishes what containers write."""

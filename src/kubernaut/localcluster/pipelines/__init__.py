@@ -9,11 +9,10 @@ from functools import partial
 
 from kubernaut.localcluster.api import Api
 from kubernaut.localcluster.pipelines.crds import tekton_crds
-from kubernaut.localcluster.pipelines.logs import step_log
 from kubernaut.localcluster.pipelines.runner import run_pipelines
 from kubernaut.localcluster.pipelines.settings import PipelineSettings, Program
 
-__all__ = ["PipelineSettings", "Program", "pipeline_runner", "step_log", "tekton_crds"]
+__all__ = ["PipelineSettings", "Program", "pipeline_runner", "tekton_crds"]
 
 
 def pipeline_runner(api: Api, settings: PipelineSettings) -> Callable[[], Awaitable[None]]:

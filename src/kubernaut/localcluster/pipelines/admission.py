@@ -34,7 +34,7 @@ def place_parameters(run: Obj, pipeline: str, spec: Obj) -> Obj:
     declared = spec.get("params") or []
     values = params.given(run["spec"].get("params") or [])
     variables = {**params.resolved(declared, values), **_context(run, pipeline)}
-    placed = {part: [_placed(task, variables) for task in spec[part]] for part in ("tasks", "finally") if part in spec}
+    placed: Obj = {part: [_placed(task, variables) for task in spec[part]] for part in ("tasks", "finally") if part in spec}
     return {**spec, **placed}
 
 
@@ -42,7 +42,11 @@ def _placed(task: Obj, variables: Variables) -> Obj:
     own: dict[str, Value] = {"context.pipelineTask.retries": str(task.get("retries", 0))}
     known = {**variables, **own}
     placed = expand_fields(task, known, keep=_FIXED)
-    return {**placed, "taskSpec": expand_fields(task["taskSpec"], _outer(task, known), keep=frozenset({"params"}))} if "taskSpec" in task else placed
+    return (
+        {**placed, "taskSpec": expand_fields(task["taskSpec"], _outer(task, known), keep=frozenset({"params"}))}
+        if "taskSpec" in task
+        else placed
+    )
 
 
 def _outer(task: Obj, variables: Variables) -> Variables:
@@ -83,7 +87,9 @@ class _Check:
         if keys := params.missing_keys(declared, values):
             shown = " ".join(f"{name}:[{' '.join(lacking)}]" for name, lacking in keys.items())
             error = f"pipelineRun missing object keys for parameters: map[{shown}]"
-            raise self._user_error("ObjectParameterMissKeys", f"parameters is missing object keys required by {self._pipeline}'s parameters", error)
+            raise self._user_error(
+                "ObjectParameterMissKeys", f"parameters is missing object keys required by {self._pipeline}'s parameters", error
+            )
 
     def _workspaces(self) -> None:
         bound = {entry["name"] for entry in self._run_spec.get("workspaces") or []}

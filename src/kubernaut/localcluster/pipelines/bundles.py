@@ -27,12 +27,12 @@ MAX_OBJECT = 4 << 20
 _NAME, _KIND, _VERSION = (f"dev.tekton.image.{key}" for key in ("name", "kind", "apiVersion"))
 _TAG_ANNOTATION = "org.opencontainers.image.ref.name"
 _GZIP = b"\x1f\x8b"
-_REFERENCE = re.compile(
-    r"(?P<repository>(?:[A-Za-z0-9.\-]+(?::\d+)?/)?[a-z0-9]+(?:[._\-/]+[a-z0-9]+)*)(?::(?P<tag>[\w][\w.\-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
-)
+_REGISTRY = r"(?:(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9.-]+(?=:\d))(?::\d+)?/)?"
+_PATH = r"[a-z0-9]+(?:[._\-/]+[a-z0-9]+)*"
+_REFERENCE = re.compile(rf"(?P<repository>{_REGISTRY}{_PATH})(?::(?P<tag>\w[\w.\-]{{0,127}}))?(?:@(?P<digest>sha256:[0-9a-f]{{64}}))?")
 
 
-class BadReference(Exception):  # noqa: N818 - the outcome
+class BadReference(Exception):  # noqa: N818 - an outcome
     """The text is no image reference."""
 
 

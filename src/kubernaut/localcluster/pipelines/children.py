@@ -77,13 +77,15 @@ def _task_spec(spec: Obj) -> Obj:
 
 
 def _service_account(run_spec: Obj, task: str) -> str:
-    own = next((entry for entry in run_spec.get("taskRunSpecs") or [] if entry.get("pipelineTaskName") == task), {})
+    own: Obj = next((entry for entry in run_spec.get("taskRunSpecs") or [] if entry.get("pipelineTaskName") == task), {})
     return str(own.get("serviceAccountName") or (run_spec.get("taskRunTemplate") or {}).get("serviceAccountName") or "default")
 
 
 def _workspaces(run_spec: Obj, spec: Obj, task: Obj) -> list[Obj]:
     bound = {entry["name"]: entry for entry in run_spec.get("workspaces") or []}
-    wanted = task.get("workspaces") or [entry for entry in task.get("taskSpec", {}).get("workspaces") or [] if entry["name"] in _names(spec)]
+    wanted = task.get("workspaces") or [
+        entry for entry in task.get("taskSpec", {}).get("workspaces") or [] if entry["name"] in _names(spec)
+    ]
     return [_binding(entry, bound[source]) for entry in wanted if (source := entry.get("workspace") or entry["name"]) in bound]
 
 

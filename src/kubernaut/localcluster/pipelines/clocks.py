@@ -35,7 +35,7 @@ class Clocks:
         """Tell whether the finally tasks have had theirs."""
         return _over(now, self._finals, self._finally)
 
-    def next(self, now: datetime, tasks_done: bool) -> datetime | None:  # noqa: FBT001
+    def next(self, now: datetime, tasks_done: bool) -> datetime | None:
         """Return the first moment still ahead at which something runs out."""
         tasks = None if tasks_done else _due(self._start, self._tasks)
         return _first(now, (_due(self._start, self.pipeline), tasks, _due(self._finals, self._finally)))

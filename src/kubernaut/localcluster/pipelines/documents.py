@@ -12,7 +12,7 @@ from kubernaut.localcluster.pipelines.graph import cycle, links
 MAX_NODES = 50_000
 
 
-class Undecodable(Exception):  # noqa: N818 - the outcome
+class Undecodable(Exception):  # noqa: N818 - an outcome
     """The text holds no object; the message is that of Tekton's decoder."""
 
 
@@ -106,14 +106,27 @@ def _links(tasks: list[Obj]) -> str:
         for parent in links(task):
             if parent not in names:
                 name = task["name"]
-                return f"invalid value: couldn't add link between {name} and {parent}: task {name} depends on {parent} but {parent} wasn't present in Pipeline: spec.tasks"
+                why = f"task {name} depends on {parent} but {parent} wasn't present in Pipeline"
+                return f"invalid value: couldn't add link between {name} and {parent}: {why}: spec.tasks"
     looped = cycle(tasks)
     return f'invalid value: cycle detected; task "{looped[0]}" depends on "{looped[1]}": spec.tasks' if looped else ""
+
+
+def unsupported(spec: Obj) -> str:
+    """Return what a pipeline asks for that the embedded runner has not, or an empty string."""
+    for task in [*spec.get("tasks", []), *spec.get("finally", [])]:
+        if "matrix" in task or "pipelineRef" in task or "pipelineSpec" in task:
+            return f'pipeline task "{task["name"]}": matrix and pipelines in pipelines are not supported by the embedded runner'
+        if task.get("taskRef", {}).get("apiVersion", "tekton.dev/").partition("/")[0] != "tekton.dev":
+            return f'pipeline task "{task["name"]}": custom tasks are not supported by the embedded runner'
+    return ""
 
 
 def _bodies(tasks: list[Obj]) -> str:
     for position, task in enumerate(tasks):
         path = f"spec.tasks[{position}]"
+        if "pipelineRef" in task or "pipelineSpec" in task:
+            continue
         if ("taskRef" in task) == ("taskSpec" in task):
             got = "both" if "taskRef" in task else "neither"
             return f"expected exactly one, got {got}: {path}.taskRef, {path}.taskSpec"

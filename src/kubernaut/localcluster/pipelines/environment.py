@@ -44,8 +44,8 @@ def _workspaces(settings: PipelineSettings, run: Obj, spec: Obj, directory: Path
 def _place(settings: PipelineSettings, run: Obj, binding: Obj, directory: Path) -> Path:
     claim = binding.get("persistentVolumeClaim")
     if not claim:
-        return directory / "workspaces" / binding["name"]
-    place = settings.state / "claims" / run["metadata"]["namespace"] / claim["claimName"]
+        return directory / "workspaces" / str(binding["name"])
+    place = settings.state / "claims" / str(run["metadata"]["namespace"]) / str(claim["claimName"])
     return _inside(place, binding.get("subPath", ""))
 
 
@@ -60,12 +60,16 @@ async def check_surroundings(world: World, run: Obj, spec: Obj) -> None:
     await _need(world, run, "serviceaccounts", service_account(run))
     for binding in run["spec"].get("workspaces") or []:
         if "volumeClaimTemplate" in binding or "projected" in binding or "csi" in binding:
-            raise Unsupported(f'workspace "{binding["name"]}": only emptyDir, persistentVolumeClaim, configMap and secret are supported by the embedded runner')
+            raise Unsupported(
+                f'workspace "{binding["name"]}": the embedded runner has emptyDir, persistentVolumeClaim, configMap and secret only'
+            )
         if claim := binding.get("persistentVolumeClaim"):
             await _need(world, run, "persistentvolumeclaims", claim["claimName"])
     for entry in _env_sources(spec):
         if entry["valueFrom"].keys() - {"configMapKeyRef", "secretKeyRef"}:
-            raise Unsupported(f'environment variable "{entry["name"]}": only configMapKeyRef and secretKeyRef are supported by the embedded runner')
+            raise Unsupported(
+                f'environment variable "{entry["name"]}": only configMapKeyRef and secretKeyRef are supported by the embedded runner'
+            )
 
 
 async def _need(world: World, run: Obj, plural: str, name: str) -> Obj:
@@ -127,15 +131,9 @@ async def write_kubeconfig(world: World, run: Obj, work: WorkDir) -> None:
     """Write the kubeconfig of the TaskRun's ServiceAccount; written anew at a restart, for the API may have moved."""
     namespace = run["metadata"]["namespace"]
     token = world.settings.token_for(namespace, service_account(run))
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "local", "cluster": {"server": world.settings.server()}}],
-        "users": [{"name": "local", "user": {"token": token}}],
-        "contexts": [{"name": "local", "context": {"cluster": "local", "user": "local", "namespace": namespace}}],
-        "current-context": "local",
-    }
-    _private(work.kubeconfig, json.dumps(config).encode())
+    config = world.settings.kubeconfig(token)
+    contexts = [{**row, "context": {**row["context"], "namespace": namespace}} for row in config["contexts"]]
+    _private(work.kubeconfig, json.dumps({**config, "contexts": contexts}).encode())
 
 
 def _private(path: Path, data: bytes) -> None:

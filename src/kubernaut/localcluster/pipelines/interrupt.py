@@ -1,4 +1,4 @@
-"""What ends a TaskRun from outside: a request to cancel, its deletion, or its time being over."""
+"""What ends a TaskRun from outside: a request to cancel, its deletion or that of its Pod, or its time being over."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -8,7 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Interrupted(Exception):  # noqa: N818 - the outcome
+class Interrupted(Exception):  # noqa: N818 - an outcome
     """The interrupt was raised, or the time is over."""
 
     def __init__(self, *, timed_out: bool = False) -> None:
@@ -24,11 +24,17 @@ class Interrupt:
         """Start without one."""
         self.message = ""
         self.deleted = False
+        self.evicted = False
         self._raised = asyncio.Event()
 
     def cancel(self, message: str) -> None:
         """Ask for the end as TaskRunCancelled."""
         self.message = message
+        self._raised.set()
+
+    def evict(self) -> None:
+        """Tell that the Pod is being deleted."""
+        self.evicted = True
         self._raised.set()
 
     def delete(self) -> None:

@@ -1,22 +1,20 @@
-"""The output of steps, for `kubectl logs` of the Pods that TaskRuns name."""
+"""The output of steps, by the Pod and container that their TaskRun's status names."""
 
-from kubernaut.localcluster.api import Api
 from kubernaut.localcluster.errors import Obj
 from kubernaut.localcluster.pipelines.environment import work_directory
 from kubernaut.localcluster.pipelines.settings import PipelineSettings
 
 
-async def step_log(api: Api, settings: PipelineSettings, namespace: str, pod: str, container: str) -> bytes | None:  # noqa: PLR0913, PLR0917 - what names a log
-    """Return the kept end of a step's output by the Pod and container its TaskRun's status names, or None where there is no such step."""
-    for run in await api.list(api.kind("tekton.dev", "taskruns"), namespace):
-        status = run.get("status") or {}
-        for attempt, past in enumerate([*status.get("retriesStatus", []), status]):
-            if past.get("podName") == pod:
-                return _read(settings, run, past, attempt, container)
+def step_log(settings: PipelineSettings, run: Obj, pod: str, container: str) -> bytes | None:
+    """Return the kept end of a step's output, or None where the TaskRun has no such step."""
+    status = run.get("status") or {}
+    for attempt, past in enumerate([*status.get("retriesStatus", []), status]):
+        if past.get("podName") == pod:
+            return _read(settings, run, past, attempt, container)
     return None
 
 
-def _read(settings: PipelineSettings, run: Obj, status: Obj, attempt: int, container: str) -> bytes | None:  # noqa: PLR0913, PLR0917
+def _read(settings: PipelineSettings, run: Obj, status: Obj, attempt: int, container: str) -> bytes | None:
     names = [f"step-{step['name']}" for step in status["taskSpec"]["steps"]]
     if container not in names:
         return None

@@ -18,7 +18,7 @@ _NOT_LAST = re.compile(r"[^a-z0-9]+$")
 
 
 def child_name(parent: str, suffix: str) -> str:
-    """Join parent and suffix as knative's kmeta.ChildName does: at most 63 characters, the front cut and an MD5 put in where it is longer."""
+    """Join parent and suffix as knative's ChildName does: at most 63 characters, the front cut and an MD5 put in where it is longer."""
     if len(parent) + len(suffix) <= _LONGEST:
         return parent + suffix
     if len(suffix) < _HEAD:

@@ -17,7 +17,7 @@ def declared_type(spec: Obj) -> str:
         return str(written)
     if "properties" in spec:
         return "object"
-    return {list: "array", dict: "object"}.get(type(spec.get("default")), "string")
+    return _type(spec.get("default"))
 
 
 def missing(declared: Iterable[Obj], values: Mapping[str, Value]) -> list[str]:
@@ -50,8 +50,10 @@ def resolved(declared: Iterable[Obj], values: Mapping[str, Value]) -> Variables:
     return variables
 
 
-def _type(value: Value) -> str:
-    return {list: "array", dict: "object"}.get(type(value), "string")
+def _type(value: object) -> str:
+    if isinstance(value, dict):
+        return "object"
+    return "array" if isinstance(value, list) else "string"
 
 
 def _object(value: Value) -> dict[str, str]:

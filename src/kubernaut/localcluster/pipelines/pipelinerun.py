@@ -2,20 +2,20 @@
 
 import asyncio
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from kubernaut.localcluster.errors import ApiError, Obj
 from kubernaut.localcluster.pipelines import plan
 from kubernaut.localcluster.pipelines.admission import checked_spec, place_parameters, task_refs
 from kubernaut.localcluster.pipelines.children import cancel_patch, task_run
 from kubernaut.localcluster.pipelines.clocks import Clocks
-from kubernaut.localcluster.pipelines.documents import pipeline_faults
+from kubernaut.localcluster.pipelines.documents import pipeline_faults, unsupported
 from kubernaut.localcluster.pipelines.faults import RunFailed, Unresolved
 from kubernaut.localcluster.pipelines.names import task_run_name
 from kubernaut.localcluster.pipelines.resolver import BUNDLES, Resolved, reference_name, resolve
 from kubernaut.localcluster.pipelines.status import condition, ended, provenance, succeeded, with_condition
 from kubernaut.localcluster.pipelines.times import moment, stamp, written
-from kubernaut.localcluster.pipelines.world import API_VERSION, CONFLICT, World
+from kubernaut.localcluster.pipelines.world import API_VERSION, BAD_REQUEST, CONFLICT, INVALID, World
 
 
 class PipelineRuns:
@@ -57,7 +57,7 @@ class _Pass:
         if "startTime" not in self._status and await self._held():
             return None
         if self._spec.get("status") == plan.CANCELLED:
-            return await self._cancel()
+            await self._cancel()
         if "pipelineSpec" not in self._status and (again := await self._resolve()):
             return again
         return await self._run_tasks()
@@ -119,12 +119,16 @@ class _Pass:
             name = pipeline.get("metadata", {}).get("name", "")
             denied = 'admission webhook "validation.webhook.pipeline.tekton.dev" denied the request: validation failed: '
             error = f"failed to read runtime object as Pipeline: validation failed for referenced object {name}: {denied}{fault}"
-            raise RunFailed("PipelineValidationFailed", f"[User error] Failed dryRunValidation for PipelineRun {self._name}: {error}", error)
+            raise RunFailed(
+                "PipelineValidationFailed", f"[User error] Failed dryRunValidation for PipelineRun {self._name}: {error}", error
+            )
 
     def _accept(self, found: Resolved) -> None:
         self._status |= {"pipelineSpec": found.object["spec"], "provenance": provenance(found.source)}
-        if fault := pipeline_faults(found.object["spec"]):
-            raise RunFailed("PipelineValidationFailed", f"Pipeline {self._namespace}/{self._name} can't be Run; it has an invalid spec: {fault}", fault)
+        if fault := pipeline_faults(found.object["spec"]) or unsupported(found.object["spec"]):
+            raise RunFailed(
+                "PipelineValidationFailed", f"Pipeline {self._namespace}/{self._name} can't be Run; it has an invalid spec: {fault}", fault
+            )
         pipeline = found.object.get("metadata", {}).get("name", self._name)
         self._status["pipelineSpec"] = place_parameters(self._run, str(pipeline), found.object["spec"])
 
@@ -148,9 +152,11 @@ class _Pass:
         except (Unresolved, RunFailed) as error:
             shown = f"resolver type {ref['resolver']}\nname = {reference_name(ref)}\n" if "resolver" in ref else reference_name(ref)
             quoted = shown.replace("\n", "\\n")
-            cause = f"Couldn't retrieve Task \"{quoted}\": {error}"
+            cause = f'Couldn\'t retrieve Task "{quoted}": {error}'
             name = self._status.get("provenance", {}).get("refSource", {}).get("entryPoint", self._name)
-            raise RunFailed("CouldntGetTask", f"Pipeline /{name} can't be Run; it contains Tasks that don't exist: {cause}", cause) from error
+            raise RunFailed(
+                "CouldntGetTask", f"Pipeline /{name} can't be Run; it contains Tasks that don't exist: {cause}", cause
+            ) from error
 
     # running
 
@@ -198,7 +204,7 @@ class _Pass:
             if run and not ended(run) and "status" not in run["spec"]:
                 await self._world.api.patch(self._world.task_runs, run["metadata"]["name"], self._namespace, cancel_patch(message))
 
-    async def _cancel(self) -> None:
+    async def _cancel(self) -> NoReturn:
         if "pipelineSpec" in self._status:
             facts = await self._facts(Clocks(self._spec, self._status))
             await self._cancel_runs(facts, plan.BY_CANCEL, "all")
@@ -213,10 +219,21 @@ class _Pass:
         try:
             return await self._world.api.create(self._world.task_runs, body)
         except ApiError as error:
+            if error.code != CONFLICT:
+                raise self._refused(body, error) from error
             existing = await self._world.find(self._world.task_runs, body["metadata"]["name"], self._namespace)
-            if error.code != CONFLICT or existing is None or not self._owns(existing):
+            if existing is None or not self._owns(existing):
                 raise
             return existing
+
+    def _refused(self, body: Obj, error: ApiError) -> Exception:
+        # a body that is no good stays no good; anything else may pass later
+        if error.code not in (BAD_REQUEST, INVALID):
+            return error
+        meta = body["metadata"]
+        task = meta["labels"]["tekton.dev/pipelineTask"]
+        text = f"error creating TaskRuns called [{meta['name']}] for PipelineTask {task} from PipelineRun {self._name}: {error.message}"
+        return RunFailed("CreateRunFailed", text, text)
 
     async def _conclude(self, facts: plan.Facts, clocks: Clocks) -> None:
         final = plan.verdict(facts, self._name, clocks.timed_out(self._name, facts))
@@ -236,7 +253,11 @@ class _Pass:
         results, invalid = plan.pipeline_results(facts)
         if invalid:
             error = f"invalid pipelineresults [{' '.join(invalid)}], the referenced results don't exist"
-            raise RunFailed("CouldntGetPipelineResult", f"Failed to get PipelineResult from TaskRun Results for PipelineRun {self._name}: {error}", error)
+            raise RunFailed(
+                "CouldntGetPipelineResult",
+                f"Failed to get PipelineResult from TaskRun Results for PipelineRun {self._name}: {error}",
+                error,
+            )
         if results:
             self._status["results"] = results
         self._end(final.status, final.reason, final.message)

@@ -8,11 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kubernaut.localcluster.errors import Obj
-from kubernaut.localcluster.pipelines.graph import links, result_references
+from kubernaut.localcluster.pipelines.graph import links, ordered, result_references
 from kubernaut.localcluster.pipelines.status import ended, succeeded
-from kubernaut.localcluster.pipelines.variables import Value, expand, references
+from kubernaut.localcluster.pipelines.variables import Value, Variables, expand, references
 
-CANCELLED, CANCELLED_RUN_FINALLY, STOPPED_RUN_FINALLY, PENDING = "Cancelled", "CancelledRunFinally", "StoppedRunFinally", "PipelineRunPending"
+CANCELLED, CANCELLED_RUN_FINALLY, STOPPED_RUN_FINALLY, PENDING = (
+    "Cancelled",
+    "CancelledRunFinally",
+    "StoppedRunFinally",
+    "PipelineRunPending",
+)
 BY_CANCEL = "TaskRun cancelled as the PipelineRun it belongs to has been cancelled."
 BY_TIMEOUT = "TaskRun cancelled as the PipelineRun it belongs to has timed out."
 
@@ -74,8 +79,9 @@ class Facts:
 
     def skip(self, name: str) -> str:
         """Return why a graph task is skipped, or an empty string."""
-        if name not in self._skips:
-            self._skips[name] = self._skip(next(task for task in self.tasks if task["name"] == name))
+        if not self._skips:
+            for task in ordered(self.tasks):
+                self._skips[task["name"]] = self._skip(task)
         return self._skips[name]
 
     def skip_final(self, task: Obj) -> str:
@@ -84,7 +90,7 @@ class Facts:
             return ""
         if self.missing_results(task):
             return RESULTS_MISSING
-        if not self._when(task):
+        if not _when(task, {**self.results(), **self.statuses()}):
             return WHEN_FALSE
         return FINALLY_TIMED_OUT if self.finally_timed_out else ""
 
@@ -97,10 +103,6 @@ class Facts:
     def stopping(self) -> bool:
         """Tell whether a graph task failed or was cancelled, so that no other starts."""
         return any(self.outcome(task["name"]) in ("failed", "cancelled", "timed-out") for task in self.tasks)
-
-    def _when(self, task: Obj) -> bool:
-        variables = {**self.results(), **self.statuses()}
-        return all(_holds(expand(expression, variables)) for expression in task.get("when", []))
 
     def missing_results(self, task: Obj) -> list[tuple[str, str]]:
         """Return (task, result) that a task uses and that do not exist though their task is done."""
@@ -165,7 +167,7 @@ class Facts:
             return ""
         if any(self.skip(name) == WHEN_FALSE for name, _ in self.missing_results(task)):
             return RESULTS_MISSING
-        return "" if self.missing_results(task) or self._when(task) else WHEN_FALSE
+        return "" if self.missing_results(task) or _when(task, self.results()) else WHEN_FALSE
 
 
 def _outcome(run: Obj) -> str:
@@ -177,6 +179,10 @@ def _outcome(run: Obj) -> str:
     if state.get("reason") == "TaskRunCancelled":
         return "timed-out" if run["spec"].get("statusMessage") == BY_TIMEOUT else "cancelled"
     return "ignored" if state.get("reason") == "FailureIgnored" else "failed"
+
+
+def _when(task: Obj, variables: Variables) -> bool:
+    return all(_holds(expand(expression, variables)) for expression in task.get("when", []))
 
 
 def _holds(expression: Obj) -> bool:
@@ -279,4 +285,4 @@ def pipeline_results(facts: Facts) -> tuple[list[Obj], list[str]]:
 
 
 def _resolvable(path: str, known: Mapping[str, Value]) -> bool:
-    return expand(f"$({path})", known) != f"$({path})"
+    return bool(expand(f"$({path})", known) != f"$({path})")

@@ -9,7 +9,9 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +21,7 @@ from kubernaut.localcluster.pipelines import supervise
 
 LOST = 255
 _MAX_ERROR = 4096
+_LAUNCHERS = ThreadPoolExecutor(max_workers=4, thread_name_prefix="step-launcher")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class Exit:
     pid: int
 
 
-class NotStarted(Exception):  # noqa: N818 - the outcome
+class NotStarted(Exception):  # noqa: N818 - an outcome
     """The guardian could not be started."""
 
 
@@ -66,21 +69,31 @@ class StepProcess:
         """The file with the end of the step's output."""
         return self._directory / "log"
 
+    @property
+    def pid(self) -> int:
+        """The guardian's process id."""
+        return int(self._started()["pid"])
+
     async def start(self, command: Command) -> None:
-        """Begin the step, unless it was begun before; raise NotStarted."""
+        """Begin the step, unless it was begun before, and even where the caller is cancelled meanwhile; raise NotStarted."""
         self._directory.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             os.mkfifo(self._directory / "alive", 0o600)
         _private(self._directory / "spec.json", json.dumps(asdict(command)))
-        guardian = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(Path(supervise.__file__)), str(self._directory)),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        _, errors = await guardian.communicate()
-        if guardian.returncode or not self.begun:
-            raise NotStarted(errors[-_MAX_ERROR:].decode(errors="replace"))
+        launch = _LAUNCHERS.submit(self._launch)
+        try:
+            await asyncio.wrap_future(launch)
+        except asyncio.CancelledError:
+            # a guardian half way up cannot be called back: see it through, so that it can be stopped
+            wait((launch,))
+            raise
+
+    def _launch(self) -> None:
+        argv = [sys.executable, "-I", "-S", str(Path(supervise.__file__)), str(self._directory)]
+        nothing = subprocess.DEVNULL
+        done = subprocess.run(argv, stdin=nothing, stdout=nothing, stderr=subprocess.PIPE, check=False)  # noqa: S603 - our own program
+        if done.returncode or not self.begun:
+            raise NotStarted(done.stderr[-_MAX_ERROR:].decode(errors="replace"))
 
     async def ended(self) -> Exit:
         """Wait until the step has ended, and return how."""
@@ -91,7 +104,7 @@ class StepProcess:
         """Ask the step to end and wait until it has; its guardian kills it after the grace."""
         if _held(self._directory / "alive"):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self._started()["pid"], signal.SIGTERM)
+                os.kill(self.pid, signal.SIGTERM)
             await _closed(self._directory / "alive")
 
     def note(self, line: str) -> None:
@@ -146,7 +159,7 @@ def _held(fifo: Path) -> bool:
 
 
 async def _closed(fifo: Path) -> None:
-    if not fifo.exists():
+    if not _held(fifo):
         return
     descriptor = _open(fifo)
     loop = asyncio.get_running_loop()

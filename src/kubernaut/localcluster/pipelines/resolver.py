@@ -27,7 +27,7 @@ class Resolved:
     source: Obj
 
 
-class _Refused(Exception):  # noqa: N818 - the outcome
+class _Refused(Exception):  # noqa: N818 - an outcome
     """The resolver refuses the request."""
 
 
@@ -51,7 +51,11 @@ async def resolve(world: World, owner: Obj, ref: Obj, kind: str) -> Resolved:
     found = decode(entry.data)
     if found["kind"] != kind:
         raise RunFailed("", f"failed to read runtime object as {kind}: resource is not a {kind.lower()}")
-    return Resolved(found, {"uri": entry.repository, "digest": {"sha256": entry.digest}, "entryPoint": entry.annotations["dev.tekton.image.name"]})
+    return Resolved(found, _source(entry))
+
+
+def _source(entry: Entry) -> Obj:
+    return {"uri": entry.repository, "digest": {"sha256": entry.digest}, "entryPoint": entry.annotations["dev.tekton.image.name"]}
 
 
 async def _by_name(world: World, owner: Obj, ref: Obj, kind: str) -> Resolved:
@@ -69,7 +73,9 @@ async def _by_request(world: World, owner: Obj, ref: Obj) -> Entry:
     try:
         entry = await asyncio.to_thread(_fetch, world, ref, f"{meta['namespace']}/{name}")
     except _Refused as error:
-        await _finish_request(world, meta["namespace"], name, {"conditions": [condition(world.now(), "False", "ResolutionFailed", str(error))]})
+        await _finish_request(
+            world, meta["namespace"], name, {"conditions": [condition(world.now(), "False", "ResolutionFailed", str(error))]}
+        )
         raise
     await _finish_request(world, meta["namespace"], name, _answer(world, entry))
     return entry
@@ -123,14 +129,22 @@ async def _create_request(world: World, owner: Obj, ref: Obj, name: str) -> None
 
 
 async def _finish_request(world: World, namespace: str, name: str, status: Obj) -> None:
-    await world.api.patch(world.requests, name, namespace, {"status": {"data": "", "observedGeneration": 1, **status}}, "status")
+    request = await world.find(world.requests, name, namespace)
+    if request is not None:
+        await world.write_status(
+            world.requests, request, {"data": "", "observedGeneration": 1, "refSource": None, "source": None, **status}
+        )
 
 
 def _answer(world: World, entry: Entry) -> Obj:
     return {
-        "annotations": {f"resolution.tekton.dev/{key}": value for key, value in entry.annotations.items() if key.startswith("dev.tekton.image.")},
+        "annotations": {
+            f"resolution.tekton.dev/{key}": value for key, value in entry.annotations.items() if key.startswith("dev.tekton.image.")
+        },
         "conditions": [{"type": "Succeeded", "status": "True", "lastTransitionTime": stamp(world.now())}],
         "data": base64.b64encode(entry.data).decode(),
+        "refSource": _source(entry),
+        "source": _source(entry),
     }
 
 

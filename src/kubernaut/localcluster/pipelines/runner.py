@@ -2,9 +2,7 @@
 
 import asyncio
 import random
-import shutil
 from collections.abc import Iterable
-from pathlib import Path
 
 import structlog
 
@@ -15,9 +13,11 @@ from kubernaut.localcluster.errors import ApiError, Obj
 from kubernaut.localcluster.pipelines.environment import attempt_directories
 from kubernaut.localcluster.pipelines.interrupt import Interrupt
 from kubernaut.localcluster.pipelines.pipelinerun import PipelineRuns
+from kubernaut.localcluster.pipelines.pods import TaskRunPods
 from kubernaut.localcluster.pipelines.settings import PipelineSettings
 from kubernaut.localcluster.pipelines.status import ended
 from kubernaut.localcluster.pipelines.taskrun import run_task
+from kubernaut.localcluster.pipelines.workdir import discard
 from kubernaut.localcluster.pipelines.world import World
 
 log = structlog.get_logger(__name__)
@@ -29,7 +29,9 @@ async def run_pipelines(api: Api, settings: PipelineSettings) -> None:
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     async with asyncio.TaskGroup() as group:
         group.create_task(_PipelineRunLoop(world).run(), name="pipelineruns")
-        group.create_task(_TaskRunLoop(world, group).run(), name="taskruns")
+        task_runs = _TaskRunLoop(world, group)
+        group.create_task(task_runs.run(), name="taskruns")
+        group.create_task(TaskRunPods(world, task_runs.evict).run(), name="taskrun-pods")
 
 
 class _PipelineRunLoop:
@@ -70,12 +72,17 @@ class _TaskRunLoop:
     async def run(self) -> None:
         await self._loop.run()
 
+    def evict(self, uid: str) -> None:
+        """End the step under way of a TaskRun whose Pod is being deleted."""
+        if interrupt := self._interrupts.get(uid):
+            interrupt.evict()
+
     async def _reconcile(self, key: Key) -> float | None:
-        self._sweep()
+        await self._sweep()
         run = self._store.get(key)
         uid = run["metadata"]["uid"] if run else ""
         if self._names.get(key, uid) != uid:
-            self._forget(self._names.pop(key))
+            await self._forget(self._names.pop(key))
         if run is not None:
             self._take_up(key, run)
         return None
@@ -103,28 +110,24 @@ class _TaskRunLoop:
         finally:
             self._interrupts.pop(uid, None)
         if interrupt.deleted:
-            self._remove(uid)
+            await self._remove(uid)
 
-    def _forget(self, uid: str) -> None:
+    async def _forget(self, uid: str) -> None:
         if interrupt := self._interrupts.get(uid):
             interrupt.delete()
         else:
-            self._remove(uid)
+            await self._remove(uid)
 
-    def _remove(self, uid: str) -> None:
+    async def _remove(self, uid: str) -> None:
         for directory in attempt_directories(self._world.settings, uid):
-            shutil.rmtree(directory, ignore_errors=True)
+            await discard(directory)
 
-    def _sweep(self) -> None:
+    async def _sweep(self) -> None:
         # once, with the store filled: what belonged to TaskRuns that were deleted while nobody looked
         if self._swept:
             return
         self._swept = True
         uids = {run["metadata"]["uid"] for run in self._store.all()}
         for directory in attempt_directories(self._world.settings, "*"):
-            if _uid(directory) not in uids:
-                shutil.rmtree(directory, ignore_errors=True)
-
-
-def _uid(directory: Path) -> str:
-    return directory.name.rpartition("-")[0]
+            if directory.name.rpartition("-")[0] not in uids:
+                await discard(directory)

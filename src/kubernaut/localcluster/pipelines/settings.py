@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from kubernaut.localcluster.errors import Obj
+from kubernaut.localcluster.podparts import PodLogs
+
 
 def _now() -> datetime:
     return datetime.now(UTC)
@@ -29,8 +32,8 @@ class PipelineSettings:
 
     state: Path
     """Directory for the private directories of TaskRuns; kept over restarts, else steps under way are taken for lost."""
-    server: Callable[[], str]
-    """Gives the URL at which steps reach the API."""
+    kubeconfig: Callable[[str], Obj]
+    """Gives the kubeconfig by which a holder of a token reaches the API from this machine; asked anew at each start."""
     token_for: Callable[[str, str], str]
     """Gives a bearer token of a ServiceAccount, by namespace and name."""
     bundles: Mapping[str, Path] = field(default_factory=dict)
@@ -45,6 +48,8 @@ class PipelineSettings:
     pull_back_off: timedelta = timedelta(seconds=1)
     """Between the first failed pull of an image and giving up (on a real node about 15 s)."""
     resolution_timeout: timedelta = timedelta(minutes=1)
+    logs: PodLogs | None = None
+    """Where the output of steps is published as the logs of the Pods that TaskRuns name."""
 
     def program(self, image: str) -> Program | None:
         """Return what stands in for an image."""

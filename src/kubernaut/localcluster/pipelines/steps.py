@@ -33,7 +33,7 @@ class Failure:
 class Steps:
     """The steps of an attempt in its directory; states are kept in `states`."""
 
-    def __init__(self, world: World, run: Obj, spec: Obj, work: WorkDir, states: StepStates) -> None:  # noqa: PLR0913, PLR0917 - the parts of an attempt
+    def __init__(self, world: World, run: Obj, spec: Obj, work: WorkDir, states: StepStates) -> None:
         """Take the attempt's parts."""
         self._world = world
         self._run = run
@@ -61,14 +61,16 @@ class Steps:
         """Run a step, or take it up where it is; return why the TaskRun fails with it. Raises Interrupted with the step stopped."""
         process = self._work.process(position)
         now = self._world.now()
-        if not process.begun:
-            interrupt.check(now, due)
-            await self._start(process, position, due)
         try:
+            if not process.begun:
+                interrupt.check(now, due)
+                await self._start(process, position, due)
             end = await interrupt.race(process.ended(), (due - now).total_seconds() if due else None)
-        except (Interrupted, asyncio.CancelledError):
+        except (Interrupted, asyncio.CancelledError) as cause:
             await process.stop()
-            raise
+            if isinstance(cause, asyncio.CancelledError) or not (interrupt.evicted and process.begun):
+                raise
+            end = await process.ended()
         return self._record(position, end, process)
 
     def skip_after(self, position: int) -> None:
@@ -117,7 +119,12 @@ class Steps:
             code, message = 1, ""
         reason = self._reason(step, code, end)
         failed = reason in (ERROR, TIMED_OUT)
-        terminated = {"exitCode": code, "reason": ERROR if failed else COMPLETED, "startedAt": stamp(end.started), "finishedAt": stamp(end.finished)}
+        terminated = {
+            "exitCode": code,
+            "reason": ERROR if failed else COMPLETED,
+            "startedAt": stamp(end.started),
+            "finishedAt": stamp(end.finished),
+        }
         container = {"containerID": f"process://{end.pid}"} | ({"message": message} if message else {})
         self._states.end(position, terminated | container, reason)
         return _failure(step["name"], code, reason) if failed else None

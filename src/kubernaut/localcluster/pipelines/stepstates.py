@@ -30,14 +30,15 @@ class StepStates:
 
     def run(self, now: str, steps: list[Obj]) -> None:
         """Show all containers as running, which they are in Tekton while steps wait for each other."""
-        self._entries = [
-            _entry(step["name"], {"imageID": step["image"], "running": {"startedAt": now}}) for step in steps
-        ]
+        self._entries = [_entry(step["name"], {"imageID": step["image"], "running": {"startedAt": now}}) for step in steps]
 
     def wait(self, name: str, reason: str, message: str) -> None:
         """Show one container as waiting, the others as being prepared."""
         self._entries = [
-            _entry(entry["name"], {"waiting": {"reason": reason, "message": message} if entry["name"] == name else {"reason": "PodInitializing"}})
+            _entry(
+                entry["name"],
+                {"waiting": {"reason": reason, "message": message} if entry["name"] == name else {"reason": "PodInitializing"}},
+            )
             for entry in self._entries
         ]
 

@@ -35,6 +35,7 @@ class Tail:
         self._file = path.open("w+b", buffering=0)
 
     def write(self, data: bytes) -> None:
+        """Add to the end, dropping from the front."""
         self._file.seek(0, os.SEEK_END)
         self._file.write(data)
         if self._file.tell() > 2 * self._limit:
@@ -57,6 +58,7 @@ class Guardian:
         self._deadline = spec["deadline"] or float("inf")
 
     def run(self) -> None:
+        """Run it, and record how it ended."""
         started = time.time()
         code = self._execute()
         record = {"exitCode": code, "startedAt": started, "finishedAt": time.time(), "interrupted": self._interrupted}

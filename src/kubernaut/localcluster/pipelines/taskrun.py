@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from kubernaut.localcluster.errors import Obj
+from kubernaut.localcluster.pipelines.admission import checked_spec
 from kubernaut.localcluster.pipelines.environment import check_surroundings, work_directory
 from kubernaut.localcluster.pipelines.faults import RunFailed, Unresolved, Unsupported
 from kubernaut.localcluster.pipelines.interrupt import Interrupt, Interrupted
@@ -22,7 +23,7 @@ from kubernaut.localcluster.pipelines.resolver import Resolved, reference_name, 
 from kubernaut.localcluster.pipelines.status import condition, ended, provenance, succeeded, with_condition
 from kubernaut.localcluster.pipelines.steps import Failure, Steps
 from kubernaut.localcluster.pipelines.stepstates import StepStates
-from kubernaut.localcluster.pipelines.taskspec import check_supported, prepared
+from kubernaut.localcluster.pipelines.taskspec import INVALID, check_supported, prepared
 from kubernaut.localcluster.pipelines.times import duration, moment, stamp, written
 from kubernaut.localcluster.pipelines.world import World
 
@@ -64,8 +65,7 @@ class _Attempt:
             await self._begin()
             await self._execute()
         except Interrupted as cause:
-            if not self._interrupt.deleted:
-                await self._terminate(timed_out=cause.timed_out)
+            await self._interrupted(timed_out=cause.timed_out)
         except RunFailed as fault:
             await self._conclude(_End("False", fault.reason, fault.message))
             if fault.error:
@@ -110,17 +110,19 @@ class _Attempt:
         if "taskSpec" in self._spec:
             return Resolved({"spec": self._spec["taskSpec"]}, {})
         try:
-            return await resolve(self._world, self._run, self._spec["taskRef"], "Task")
+            found = await resolve(self._world, self._run, self._spec["taskRef"], "Task")
         except (Unresolved, RunFailed) as error:
             raise RunFailed("TaskRunResolutionFailed", f"failed to get task: {error}", str(error)) from error
+        if fault := checked_spec("Task", found.object):
+            raise RunFailed(INVALID, f"invalid taskspec: {fault}", fault)
+        return found
 
     async def _execute(self) -> None:
         spec = self._status["taskSpec"]
         work = work_directory(self._world.settings, self._run, spec, self._number)
         begun = succeeded(self._run).get("reason") == "Running"
         if begun and not work.made:
-            name = self._states.lose(stamp(self._world.now()))
-            await self._settle(Failure(f'"step-{name}" exited with code 255: Error'), [])
+            await self._lose()
             return
         await self._pull(spec["steps"])
         steps = Steps(self._world, self._run, spec, work, self._states)
@@ -174,6 +176,16 @@ class _Attempt:
             return
         reason = "FailureIgnored" if self._meta.get("annotations", {}).get(_ON_ERROR) == "continue" else "StepFailed"
         await self._fail(_End("False", reason, failure.message))
+
+    async def _lose(self) -> None:
+        name = self._states.lose(stamp(self._world.now()))
+        await self._settle(Failure(f'"step-{name}" exited with code 255: Error'), [])
+
+    async def _interrupted(self, *, timed_out: bool) -> None:
+        if self._interrupt.evicted and self._states.entries():
+            await self._lose()
+        elif not self._interrupt.deleted:
+            await self._terminate(timed_out=timed_out)
 
     async def _terminate(self, *, timed_out: bool) -> None:
         reason = "TaskRunTimeout" if timed_out else "TaskRunCancelled"

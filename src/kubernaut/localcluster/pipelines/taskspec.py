@@ -71,7 +71,8 @@ def _check_workspaces(run: Obj, spec: Obj) -> None:
     bound = {entry["name"] for entry in run["spec"].get("workspaces") or []}
     for declared in spec.get("workspaces") or []:
         if declared["name"] not in bound and not declared.get("optional"):
-            text = f'bound workspaces did not match declared workspaces: declared workspace "{declared["name"]}" is required but has not been bound'
+            why = f'declared workspace "{declared["name"]}" is required but has not been bound'
+            text = f"bound workspaces did not match declared workspaces: {why}"
             raise RunFailed(INVALID, text, text)
 
 

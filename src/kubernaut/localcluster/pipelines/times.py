@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|ms|us|µs|ns|m|s)")
+_MILLISECOND, _SECOND = 1_000, 1_000_000  # in microseconds
 
 
 def stamp(moment: datetime) -> str:
@@ -20,7 +21,7 @@ def moment(text: str) -> datetime:
 def duration(text: str) -> timedelta:
     """Read a Go duration such as `1h30m` or `300ms`; raise ValueError."""
     parts = _PART.findall(text)
-    if text != "0" and "".join(number + unit for number, unit in parts) != text.removeprefix("+"):
+    if not text or text != "0" and "".join(number + unit for number, unit in parts) != text.removeprefix("+"):
         raise ValueError(f'time: invalid duration "{text}"')
     return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
 
@@ -28,10 +29,10 @@ def duration(text: str) -> timedelta:
 def written(span: timedelta) -> str:
     """Write a duration as Go's Duration.String does."""
     micros = span // timedelta(microseconds=1)
-    if micros < 1_000_000:
+    if micros < _SECOND:
         return _small(micros)
-    minutes, rest = divmod(micros, 60_000_000)
-    seconds = f"{_trim(rest / 1_000_000)}s"
+    minutes, rest = divmod(micros, 60 * _SECOND)
+    seconds = f"{_trim(rest / _SECOND)}s"
     hours, minutes = divmod(minutes, 60)
     if hours:
         return f"{hours}h{minutes}m{seconds}"
@@ -41,7 +42,7 @@ def written(span: timedelta) -> str:
 def _small(micros: int) -> str:
     if micros == 0:
         return "0s"
-    return f"{_trim(micros / 1000)}ms" if micros >= 1000 else f"{micros}µs"
+    return f"{_trim(micros / _MILLISECOND)}ms" if micros >= _MILLISECOND else f"{micros}µs"
 
 
 def _trim(number: float) -> str:

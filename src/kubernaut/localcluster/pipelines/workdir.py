@@ -113,9 +113,16 @@ class WorkDir:
                     found[name] = file.read(MAX_MESSAGE + 1)
         return found
 
-    def remove(self) -> None:
-        """Delete everything."""
-        shutil.rmtree(self.directory, ignore_errors=True)
+
+async def discard(directory: Path) -> None:
+    """End what still runs in an attempt's directory and delete it."""
+    for step in _steps(directory):
+        await StepProcess(step).stop()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _steps(directory: Path) -> list[Path]:
+    return sorted(directory.glob("step-*"))
 
 
 def termination_message(results: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from kubernaut.localcluster.pipelines.settings import PipelineSettings
 
 GROUP = "tekton.dev"
 API_VERSION = "tekton.dev/v1"
-NOT_FOUND, CONFLICT = 404, 409
+BAD_REQUEST, NOT_FOUND, CONFLICT, INVALID = 400, 404, 409, 422
 
 
 class World:

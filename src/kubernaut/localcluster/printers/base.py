@@ -1,7 +1,7 @@
 """What all printers share: columns, ages and the small ways in which kubectl writes things."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +20,8 @@ class Printer:
 
     columns: tuple[Column, ...]
     row: Row
+    told: Mapping[str, str] = field(default_factory=dict)
+    """What a column's description is: a text, or `@` and the path of the field whose documentation it is."""
 
 
 def columns(text: str, wide: str = "") -> tuple[Column, ...]:

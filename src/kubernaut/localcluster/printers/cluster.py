@@ -120,9 +120,9 @@ def _priority(obj: Obj, now: datetime) -> Cells:
 _EVENT = columns("Last Seen|Type|Reason|Object", "Subobject|Source") + columns("Message") + columns("", "First Seen|Count:integer|Name")
 PRINTERS = {
     "nodes": Printer(columns("Status|Roles|Age|Version", "Internal-IP|External-IP|OS-Image|Kernel-Version|Container-Runtime"), _node),
-    "namespaces": Printer(columns("Status|Age"), _namespace),
-    "configmaps": Printer(columns("Data|Age"), _configmap),
-    "secrets": Printer(columns("Type|Data|Age"), _secret),
+    "namespaces": Printer(columns("Status|Age"), _namespace, {"Status": "The status of the namespace"}),
+    "configmaps": Printer(columns("Data|Age"), _configmap, {"Data": "@data"}),
+    "secrets": Printer(columns("Type|Data|Age"), _secret, {"Type": "@type", "Data": "@data"}),
     "serviceaccounts": Printer(columns("Secrets|Age"), _serviceaccount),
     "events": Printer(_EVENT, _event),
     "events.events.k8s.io": Printer(_EVENT, _new_event),

@@ -129,4 +129,13 @@ def _row(pod: Obj, now: datetime) -> Cells:
     ]
 
 
-PRINTERS = {"pods": Printer(columns("Ready|Status|Restarts|Age", "IP|Node|Nominated Node|Readiness Gates"), _row)}
+_TOLD = {
+    "Ready": "The aggregate readiness state of this pod for accepting traffic.",
+    "Status": "The aggregate status of the containers in this pod.",
+    "Restarts": "The number of times the containers in this pod have been restarted and when the last container in this pod has restarted.",
+    "IP": "@status.podIP",
+    "Node": "@spec.nodeName",
+    "Nominated Node": "@status.nominatedNodeName",
+    "Readiness Gates": "@spec.readinessGates",
+}
+PRINTERS = {"pods": Printer(columns("Ready|Status|Restarts|Age", "IP|Node|Nominated Node|Readiness Gates"), _row, _TOLD)}

@@ -108,20 +108,21 @@ class TektonEngine:
         state = run_state(found)
         failed = state in {RunState.FAILED, RunState.SPOILED}
         task_runs = await self._task_runs(found, settled=failed and execution.status.completion_time is None)
-        ran = failure.steps_ran(task_runs.values())
-        started = _time(found["metadata"].get("creationTimestamp"))
-        now = self._cluster.clock.now()
         return Run(
             state=state,
             reference=_reference(found),
-            started_at=started,
+            started_at=_time(found["metadata"].get("creationTimestamp")),
             ended_at=_time((found.get("status") or {}).get("completionTime")),
             progress=failure.progress(found),
-            steps_ran=ran,
-            failure=failure.details(found, task_runs, subject(execution, started, steps_ran=ran), now)
-            if state is RunState.FAILED
-            else None,
+            steps_ran=failure.steps_ran(task_runs.values()),
+            failure=self._explained(execution, found, task_runs) if failed else None,
         )
+
+    def _explained(self, execution: WorkflowExecution, found: Obj, task_runs: dict[str, Obj]) -> FailureDetails:
+        started, now = _time(found["metadata"].get("creationTimestamp")), self._cluster.clock.now()
+        about = subject(execution, started, steps_ran=failure.steps_ran(task_runs.values()))
+        out_of_time = started is not None and now >= started + allowed_time(execution, self._settings)
+        return failure.details(found, task_runs, about, now, out_of_time=out_of_time)
 
     async def _task_runs(self, found: Obj, *, settled: bool) -> dict[str, Obj]:
         """Return the TaskRuns of a PipelineRun by name; where an end is to be explained, those the cache shows unfinished are read anew."""

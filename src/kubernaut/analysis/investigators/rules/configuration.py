@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kubernaut.analysis.containers import containers_of, judged_pods
-from kubernaut.analysis.investigators.base import Evidence
+from kubernaut.analysis.investigators.base import Evidence, plain
 from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evidence, place, pod_key, sure, told_by
 from kubernaut.analysis.investigators.rules.remedies import ROLLBACK, regression
 from kubernaut.analysis.rollouts import Change
@@ -14,7 +14,9 @@ from kubernaut.api.base import Obj
 
 _OBJECT = re.compile(r'^(?:MountVolume\.SetUp failed for volume "[^"]+" : )?(configmap|secret) "([^"]+)" not found$')
 _KEY = re.compile(r"^couldn't find key (\S+) in (ConfigMap|Secret) [^/\s]+/(\S+)$")
-_MOUNTED_KEY = re.compile(r'^MountVolume\.SetUp failed for volume "([^"]+)" : (?:configmap )?references non-existent (config|secret) key: (\S+)$')
+_MOUNTED_KEY = re.compile(
+    r'^MountVolume\.SetUp failed for volume "([^"]+)" : (?:configmap )?references non-existent (config|secret) key: (\S+)$'
+)
 _KINDS = {"configmap": "ConfigMap", "secret": "Secret", "config": "ConfigMap"}
 
 
@@ -68,7 +70,7 @@ def _read(pod: Obj, message: str, told: Evidence) -> Iterator[Missing]:
 
 def _mounted(pod: Obj, volume: str) -> str:
     """Return the name of the object behind a volume."""
-    found = next((row for row in pod["spec"].get("volumes") or () if row["name"] == volume), {})
+    found: Obj = next((row for row in pod["spec"].get("volumes") or () if row["name"] == volume), {})
     return str((found.get("configMap") or {}).get("name") or (found.get("secret") or {}).get("secretName") or "")
 
 
@@ -90,7 +92,9 @@ def _judge(snapshot: Snapshot, cause: str) -> Candidate | None:
         evidence=(first.told, *_presence(snapshot, first, there=there), *(back.evidence() if back else ())),
         action=ROLLBACK if back else "",
         advice="" if back else f"Create {what}, or correct the reference: what should stand in it only a person knows.",
-        facts=(back.facts(snapshot) if back else place(snapshot)) | {"missing.kind": first.kind, "missing.name": first.name} | ({"missing.key": first.key} if first.key else {}),
+        facts=(back.facts(snapshot) if back else place(snapshot))
+        | {"missing.kind": first.kind, "missing.name": first.name}
+        | ({"missing.key": first.key} if first.key else {}),
         subjects=frozenset(pod_key(row.pod) for row in rows),
     )
 
@@ -105,10 +109,10 @@ def _there_now(snapshot: Snapshot, row: Missing) -> bool:
 def _presence(snapshot: Snapshot, row: Missing, *, there: bool) -> tuple[Evidence, ...]:
     if row.kind != "ConfigMap" or snapshot.config_maps is None:
         return ()
-    where = f"configmap/{row.pod['metadata'].get('namespace', '')}/{row.name}"
+    where = plain(f"configmap/{row.pod['metadata'].get('namespace', '')}/{row.name}")
     names = ", ".join(sorted(snapshot.config_maps.get(row.name, ()))) or "none"
     says = "speaks against it: it is there by now" if there else "it is not there"
-    return (Evidence(where, "data", f"keys: {names}"[:300], says),)
+    return (Evidence(where, "data", plain(f"keys: {names}"), says),)
 
 
 def _refers_to(row: Missing) -> Callable[[Change], bool]:
@@ -119,7 +123,7 @@ def _refers_to(row: Missing) -> Callable[[Change], bool]:
 
 
 def config_map_missing(snapshot: Snapshot) -> Candidate | None:
-    """A pod refers to a ConfigMap that does not exist. A person must create it, unless the new revision brought the reference: then go back."""
+    """A pod refers to a ConfigMap that does not exist: a person must create it, or the revision that brought the reference goes back."""
     return _judge(snapshot, "ConfigMapMissing")
 
 

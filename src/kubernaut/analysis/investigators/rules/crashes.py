@@ -52,7 +52,15 @@ def command_not_found(snapshot: Snapshot) -> Candidate | None:
     if not found:
         return None
     said = "its command cannot be run"
-    return _candidate(snapshot, found, "CommandNotFound", 0.8, said, "Correct the container's command, or the image that lacks it.", ("image", "command", "args"))
+    return _candidate(
+        snapshot,
+        found,
+        "CommandNotFound",
+        0.8,
+        said,
+        "Correct the container's command, or the image that lacks it.",
+        ("image", "command", "args"),
+    )
 
 
 def application_crash(snapshot: Snapshot) -> Candidate | None:
@@ -65,7 +73,14 @@ def application_crash(snapshot: Snapshot) -> Candidate | None:
     if not found:
         return None
     said = f"its program ends with exit code {found[0][1].exit_code} ({meaning(found[0][1].exit_code)})"
-    return _candidate(snapshot, found, "ApplicationCrash", 0.68, said, "Read the container's log of before the crash; a restart would not help, kubelet does that already.")
+    return _candidate(
+        snapshot,
+        found,
+        "ApplicationCrash",
+        0.68,
+        said,
+        "Read the container's log of before the crash; a restart would not help, kubelet does that already.",
+    )
 
 
 def ends_cleanly(snapshot: Snapshot) -> Candidate | None:
@@ -74,7 +89,14 @@ def ends_cleanly(snapshot: Snapshot) -> Candidate | None:
     if not rows:
         return None
     found = [(container, container.ends()[0]) for container in rows]
-    return _candidate(snapshot, found, "ContainerExitsCleanly", 0.72, "its program ends by itself without an error, so it is started for ever", "Give it a command that stays, or make it a Job.")
+    return _candidate(
+        snapshot,
+        found,
+        "ContainerExitsCleanly",
+        0.72,
+        "its program ends by itself without an error, so it is started for ever",
+        "Give it a command that stays, or make it a Job.",
+    )
 
 
 def _ends_cleanly(container: Container, snapshot: Snapshot) -> bool:
@@ -89,7 +111,7 @@ def meaning(code: int) -> str:
     return _SIGNALS.get(code) or _MEANING.get(code, "an error of the program's own numbering")
 
 
-def _candidate(  # noqa: PLR0913, PLR0917  (the words of a cause)
+def _candidate(
     snapshot: Snapshot, found: list[Crash], cause: str, base: float, says: str, advice: str, fields: tuple[str, ...] = ()
 ) -> Candidate:
     rows = [container for container, _ in found if container.name == found[0][0].name]

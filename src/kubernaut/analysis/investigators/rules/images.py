@@ -70,7 +70,7 @@ def _about(event: Obj, pod: Obj) -> bool:
 def image_not_found(snapshot: Snapshot) -> Candidate | None:
     """The image does not exist in its registry: a wrong name or tag, or one that was never pushed.
 
-    When a recent roll-out changed the image and the revision before worked, going back is the remedy; otherwise a person must correct the name.
+    When a recent roll-out changed the image and the revision before worked, going back is the remedy; else a person must correct the name.
     """
     found = [pull for pull in pulls(snapshot) if _MISSING.search(pull.why) and not _DENIED.search(pull.why)]
     return _candidate(snapshot, found, "ImageNotFound", 0.8, "does not exist in its registry", "Correct the image's name or push it.")
@@ -82,7 +82,15 @@ def image_denied(snapshot: Snapshot) -> Candidate | None:
     When a recent roll-out changed the image and the revision before worked, going back is the remedy; else the credentials must be renewed.
     """
     found = [pull for pull in pulls(snapshot) if _DENIED.search(pull.why)]
-    return _candidate(snapshot, found, "ImagePullDenied", 0.75, "is refused by its registry", "Check the pull secret and the repository's name.", "RefreshImagePullSecret")
+    return _candidate(
+        snapshot,
+        found,
+        "ImagePullDenied",
+        0.75,
+        "is refused by its registry",
+        "Check the pull secret and the repository's name.",
+        "RefreshImagePullSecret",
+    )
 
 
 def registry_away(snapshot: Snapshot) -> Candidate | None:
@@ -97,11 +105,14 @@ def registry_away(snapshot: Snapshot) -> Candidate | None:
 def image_invalid(snapshot: Snapshot) -> Candidate | None:
     """The image reference itself is malformed: kubelet refuses it before any registry is asked."""
     rows = [container for container in containers(snapshot) if container.waiting.get("reason") == "InvalidImageName"]
-    found = [Pull(row, "", told_by(row, "state.waiting.message", row.waiting.get("message", ""), "kubelet cannot read the reference")) for row in rows]
+    found = [
+        Pull(row, "", told_by(row, "state.waiting.message", row.waiting.get("message", ""), "kubelet cannot read the reference"))
+        for row in rows
+    ]
     return _candidate(snapshot, found, "InvalidImageName", 0.85, "is no valid image reference", "Correct the image reference.")
 
 
-def _candidate(  # noqa: PLR0913, PLR0917  (the words of a cause)
+def _candidate(
     snapshot: Snapshot, found: list[Pull], cause: str, base: float, says: str, advice: str, action: str = ""
 ) -> Candidate | None:
     if not found:
@@ -123,9 +134,7 @@ def _candidate(  # noqa: PLR0913, PLR0917  (the words of a cause)
     )
 
 
-def _plain(  # noqa: PLR0913, PLR0917  (the words of a cause)
-    snapshot: Snapshot, found: list[Pull], cause: str, confidence: float, says: str, advice: str, action: str = ""
-) -> Candidate:
+def _plain(snapshot: Snapshot, found: list[Pull], cause: str, confidence: float, says: str, advice: str, action: str = "") -> Candidate:
     return Candidate(
         cause=cause,
         summary=_sentence(found, says),

@@ -43,16 +43,20 @@ def _in_window(ended: Ended, since: datetime) -> bool:
 def killed_at_limit(snapshot: Snapshot) -> Candidate | None:
     """A container is OOM-killed at its own memory limit: it needs more than it is given.
 
-    Read from the termination reason that kubelet reports. The limit is doubled, as far as LimitRange, ResourceQuota and the largest node
-    allow. A limit that was raised since (the roll-out is under way) is no case; a container that is up again while another one of its pod is
-    not weighs less.
+    Read from the termination reason that kubelet reports. The limit is doubled, as far as LimitRange, ResourceQuota and the largest
+    node allow. A limit that was raised since (the roll-out is under way) is no case; a container that is up again while another one of its
+    pod is not weighs less.
     """
-    found = [kill for kill in kills(snapshot) if kill.container.limit("memory")]
-    named = _worst(found)
+    limited = [kill for kill in kills(snapshot) if kill.container.limit("memory")]
+    named = _worst([kill for kill in limited if not _raised_since(snapshot, kill)])
     limit = _template_limit(snapshot, named[0].container) if named else None
-    if limit is None or any(parse_quantity(limit) > parse_quantity(kill.container.limit("memory") or "0") for kill in named):
-        return None
-    return _limit_candidate(snapshot, named, limit)
+    return _limit_candidate(snapshot, named, limit) if limit else None
+
+
+def _raised_since(snapshot: Snapshot, kill: Kill) -> bool:
+    """Tell whether the workload asks for more by now than the container had when it was killed."""
+    now = _template_limit(snapshot, kill.container)
+    return now is not None and parse_quantity(now) > parse_quantity(kill.container.limit("memory") or "0")
 
 
 def killed_without_limit(snapshot: Snapshot) -> Candidate | None:
@@ -82,7 +86,11 @@ def _worst(found: list[Kill]) -> list[Kill]:
     by_name: dict[str, list[Kill]] = {}
     for kill in found:
         by_name.setdefault(kill.container.name, []).append(kill)
-    return max(by_name.values(), key=lambda rows: (sum(not row.container.ready for row in rows), sum(row.container.restarts for row in rows)), default=[])
+    return max(
+        by_name.values(),
+        key=lambda rows: (sum(not row.container.ready for row in rows), sum(row.container.restarts for row in rows)),
+        default=[],
+    )
 
 
 def _template_limit(snapshot: Snapshot, container: Container) -> str | None:
@@ -108,7 +116,9 @@ def _limit_candidate(snapshot: Snapshot, found: list[Kill], limit: str) -> Candi
         evidence=_evidence(snapshot, found, limit) + _ceiling_evidence(ceiling, current),
         factors=_factors(snapshot, name, found),
         action="IncreaseMemoryLimits" if proposed else "",
-        advice="" if proposed else f"The limit cannot be raised: {ceiling.says if ceiling else 'nothing allows more'}. Make room, or lower what it uses.",
+        advice=""
+        if proposed
+        else f"The limit cannot be raised: {ceiling.says if ceiling else 'nothing allows more'}. Make room, or lower what it uses.",
         facts=facts,
         subjects=keys(rows),
         since=_first(found),
@@ -179,6 +189,12 @@ def _first(found: list[Kill]) -> datetime | None:
 
 
 RULES = (
-    Rule(OOM, killed_at_limit, explains=frozenset({"ApplicationCrash", "LivenessProbeFailing", "ReadinessProbeFailing", "StartupProbeFailing"})),
-    Rule("NodeOutOfMemory", killed_without_limit, explains=frozenset({"ApplicationCrash", "LivenessProbeFailing", "ReadinessProbeFailing"})),
+    Rule(
+        OOM,
+        killed_at_limit,
+        explains=frozenset({"ApplicationCrash", "LivenessProbeFailing", "ReadinessProbeFailing", "StartupProbeFailing"}),
+    ),
+    Rule(
+        "NodeOutOfMemory", killed_without_limit, explains=frozenset({"ApplicationCrash", "LivenessProbeFailing", "ReadinessProbeFailing"})
+    ),
 )

@@ -9,6 +9,9 @@ from kubernaut.analysis.investigators.rules.remedies import ROLLBACK, in_contain
 from kubernaut.analysis.snapshot import Snapshot, moment
 from kubernaut.api.base import Obj
 
+SIGNALLED = frozenset({137, 143})
+"""Exit codes of a process ended by SIGKILL or SIGTERM."""
+
 
 @dataclass(frozen=True, slots=True)
 class Failing:
@@ -24,8 +27,8 @@ def failing(snapshot: Snapshot, kind: str) -> list[Failing]:
     found = []
     for container in containers(snapshot):
         probe = container.spec.get(f"{kind}Probe")
-        event = probe and _report(snapshot, container, f"{kind.capitalize()} probe ")
-        if event and _still(snapshot, container, kind):
+        event = _report(snapshot, container, f"{kind.capitalize()} probe ")
+        if probe and event and _still(snapshot, container, kind):
             found.append(Failing(container, probe, event))
     return found
 
@@ -33,10 +36,12 @@ def failing(snapshot: Snapshot, kind: str) -> list[Failing]:
 def _report(snapshot: Snapshot, container: Container, begins: str) -> Obj | None:
     """Return the newest report on a container's probe, judged by the field path kubelet gives, or by the pod having one such probe only."""
     for event in snapshot.events_of("Unhealthy"):
-        involved = event.get("involvedObject") or {}
-        path = involved.get("fieldPath") or ""
-        same = involved.get("kind") == "Pod" and involved.get("name") == container.pod["metadata"]["name"]
-        if same and str(event.get("message", "")).startswith(begins) and path in {"", f"spec.containers{{{container.name}}}"}:
+        path = (event.get("involvedObject") or {}).get("fieldPath") or ""
+        if (
+            _of(event, container)
+            and str(event.get("message", "")).startswith(begins)
+            and path in {"", f"spec.containers{{{container.name}}}"}
+        ):
             return event
     return None
 
@@ -45,7 +50,21 @@ def _still(snapshot: Snapshot, container: Container, kind: str) -> bool:
     """Tell whether it still fails: readiness shows in `ready`; liveness and startup in restarts that have not ended."""
     if kind == "readiness":
         return not container.ready and container.running_since is not None
-    return container.restarts > 0 and not container.recovered(snapshot.at)
+    return container.restarts > 0 and not container.recovered(snapshot.at) and _killed(snapshot, container, kind)
+
+
+def _killed(snapshot: Snapshot, container: Container, kind: str) -> bool:
+    """Tell whether it was kubelet that ended the container: it says so in an event, or the process died of a signal (not of memory)."""
+    last = next(iter(container.ends()), None)
+    if last is not None and last.exit_code in SIGNALLED and last.reason != "OOMKilled":
+        return True
+    said = f"Container {container.name} failed {kind} probe"
+    return any(_of(event, container) and str(event.get("message", "")).startswith(said) for event in snapshot.events_of("Killing"))
+
+
+def _of(event: Obj, container: Container) -> bool:
+    involved = event.get("involvedObject") or {}
+    return bool(involved.get("kind") == "Pod" and involved.get("name") == container.pod["metadata"]["name"])
 
 
 def readiness(snapshot: Snapshot) -> Candidate | None:
@@ -73,7 +92,11 @@ def _candidate(snapshot: Snapshot, kind: str, cause: str, consequence: str) -> C
     back = regression(snapshot, [row.pod for row in rows], about)
     summary = f"The {kind} probe of container {first.container.name} in {names_of(rows)} fails, so it {consequence}."
     why = f" It asks {wrong_port}." if wrong_port else ""
-    advice = f"Correct the probe: it asks {wrong_port}." if wrong_port else "Find out why the program does not answer; its log and what it depends on come first."
+    advice = (
+        f"Correct the probe: it asks {wrong_port}."
+        if wrong_port
+        else "Find out why the program does not answer; its log and what it depends on come first."
+    )
     return Candidate(
         cause=cause,
         summary=f"{summary}{why} {back.sentence()}" if back else summary + why,

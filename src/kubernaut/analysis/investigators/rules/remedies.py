@@ -30,7 +30,10 @@ class Regression:
 
     def facts(self, snapshot: Snapshot) -> dict[str, str]:
         """Return what a rollback needs."""
-        numbers = {"rollback.revision": str(self.rollout.previous.number), "revision.current": str(self.rollout.current.number)}
+        numbers = {
+            "rollout.revision.previous": str(self.rollout.previous.number),
+            "rollout.revision.current": str(self.rollout.current.number),
+        }
         return place(snapshot) | numbers
 
     def evidence(self) -> tuple[Evidence, ...]:
@@ -46,7 +49,9 @@ class Regression:
 
     def sentence(self) -> str:
         """Say it in a sentence."""
-        return f"Revision {self.rollout.current.number} brought it ({self.changes[0].told()}); revision {self.rollout.previous.number} worked."
+        return (
+            f"Revision {self.rollout.current.number} brought it ({self.changes[0].told()}); revision {self.rollout.previous.number} worked."
+        )
 
 
 def regression(snapshot: Snapshot, failing: list[Obj], about: Callable[[Change], bool] = lambda _: True) -> Regression | None:

@@ -12,7 +12,7 @@ from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.base import Obj
 from kubernaut.api.quantity import parse_quantity
 
-_LACK = re.compile(r"(\d+) Insufficient ([a-z0-9./-]+?)(?=[,.]|\s|$)")
+_LACK = re.compile(r"(\d+) Insufficient ([a-z0-9./-]*[a-z0-9])")
 _COUNT = re.compile(r"^\d+/(\d+) nodes are available")
 
 
@@ -42,7 +42,9 @@ def insufficient(snapshot: Snapshot) -> Candidate | None:
     pod, message = found[0]
     names = " and ".join(sorted(lacking(message)))
     back = _regression(snapshot, found)
-    summary = f"{len(found)} of {len(snapshot.pods)} pods of {snapshot.target.path()} wait for a node with enough {names}; the nodes are full."
+    summary = (
+        f"{len(found)} of {len(snapshot.pods)} pods of {snapshot.target.path()} wait for a node with enough {names}; the nodes are full."
+    )
     total = _COUNT.match(message)
     partial = total is not None and sum(lacking(message).values()) < int(total[1])
     return Candidate(
@@ -54,7 +56,7 @@ def insufficient(snapshot: Snapshot) -> Candidate | None:
         factors=("Some nodes are ruled out for other reasons: " + message[:200],) if partial else (),
         action=ROLLBACK if back else "ProvisionNode",
         advice="" if back else f"Add nodes or free {names}; or ask for less.",
-        facts=(back.facts(snapshot) if back else place(snapshot)) | {"resource": sorted(lacking(message))[0]},
+        facts=(back.facts(snapshot) if back else place(snapshot)) | {"resource": min(lacking(message))},
         subjects=frozenset(pod_key(row) for row, _ in found),
     )
 
@@ -82,24 +84,36 @@ def too_large(snapshot: Snapshot) -> Candidate | None:
     )
 
 
-def excluded(snapshot: Snapshot) -> Candidate | None:
-    """No node may take the pods: taints they do not tolerate, or a node selector or affinity that no node satisfies."""
-    found = [(pod, message) for pod, message in unschedulable(snapshot) if not lacking(message) and _exclusions(message)]
+def untolerated_taint(snapshot: Snapshot) -> Candidate | None:
+    """Nodes have taints that the pods do not tolerate, and no other node takes them."""
+    advice = "Tolerate the taint, or take it off the nodes when what it guards against is over."
+    return _excluded(snapshot, "UntoleratedTaint", "taint", ("spec.tolerations",), advice)
+
+
+def no_node_matches(snapshot: Snapshot) -> Candidate | None:
+    """The pods' node selector or affinity fits no node."""
+    advice = "Compare the pods' selector and affinity with the labels of the nodes."
+    return _excluded(snapshot, "NoNodeMatches", "didn't match", ("spec.nodeSelector", "spec.affinity"), advice)
+
+
+def _excluded(snapshot: Snapshot, cause: str, word: str, fields: tuple[str, ...], advice: str) -> Candidate | None:
+    """Judge by the scheduler's first reason that is about taints, selectors or affinity."""
+    found = [
+        (pod, message) for pod, message in unschedulable(snapshot) if not lacking(message) and word in next(iter(_exclusions(message)), "")
+    ]
     if not found:
         return None
     pod, message = found[0]
-    reasons = _exclusions(message)
-    taint = "taint" in reasons[0]
-    back = regression(snapshot, [row for row, _ in found], lambda change: change.path.startswith(("spec.nodeSelector", "spec.affinity", "spec.tolerations")))
-    summary = f"No node may take the pods of {snapshot.target.path()}: {'; '.join(reasons)}."
+    back = regression(snapshot, [row for row, _ in found], lambda change: change.path.startswith(fields))
+    summary = f"No node may take the pods of {snapshot.target.path()}: {'; '.join(_exclusions(message))}."
     return Candidate(
-        cause="UntoleratedTaint" if taint else "NoNodeMatches",
+        cause=cause,
         summary=f"{summary} {back.sentence()}" if back else summary,
         confidence=sure(0.8, back.weight if back else 0.0),
         target=snapshot.target,
         evidence=(_words(pod, message), *(back.evidence() if back else ())),
         action=ROLLBACK if back else "",
-        advice="" if back else "Compare the pods' tolerations, selector and affinity with the nodes' taints and labels.",
+        advice="" if back else advice,
         facts=back.facts(snapshot) if back else place(snapshot),
         subjects=frozenset(pod_key(row) for row, _ in found),
     )
@@ -109,7 +123,7 @@ def _exclusions(message: str) -> list[str]:
     """Return the scheduler's reasons that are about taints, selectors and affinity."""
     reasons = message.partition("preemption:")[0].partition(": ")[2].strip(" .")
     parts = re.split(r", (?=\d)", reasons)
-    return [part for part in parts if re.search(r"taint|didn't match|affinity|unschedulable", part)]
+    return [part for part in parts if re.search(r"taint|didn't match", part)]
 
 
 def _lackers(snapshot: Snapshot) -> list[tuple[Obj, str]]:
@@ -132,10 +146,12 @@ def _request(container: Obj, resource: str) -> Decimal:
 def _too_large(snapshot: Snapshot, pod: Obj) -> tuple[str, str, Obj, str] | None:
     """Return resource, request, largest node and what it gives, where no node could ever hold the pod."""
     for resource in sorted(lacking(str(condition(pod, "PodScheduled").get("message") or ""))):
-        given = [(parse_quantity(text), node["metadata"]["name"], node, text) for node in snapshot.nodes if (text := allocatable(node, resource))]
+        given = [
+            (parse_quantity(text), node["metadata"]["name"], node, text) for node in snapshot.nodes if (text := allocatable(node, resource))
+        ]
         wanted = requests_of(pod, resource)
         if given and wanted > max(given)[0]:
-            amount, _, node, text = max(given, key=lambda row: row[:2])
+            _, _, node, text = max(given, key=lambda row: row[:2])
             return resource, _written(pod, resource, wanted), node, text
     return None
 
@@ -167,5 +183,6 @@ def _requests(pod: Obj, message: str) -> tuple[Evidence, ...]:
 RULES = (
     Rule("InsufficientResources", insufficient),
     Rule("RequestLargerThanNodes", too_large),
-    Rule("UntoleratedTaint", excluded),
+    Rule("UntoleratedTaint", untolerated_taint),
+    Rule("NoNodeMatches", no_node_matches),
 )

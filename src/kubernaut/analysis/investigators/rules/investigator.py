@@ -1,0 +1,100 @@
+"""The rule investigator: asks every rule, tells causes from their consequences, and says so when it does not know."""
+
+from collections.abc import Sequence
+
+from kubernaut.analysis.investigators.base import Alternative, Cause, Evidence, Finding, Question, Verdict
+from kubernaut.analysis.investigators.rules.health import health
+from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evidence
+from kubernaut.analysis.investigators.rules.registry import ALL
+from kubernaut.analysis.snapshot import Snapshot
+
+NAME = "rules"
+_SURE_OF_HEALTH = 0.9
+
+
+class RuleInvestigator:
+    """Answers from rules alone: no model, no network, the same answer every time."""
+
+    def __init__(self, rules: Sequence[Rule] = ALL) -> None:
+        self._rules = tuple(rules)
+
+    @property
+    def name(self) -> str:
+        """How it signs."""
+        return NAME
+
+    async def investigate(self, question: Question, snapshot: Snapshot) -> Finding:  # noqa: ARG002  (rules read the cluster, not the alert)
+        """Answer from the snapshot; what the alert says of causes is not looked at."""
+        return judge(snapshot, self._rules)
+
+
+def judge(snapshot: Snapshot, rules: Sequence[Rule] = ALL) -> Finding:
+    """Return the cause that explains most, or that nothing is to be done, or that we do not know."""
+    found = [(rule, candidate) for rule in rules if (candidate := rule.judge(snapshot)) is not None]
+    if not found:
+        return _without_cause(snapshot, len(rules))
+    roots = [(rule, one) for rule, one in found if not _blamed(one, found)]
+    best = min((one for _, one in roots), key=_order)
+    others = tuple(_lost(one, best, found) for _, one in sorted(found, key=lambda row: _order(row[1])) if one is not best)
+    return _caused(snapshot, best, others)
+
+
+def _blamed(candidate: Candidate, found: Sequence[tuple[Rule, Candidate]]) -> str:
+    """Return the cause that this candidate is a consequence of; empty when it stands by itself."""
+    causes = (one for rule, one in found if candidate.cause in rule.explains and one is not candidate and one.touches(candidate))
+    return min((one.cause for one in causes), default="")
+
+
+def _order(candidate: Candidate) -> tuple[float, str, str]:
+    """The surer, then the earlier, then by name."""
+    return -candidate.confidence, candidate.since.isoformat() if candidate.since else "9", candidate.cause
+
+
+def _lost(candidate: Candidate, best: Candidate, found: Sequence[tuple[Rule, Candidate]]) -> Alternative:
+    if by := _blamed(candidate, found):
+        return Alternative(candidate.cause, f"a consequence of {by}: {candidate.summary}")
+    return Alternative(candidate.cause, f"less certain ({candidate.confidence:.2f} against {best.confidence:.2f}): {candidate.summary}")
+
+
+def _caused(snapshot: Snapshot, best: Candidate, others: tuple[Alternative, ...]) -> Finding:
+    cause = Cause(name=best.cause, summary=best.summary, confidence=best.confidence, evidence=best.evidence, factors=best.factors)
+    return Finding(
+        verdict=Verdict.CAUSE_FOUND,
+        investigator=NAME,
+        target=best.target,
+        cause=cause,
+        action=best.action,
+        advice=best.advice,
+        facts=best.facts,
+        alternatives=others,
+        warnings=_warnings(snapshot),
+        looked_at=snapshot.seen(),
+    )
+
+
+def _without_cause(snapshot: Snapshot, tried: int) -> Finding:
+    state = health(snapshot)
+    looked = ", ".join(snapshot.seen()) or "nothing"
+    if state.well:
+        summary = f"{snapshot.target.path()} is healthy: {state.evidence[0].says}. No action is needed."
+        cause = Cause(name="Healthy", summary=summary, confidence=_SURE_OF_HEALTH, evidence=state.evidence)
+        return _ended(snapshot, Verdict.NO_ACTION, cause)
+    there = "" if snapshot.chain else f" {snapshot.subject.path()} does not exist, and no owner of it is known."
+    summary = f"I don't know what is wrong with {snapshot.subject.path()}.{there} None of {tried} rules found a cause in {looked}."
+    return _ended(snapshot, Verdict.INCONCLUSIVE, Cause(name="Unknown", summary=summary, confidence=0.0, evidence=_standing(snapshot)))
+
+
+def _ended(snapshot: Snapshot, verdict: Verdict, cause: Cause) -> Finding:
+    warnings, seen = _warnings(snapshot), snapshot.seen()
+    return Finding(verdict=verdict, investigator=NAME, target=snapshot.target, cause=cause, warnings=warnings, looked_at=seen)
+
+
+def _standing(snapshot: Snapshot) -> tuple[Evidence, ...]:
+    """Return what a person would look at first: the newest warnings."""
+    warnings = [event for event in snapshot.events if event.get("type") == "Warning"][:5]
+    return tuple(evidence(event, "message", event.get("message", ""), "reported lately; no rule knows it") for event in warnings)
+
+
+def _warnings(snapshot: Snapshot) -> tuple[str, ...]:
+    unread = tuple(f"{kind} could not be read" for kind in snapshot.unread)
+    return unread + tuple(f"there are more {kind} objects than were looked at" for kind in snapshot.cut)

@@ -1,0 +1,226 @@
+"""Selection: which workflow of the catalogue carries out the action that the diagnosis asks for, with which parameters. Pure.
+
+Parameters come from facts of the diagnosis, or from the workflow's own defaults, and nothing that its schema does not allow gets through.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from kubernaut.analysis.investigators.base import Facts, Finding
+from kubernaut.api.analysis import AlertContext, PreviousExecution
+from kubernaut.api.catalog import ANY, CatalogStatus, Parameter, ParameterType, RemediationWorkflow, WorkflowLabels
+from kubernaut.api.plan import SelectedWorkflow
+from kubernaut.api.quantity import parse_quantity
+
+VALUE_LIMIT = 1024
+_USABLE = frozenset({None, CatalogStatus.ACTIVE})
+_RISK = {"low": 0, "medium": 1, "high": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A workflow that was looked at and not chosen."""
+
+    workflow: RemediationWorkflow
+    why: str
+
+    @property
+    def name(self) -> str:
+        """How people call it: id and version."""
+        return f"{self.workflow.spec.workflow_id} {self.workflow.spec.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The choice."""
+
+    chosen: SelectedWorkflow | None
+    workflow: RemediationWorkflow | None = None
+    rejected: tuple[Rejected, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    workflow: RemediationWorkflow
+    parameters: dict[str, str]
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What the choice depends on."""
+
+    finding: Finding
+    alert: AlertContext
+    tried: Sequence[PreviousExecution] = field(default_factory=tuple)
+
+
+def select(catalogue: Iterable[RemediationWorkflow], case: Case) -> Selection:
+    """Choose the workflow whose labels fit best; of one id the highest version, of equals the less risky, then by name."""
+    fits: list[_Fit] = []
+    rejected: list[Rejected] = []
+    for workflow in sorted(catalogue, key=_by_name):
+        if workflow.spec.action_type == case.finding.action:
+            judged = _judge(workflow, case)
+            if isinstance(judged, _Fit):
+                fits.append(judged)
+            else:
+                rejected.append(judged)
+    return _chosen(sorted(fits, key=_rank), rejected, case)
+
+
+def _chosen(fits: list[_Fit], rejected: list[Rejected], case: Case) -> Selection:
+    if not fits:
+        return Selection(None, None, tuple(rejected))
+    best = fits[0]
+    lost = tuple(Rejected(fit.workflow, _why_lost(fit, best)) for fit in fits[1:])
+    return Selection(_selected(best, case.finding), best.workflow, lost + tuple(rejected))
+
+
+def _judge(workflow: RemediationWorkflow, case: Case) -> _Fit | Rejected:
+    """Hold one workflow against the case: status, labels, parameters, history."""
+    if workflow.status.catalog_status not in _USABLE:
+        return Rejected(workflow, f"its catalogue status is {workflow.status.catalog_status}")
+    score = _label_score(workflow.spec.labels, case)
+    if isinstance(score, str):
+        return Rejected(workflow, score)
+    parameters, faults = fill(workflow.spec.parameters, case.finding.facts)
+    if faults:
+        return Rejected(workflow, "; ".join(faults)[:VALUE_LIMIT])
+    if _was_tried(workflow, parameters, case.tried):
+        return Rejected(workflow, "it was tried in this case with the same parameters and did not help")
+    return _Fit(workflow, parameters, score)
+
+
+def _label_score(labels: WorkflowLabels, case: Case) -> float | str:
+    """Return how exactly the labels name the case (a wildcard counts half), or which label rules it out."""
+    wanted = {
+        "severity": (labels.severity, case.alert.severity.value),
+        "environment": (labels.environment, case.alert.environment),
+        "component": (labels.component, case.finding.target.kind),
+        "priority": (labels.priority, case.alert.business_priority.value),
+    }
+    score = 0.0
+    for name, (allowed, value) in wanted.items():
+        exact = value.casefold() in {item.casefold() for item in allowed}
+        if not exact and ANY not in allowed:
+            return f"it is for {name} {', '.join(allowed)}, and this is {value or 'unknown'}"
+        score += 1.0 if exact else 0.5
+    return score
+
+
+def fill(parameters: Iterable[Parameter], facts: Facts) -> tuple[dict[str, str], list[str]]:
+    """Return the parameters' values by name, and what is wrong with those that cannot be filled."""
+    values: dict[str, str] = {}
+    found: list[str] = []
+    for parameter in parameters:
+        value = facts.get(parameter.from_fact) if parameter.from_fact else None
+        value = parameter.default if value is None else value
+        fault = _missing(parameter) if value is None else fault_of(parameter, value)
+        if fault:
+            found.append(f"parameter {parameter.name}: {fault}")
+        elif value is not None:
+            values[parameter.name] = value
+    return values, found
+
+
+def _missing(parameter: Parameter) -> str:
+    if not parameter.required:
+        return ""
+    return f"the diagnosis does not know {parameter.from_fact}" if parameter.from_fact else "it is required and nothing fills it"
+
+
+def fault_of(parameter: Parameter, value: str) -> str:
+    """Return what is wrong with a value by the parameter's type, enum, pattern and bounds; empty when it is allowed."""
+    if len(value) > VALUE_LIMIT or not value.isprintable():
+        return "the value is too long or not printable"
+    number = _number(parameter.type, value)
+    if isinstance(number, str):
+        return number
+    if parameter.enum and value not in parameter.enum:
+        return f"{value!r} is none of {', '.join(parameter.enum)}"
+    if parameter.pattern and re.fullmatch(parameter.pattern, value) is None:
+        return f"{value!r} does not match {parameter.pattern}"
+    return _out_of_bounds(parameter, value, number)
+
+
+def _number(type_: ParameterType, value: str) -> float | str | None:
+    """Return the value as a number where its type is one, None for texts, or what is wrong with it."""
+    if type_ is ParameterType.STRING:
+        return None
+    if type_ is ParameterType.BOOLEAN:
+        return None if value in {"true", "false"} else f"{value!r} is no boolean"
+    if type_ is ParameterType.INTEGER and re.fullmatch(r"[+-]?[0-9]{1,18}", value) is None:
+        return f"{value!r} is no integer"
+    try:
+        number = float(parse_quantity(value)) if type_ is ParameterType.QUANTITY else float(value)
+    except (ValueError, OverflowError):
+        return f"{value!r} is no {type_.value}"
+    return number if math.isfinite(number) else f"{value!r} is no {type_.value}"
+
+
+def _out_of_bounds(parameter: Parameter, value: str, number: float | None) -> str:
+    if number is None:
+        return ""
+    if parameter.minimum is not None and number < parameter.minimum:
+        return f"{value} is less than {parameter.minimum:g}"
+    if parameter.maximum is not None and number > parameter.maximum:
+        return f"{value} is more than {parameter.maximum:g}"
+    return ""
+
+
+def _was_tried(workflow: RemediationWorkflow, parameters: dict[str, str], tried: Sequence[PreviousExecution]) -> bool:
+    return any(row.workflow_id == workflow.spec.workflow_id and row.parameters == parameters for row in tried)
+
+
+def _selected(fit: _Fit, finding: Finding) -> SelectedWorkflow:
+    spec = fit.workflow.spec
+    return SelectedWorkflow(
+        workflow_id=spec.workflow_id,
+        container_image=spec.execution.bundle,
+        version=spec.version,
+        parameters=fit.parameters,
+        confidence=finding.cause.confidence,
+        rationale=f"{spec.description} Chosen because {finding.cause.name} asks for {spec.action_type}."[:VALUE_LIMIT],
+        action_type=spec.action_type,
+        service_account_name=spec.execution.service_account_name,
+        risk_level=spec.risk_level.value,
+    )
+
+
+def version_key(version: str) -> tuple[tuple[int, int, int], int, tuple[tuple[int, int, str], ...]]:
+    """Return a key that orders semantic versions (semver.org, item 11): a pre-release comes before its release."""
+    core, _, rest = version.partition("+")[0].partition("-")
+    numbers = [int(part) if part.isdecimal() else 0 for part in core.split(".")[:3]]
+    major, minor, patch = [*numbers, 0, 0, 0][:3]
+    parts = tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in rest.split(".")) if rest else ()
+    return (major, minor, patch), 0 if rest else 1, parts
+
+
+def _by_name(workflow: RemediationWorkflow) -> tuple[str, str]:
+    return workflow.spec.workflow_id, workflow.metadata.name
+
+
+class _Newest:
+    """Sorts the higher version first."""
+
+    def __init__(self, version: str) -> None:
+        self._key = version_key(version)
+
+    def __lt__(self, other: "_Newest") -> bool:
+        return other._key < self._key
+
+
+def _rank(fit: _Fit) -> tuple[float, int, str, _Newest, str]:
+    spec = fit.workflow.spec
+    return -fit.score, _RISK[spec.risk_level.value], spec.workflow_id, _Newest(spec.version), fit.workflow.metadata.name
+
+
+def _why_lost(fit: _Fit, best: _Fit) -> str:
+    if fit.workflow.spec.workflow_id == best.workflow.spec.workflow_id:
+        return f"version {best.workflow.spec.version} is newer"
+    if fit.score < best.score:
+        return f"{best.workflow.spec.workflow_id} is made more exactly for this case"
+    return f"{best.workflow.spec.workflow_id} has no higher risk and comes first by name"

@@ -1,0 +1,57 @@
+"""A person decides: the answer to an AIApprovalRequest, under the person's own name."""
+
+from datetime import datetime
+
+from kubernaut.api import core
+from kubernaut.api.approval import AIApprovalRequest, Decision
+from kubernaut.kube.client import Client
+from kubernaut.kube.errors import ApiError
+
+VIA = "console"
+
+
+class CannotDecide(Exception):  # noqa: N818  (says what is so)
+    """There is nothing to be decided; the message says why."""
+
+
+async def whoami(client: Client) -> str:
+    """Return the user name that the API server knows us by."""
+    review = await client.create(core.SELF_SUBJECT_REVIEW, {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"})
+    return str(review["status"]["userInfo"]["username"])
+
+
+async def find_request(client: Client, namespace: str, name: str) -> AIApprovalRequest:
+    """Return an approval request by its own name or its remediation's; the one still open, if there are several. Raise CannotDecide."""
+    found = await client.list(AIApprovalRequest.card, namespace)
+    requests = [AIApprovalRequest.model_validate(obj) for obj in found.items]
+    meant = [each for each in requests if name in (each.metadata.name, each.spec.remediation_request_ref.name)]
+    if not meant:
+        waiting = ", ".join(each.metadata.name for each in requests if each.status.decision is None) or "none"
+        raise CannotDecide(f"no approval request or remediation is called {name!r} in {namespace}; waiting for an answer: {waiting}")
+    return next((each for each in meant if each.status.decision is None), meant[-1])
+
+
+async def answer(client: Client, request: AIApprovalRequest, decision: Decision, reason: str, now: datetime) -> AIApprovalRequest:
+    """Write the decision under our own name; raise CannotDecide when it was made already."""
+    status = request.status
+    if status.decision is not None:
+        raise CannotDecide(f"{request.metadata.name} was {status.decision.value.lower()} by {status.decided_by}: a decision is final")
+    body = {
+        "metadata": {"resourceVersion": request.metadata.resource_version},
+        "status": {
+            "phase": decision.value,
+            "decision": decision.value,
+            "decidedBy": await whoami(client),
+            "decidedVia": VIA,
+            "decidedAt": now.isoformat(),
+            "decisionMessage": reason,
+        },
+    }
+    meta = request.metadata
+    try:
+        stored = await client.patch(AIApprovalRequest.card, meta.name, meta.namespace, body, subresource="status")
+    except ApiError as error:
+        if error.conflict:
+            raise CannotDecide(f"{meta.name} has just been changed by somebody else: look again") from error
+        raise
+    return AIApprovalRequest.model_validate(stored)

@@ -1,0 +1,123 @@
+"""Where an embedded cluster keeps its state, and how other commands find the one that runs."""
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import orjson
+import yaml
+
+from kubernaut.api.base import Obj
+
+RUNNING = "running.json"
+KUBECONFIG = "kubeconfig"
+
+
+def state_home() -> Path:
+    """Return the directory for state, as the XDG specification has it."""
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "kubernaut"
+
+
+@dataclass(frozen=True)
+class Place:
+    """The state directory of one embedded cluster."""
+
+    path: Path
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The file that kubectl takes."""
+        return self.path / KUBECONFIG
+
+    @property
+    def database(self) -> Path:
+        """What the embedded API server keeps."""
+        return self.path / "cluster.db"
+
+    @property
+    def audit(self) -> Path:
+        """What data storage keeps."""
+        return self.path / "audit.db"
+
+    @property
+    def bundles(self) -> Path:
+        """The OCI image layout with the catalogue's bundles."""
+        return self.path / "bundles"
+
+    @property
+    def runs(self) -> Path:
+        """Private directories of pipeline steps."""
+        return self.path / "runs"
+
+    @property
+    def scenario(self) -> Path:
+        """What the simulated pods do."""
+        return self.path / "scenario.yaml"
+
+    def prepare(self) -> None:
+        """Make the directory; only its owner may look into it."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def write_kubeconfig(self, content: Obj) -> None:
+        """Write the kubeconfig, readable by its owner alone."""
+        self._write(self.kubeconfig, yaml.safe_dump(content).encode())
+
+    def announce(self, running: "Announcement") -> None:
+        """Say where the services are, for other commands."""
+        self._write(self.path / RUNNING, orjson.dumps(asdict(running)))
+
+    def announced(self) -> "Announcement | None":
+        """Return where the services are, or None when nothing runs here."""
+        try:
+            found = Announcement(**orjson.loads((self.path / RUNNING).read_bytes()))
+        except (OSError, orjson.JSONDecodeError, TypeError):
+            return None
+        return found if _alive(found.pid) else None
+
+    def withdraw(self) -> None:
+        """Say that nothing runs here any more."""
+        (self.path / RUNNING).unlink(missing_ok=True)
+
+    def _write(self, path: Path, content: bytes) -> None:
+        """Replace a file whole: readers see the old one or the new one."""
+        beside = path.with_suffix(".new")
+        beside.touch(mode=0o600)
+        beside.write_bytes(content)
+        beside.replace(path)
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """A running embedded cluster."""
+
+    pid: int
+    api: str
+    gateway: str
+    datastorage: str
+    notification: str
+
+
+def default_place() -> Place:
+    """Return where `kubernaut up` keeps its state."""
+    return Place(state_home() / "up")
+
+
+def demo_place() -> Place:
+    """Return where `kubernaut demo` keeps its state."""
+    return Place(state_home() / "demo")
+
+
+def running_place() -> Place | None:
+    """Return the embedded cluster that runs, if one does."""
+    return next((place for place in (default_place(), demo_place()) if place.announced()), None)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,70 @@
+"""How things look on a terminal: colour where there is one, plain lines where there is none."""
+
+from collections.abc import Callable
+from time import monotonic
+
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.panel import Panel
+
+from kubernaut.api.base import Kind, Obj
+from kubernaut.notification.channels.base import Message
+from kubernaut.notification.channels.console import plain
+
+PHASE_STYLES = {
+    "Completed": "green",
+    "Approved": "green",
+    "Sent": "green",
+    "Failed": "red",
+    "Rejected": "red",
+    "TimedOut": "red",
+    "AwaitingApproval": "yellow",
+    "Approving": "yellow",
+    "Blocked": "yellow",
+}
+QUIET_KINDS = frozenset({"NotificationRequest", "RemediationWorkflow"})
+KIND_WIDTH = 24
+
+
+class Screen:
+    """Tells a person what goes on."""
+
+    def __init__(self, console: Console | None = None, *, clock: Callable[[], float] = monotonic) -> None:
+        self.console = console or Console(highlight=False)
+        self._clock = clock
+        self._began = clock()
+
+    def heading(self, text: str) -> None:
+        """Begin a part of the story."""
+        self.console.print()
+        self.console.print(f"[bold cyan]{text}[/]" if self.console.is_terminal else f"== {text}")
+
+    def line(self, text: str, *, style: str = "") -> None:
+        """Say one thing that happened."""
+        self.console.print(
+            f"[dim]{self._clock() - self._began:6.1f}s[/]  {text}", style=style or None, soft_wrap=not self.console.is_terminal
+        )
+
+    def change(self, kind: Kind, old: Obj | None, new: Obj | None) -> None:
+        """Say that an object of ours entered another phase."""
+        if new is None or kind.kind in QUIET_KINDS:
+            return
+        was, now = phase_of(old), phase_of(new)
+        if now and now != was:
+            style = PHASE_STYLES.get(now, "cyan")
+            message = str((new.get("status") or {}).get("message") or "").splitlines()
+            self.line(f"{kind.kind:<{KIND_WIDTH}} [{style}]{now:<17}[/] {message[0] if message else new['metadata']['name']}")
+
+    def message(self, message: Message) -> None:
+        """Show a notification as it reaches its reader."""
+        if self.console.is_terminal:
+            title = f"[bold]{message.subject}[/]"
+            self.console.print(Panel(Markdown(message.body), title=title, title_align="left", border_style="yellow", padding=(0, 1)))
+        else:
+            self.console.print(plain(message), markup=False)
+
+
+def phase_of(obj: Obj | None) -> str:
+    """Return the phase of an object of ours, in whatever field its kind keeps it."""
+    status = (obj or {}).get("status") or {}
+    return str(status.get("overallPhase") or status.get("decision") or status.get("phase") or "")

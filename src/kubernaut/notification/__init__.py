@@ -1,0 +1,1 @@
+"""Stage 8, tell people: each message goes out on each of its channels, once."""

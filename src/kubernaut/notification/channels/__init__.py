@@ -1,0 +1,1 @@
+"""The ways to reach people, each behind the one protocol of `base`."""

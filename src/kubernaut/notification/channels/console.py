@@ -1,0 +1,30 @@
+"""The console: the message as plain lines, to whoever watches the process."""
+
+from collections.abc import Callable
+
+from kubernaut.api.notification import ChannelName
+from kubernaut.notification.channels.base import Message, NotDelivered
+
+Write = Callable[[Message], None]
+
+
+def plain(message: Message) -> str:
+    """Return a message as a block of lines."""
+    head = f"[{message.priority.value}] {message.subject}"
+    return f"{head}\n{'-' * min(len(head), 100)}\n{message.body}\n"
+
+
+class Console:
+    """Hands messages to a function that shows them."""
+
+    name = ChannelName.CONSOLE
+
+    def __init__(self, show: Write) -> None:
+        self._show = show
+
+    async def send(self, message: Message) -> None:
+        """Show the message."""
+        try:
+            self._show(message)
+        except OSError as error:
+            raise NotDelivered(f"the console cannot be written: {error}", permanent=False) from error

@@ -1,0 +1,82 @@
+"""Our own HTTP services as seen by those who call them: one JSON POST each, one try, and a plain word when it was not taken."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Final, Protocol
+
+import aiohttp
+import orjson
+
+from kubernaut.api.base import Model
+
+ANSWER_LIMIT: Final = 2048
+REMEDIATION_RECORDS: Final = "/api/v1/audit/remediation"
+WORKFLOW_RECORDS: Final = "/api/v1/audit/workflow"
+EVENTS: Final = "/api/v1/audit/events/batch"
+ESCALATIONS: Final = "/api/v1/notify/escalation"
+
+Token = Callable[[], str]
+"""Returns the bearer token that is valid now; read anew for each request, since service account tokens are replaced."""
+
+
+class Undeliverable(Exception):  # noqa: N818  (says what became of a message)
+    """A message was not taken; `retryable` tells whether another try may help."""
+
+    def __init__(self, message: str, *, retryable: bool = True) -> None:
+        super().__init__(message[:1024])
+        self.retryable = retryable
+
+
+class Service(Protocol):
+    """A service that takes JSON."""
+
+    async def post(self, path: str, body: Model) -> None:
+        """Send a body, one try; raise Undeliverable unless it was taken."""
+        ...
+
+
+class JsonService:
+    """An HTTP service that takes JSON; close it when done."""
+
+    def __init__(self, url: str, *, token: Token | None = None, timeout: timedelta = timedelta(seconds=5)) -> None:
+        self._url = url.rstrip("/")
+        self._token = token
+        self._timeout = aiohttp.ClientTimeout(total=timeout.total_seconds())
+        self._session: aiohttp.ClientSession | None = None
+
+    async def post(self, path: str, body: Model) -> None:
+        """Send a body, one try; raise Undeliverable unless it was taken."""
+        await self._send(path, orjson.dumps(body.wire()))
+
+    async def post_all(self, path: str, bodies: Sequence[Model]) -> None:
+        """Send a list of bodies, one try; raise Undeliverable unless it was taken."""
+        await self._send(path, orjson.dumps([body.wire() for body in bodies]))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _send(self, path: str, content: bytes) -> None:
+        try:
+            async with self._open().post(self._url + path, data=content, headers=self._headers()) as answer:
+                text = (await answer.content.read(ANSWER_LIMIT)).decode(errors="replace")
+                if answer.status >= HTTPStatus.BAD_REQUEST:
+                    raise Undeliverable(f"{answer.status} {answer.reason}: {text}", retryable=_retryable(answer.status))
+        except (aiohttp.ClientError, TimeoutError, OSError) as fault:
+            raise Undeliverable(f"{type(fault).__name__}: {fault}") from fault
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=self._timeout, connector=aiohttp.TCPConnector(limit=16))
+        return self._session
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Content-Type": "application/json", "User-Agent": "kubernaut"}
+        return headers | ({"Authorization": f"Bearer {self._token()}"} if self._token else {})
+
+
+def _retryable(status: int) -> bool:
+    return status in {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS} or status >= HTTPStatus.INTERNAL_SERVER_ERROR

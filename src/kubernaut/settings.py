@@ -1,0 +1,100 @@
+"""Everything an operator may set: one tree of frozen models, read once, every fault told at once."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kubernaut.analysis.settings import AnalysisSettings
+from kubernaut.datastorage.settings import DataStorageSettings
+from kubernaut.execution.settings import ExecutionSettings
+from kubernaut.gateway.settings import GatewaySettings
+from kubernaut.notification.settings import NotificationSettings
+from kubernaut.orchestration.settings import OrchestrationSettings
+from kubernaut.processing.settings import ProcessingSettings
+from kubernaut.verification.settings import VerificationSettings
+from kubernaut.workflow.settings import WorkflowSettings
+
+PREFIX = "KUBERNAUT_"
+DIVIDER = "__"
+
+
+class BadSettings(ValueError):  # noqa: N818  (says what they are)
+    """The settings cannot be used; the message lists every fault."""
+
+
+class ServiceUrls(BaseModel):
+    """Where the two HTTP services are, when they do not run in this process."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    datastorage: str = ""
+    notification: str = ""
+
+
+class Settings(BaseModel):
+    """All settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    namespace: str = "kubernaut-system"
+    """Where all objects of ours are."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+    leader_election: bool = True
+    services: ServiceUrls = ServiceUrls()
+    gateway: GatewaySettings = GatewaySettings()
+    orchestration: OrchestrationSettings = OrchestrationSettings()
+    processing: ProcessingSettings = ProcessingSettings()
+    analysis: AnalysisSettings = AnalysisSettings()
+    workflow: WorkflowSettings = WorkflowSettings()
+    execution: ExecutionSettings = ExecutionSettings()
+    verification: VerificationSettings = VerificationSettings()
+    notification: NotificationSettings = NotificationSettings()
+    datastorage: DataStorageSettings = Field(default_factory=DataStorageSettings)
+
+
+def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read settings from a YAML file, overridden by `KUBERNAUT_SECTION__KEY` variables.
+
+    Raise BadSettings with every fault when the file cannot be read, or a key is unknown, or a value wrong.
+    """
+    tree = _read(path) if path is not None else {}
+    unknown = [
+        name for name in sorted(environment) if name.startswith(PREFIX) and DIVIDER in name and not _override(tree, name, environment[name])
+    ]
+    faults = [f"{name}: a section of that name holds a plain value" for name in unknown]
+    try:
+        settings = Settings.model_validate(tree)
+    except ValidationError as error:
+        faults += [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+    if faults:
+        raise BadSettings("the settings cannot be used:\n" + "\n".join(f"  - {fault}" for fault in faults))
+    return settings
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSettings(f"{path} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise BadSettings(f"{path} is no YAML: {error}") from error
+    if not isinstance(tree or {}, dict):
+        raise BadSettings(f"{path} must hold a mapping of sections")
+    return tree or {}
+
+
+def _override(tree: dict[str, Any], name: str, text: str) -> bool:
+    """Put a variable's value at its place in the tree; False when a plain value stands in the way."""
+    *sections, key = name.removeprefix(PREFIX).lower().split(DIVIDER)
+    for section in sections:
+        below = tree.setdefault(section, {})
+        if not isinstance(below, dict):
+            return False
+        tree = below
+    tree[key] = yaml.safe_load(text)
+    return True

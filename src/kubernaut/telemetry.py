@@ -1,0 +1,42 @@
+"""Logs: one structured line a fact, bounded and without secrets."""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Literal
+
+import structlog
+
+from kubernaut.api.redact import redact_value
+
+LINE_LIMIT = 4096
+
+LogFormat = Literal["json", "console"]
+
+
+def configure_logging(*, level: str = "info", form: LogFormat = "json") -> None:
+    """Send all log lines to standard error, from now on."""
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _guarded,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(level=max(threshold, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s", force=True)
+
+
+def _guarded(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Take secrets out and keep each value short."""
+    safe: dict[str, Any] = redact_value(dict(event))
+    return {key: value[:LINE_LIMIT] + "…" if isinstance(value, str) and len(value) > LINE_LIMIT else value for key, value in safe.items()}

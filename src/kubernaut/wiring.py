@@ -1,0 +1,200 @@
+"""The only place that knows everybody: which parts run, over which cluster, with which drivers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from kubernaut.analysis import reconciler as analysis
+from kubernaut.api import core
+from kubernaut.api.analysis import AIAnalysis
+from kubernaut.api.approval import AIApprovalRequest
+from kubernaut.api.audit import audit_event
+from kubernaut.api.base import JournalEntry, Resource
+from kubernaut.api.execution import KubernetesExecution
+from kubernaut.api.notification import NotificationRequest
+from kubernaut.api.processing import RemediationProcessing
+from kubernaut.api.remediation import RemediationRequest
+from kubernaut.api.verification import EffectivenessAssessment
+from kubernaut.api.workflow import WorkflowExecution
+from kubernaut.datastorage.app import datastorage_app
+from kubernaut.datastorage.store import Store
+from kubernaut.execution import reconciler as execution
+from kubernaut.gateway import app as gateway
+from kubernaut.gateway.sources.alertmanager import Alertmanager
+from kubernaut.kube.client import Client
+from kubernaut.kube.clock import Clock, SystemClock
+from kubernaut.kube.journal import Deliver, JournalShipper
+from kubernaut.kube.leader import LeaderSettings
+from kubernaut.kube.manager import Manager
+from kubernaut.notification import reconciler as notification
+from kubernaut.notification.app import notification_app
+from kubernaut.notification.channels.base import Channel, Message
+from kubernaut.notification.channels.console import Console
+from kubernaut.notification.channels.webhook import Webhook
+from kubernaut.orchestration import reconciler as orchestration
+from kubernaut.outbound import JsonService
+from kubernaut.processing import reconciler as processing
+from kubernaut.service import Check, serving
+from kubernaut.settings import Settings
+from kubernaut.verification import reconciler as verification
+from kubernaut.workflow import reconciler as workflow
+
+PARTS = ("datastorage", "gateway", "orchestration", "processing", "analysis", "workflow", "execution", "verification", "notification")
+"""All parts, each of which may run alone."""
+JOURNALS: dict[str, tuple[type[Resource], ...]] = {
+    "orchestration": (RemediationRequest,),
+    "processing": (RemediationProcessing,),
+    "analysis": (AIAnalysis, AIApprovalRequest),
+    "workflow": (WorkflowExecution,),
+    "execution": (KubernetesExecution,),
+    "verification": (EffectivenessAssessment,),
+    "notification": (NotificationRequest,),
+}
+"""Whose facts each part sends to data storage."""
+EVENTS_PATH = "/api/v1/audit/events/batch"
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Where the services of this process, or those it was told of, can be reached."""
+
+    urls: dict[str, str] = field(default_factory=dict)
+    """By part: gateway, notification, datastorage."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A system at work."""
+
+    endpoints: Endpoints
+    manager: Manager
+
+
+class UnknownPart(ValueError):  # noqa: N818  (says what was asked for)
+    """A part that does not exist was asked for."""
+
+
+@asynccontextmanager
+async def system(
+    settings: Settings,
+    client: Client,
+    *,
+    parts: Collection[str] = PARTS,
+    clock: Clock | None = None,
+    show: Callable[[Message], None] = lambda _: None,
+) -> AsyncIterator[Running]:
+    """Run parts while the context lasts; it is entered once their caches are full and they lead.
+
+    `show` is where the console channel's messages go. Raise UnknownPart, OSError when a port is taken, NewerSchema.
+    """
+    if unknown := sorted(set(parts) - set(PARTS)):
+        raise UnknownPart(f"there are no parts {', '.join(unknown)}; the parts are {', '.join(PARTS)}")
+    async with AsyncExitStack() as stack:
+        urls = {"datastorage": settings.services.datastorage, "notification": settings.services.notification}
+        if "datastorage" in parts:
+            urls["datastorage"] = await _datastorage(stack, settings)
+        builder = _Builder(settings, client, stack, clock or SystemClock(), frozenset(parts))
+        if "notification" in parts:
+            urls["notification"] = await builder.notification(show)
+        if "gateway" in parts:
+            urls["gateway"] = await builder.gateway()
+        await builder.controllers(urls)
+        await stack.enter_async_context(_at_work(builder.manager))
+        yield Running(Endpoints(urls), builder.manager)
+
+
+async def _datastorage(stack: AsyncExitStack, settings: Settings) -> str:
+    """Open the database and serve it; return the URL."""
+    store = await Store.open(settings.datastorage.database)
+    stack.push_async_callback(store.close)
+    app = datastorage_app(store, settings.datastorage)
+    return await stack.enter_async_context(serving(app, host=settings.datastorage.host, port=settings.datastorage.port))
+
+
+@asynccontextmanager
+async def _at_work(manager: Manager) -> AsyncIterator[None]:
+    """Run a manager beside the body; its failure ends the body."""
+    async with asyncio.TaskGroup() as group:
+        work = group.create_task(manager.run())
+        ready = group.create_task(manager.ready.wait())
+        await asyncio.wait({work, ready}, return_when=asyncio.FIRST_COMPLETED)
+        yield
+        ready.cancel()
+        work.cancel()
+
+
+class _Builder:
+    """Puts one process together."""
+
+    def __init__(self, settings: Settings, client: Client, stack: AsyncExitStack, clock: Clock, parts: frozenset[str]) -> None:
+        self._settings = settings
+        self._client = client
+        self._stack = stack
+        self._parts = parts
+        name = "kubernaut" if parts == frozenset(PARTS) else f"kubernaut-{'-'.join(sorted(parts))}"[:60]
+        election = LeaderSettings(name=name, namespace=settings.namespace) if settings.leader_election else None
+        self.manager = Manager(client, clock, name=name, namespace=settings.namespace, leader_election=election)
+
+    async def gateway(self) -> str:
+        """Serve the gateway; return its URL."""
+        settings = self._settings.gateway
+        intake = gateway.setup(self.manager, settings)
+        app = gateway.gateway_app(intake, (Alertmanager(),), settings, {"kubernetes": self._kubernetes()})
+        return await self._stack.enter_async_context(serving(app, host=settings.host, port=settings.port))
+
+    async def notification(self, show: Callable[[Message], None]) -> str:
+        """Serve the notification service and deliver messages; return its URL."""
+        settings = self._settings.notification
+        notification.setup(self.manager, settings, await self._channels(show))
+        app = notification_app(self.manager.cluster, settings, {"kubernetes": self._kubernetes()})
+        return await self._stack.enter_async_context(serving(app, host=settings.host, port=settings.port))
+
+    async def _channels(self, show: Callable[[Message], None]) -> Sequence[Channel]:
+        webhook = self._settings.notification.webhook
+        if webhook is None:
+            return (Console(show),)
+        session = await self._stack.enter_async_context(aiohttp.ClientSession())
+        return Console(show), Webhook(session, webhook)
+
+    async def controllers(self, urls: dict[str, str]) -> None:
+        """Add the controllers of the parts, and send their facts to data storage."""
+        records, escalations = self._service(urls["datastorage"]), self._service(urls["notification"])
+        settings = self._settings
+        adding: dict[str, Callable[[], None]] = {
+            "orchestration": lambda: orchestration.setup(self.manager, settings.orchestration, escalations=escalations, records=records),
+            "processing": lambda: processing.setup(self.manager, settings.processing),
+            "analysis": lambda: analysis.setup(self.manager, settings.analysis),
+            "workflow": lambda: workflow.setup(self.manager, settings.workflow, records),
+            "execution": lambda: execution.setup(self.manager, settings.execution),
+            "verification": lambda: verification.setup(self.manager, settings.verification),
+        }
+        for part, add in adding.items():
+            if part in self._parts:
+                add()
+        models = [model for part in PARTS if part in self._parts for model in JOURNALS.get(part, ())]
+        if records is not None and models:
+            JournalShipper(self.manager, models, _deliver(records, settings.namespace))
+
+    def _service(self, url: str) -> JsonService | None:
+        if not url:
+            return None
+        service = JsonService(url)
+        self._stack.push_async_callback(service.close)
+        return service
+
+    def _kubernetes(self) -> Check:
+        async def check() -> None:
+            await self._client.get(core.NAMESPACE, self._settings.namespace)
+
+        return check
+
+
+def _deliver(service: JsonService, actor: str) -> Deliver:
+    async def deliver(resource: Resource, entries: Sequence[JournalEntry]) -> None:
+        events = [audit_event(resource, entry, actor=actor) for entry in entries]
+        await service.post_all(EVENTS_PATH, events)
+
+    return deliver

@@ -1,0 +1,153 @@
+"""A snapshot from the caches: how far it reaches, how much it holds, and what it never holds."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from kubernaut.analysis.collect import LIMITS, Collector, indexes
+from kubernaut.analysis.snapshot import Snapshot
+from kubernaut.api import core
+from kubernaut.api.analysis import AnalysisRequest
+from kubernaut.api.base import Kind, Obj
+from kubernaut.kube.client import Client
+from kubernaut.kube.clock import SystemClock
+from kubernaut.kube.cluster import Caches, Cluster
+from tests.analysis.world import NS, T0, World, ago, event, limit_range, running
+
+WORLD = World(statuses=[[running()]] * 2, replicas=2)
+
+
+class Shelf:
+    """Caches filled by hand."""
+
+    def __init__(self, *, without: tuple[Kind, ...] = ()) -> None:
+        client = Client("http://127.0.0.1:1")
+        self.caches = Caches(client)
+        for kind, functions in indexes().items():
+            if kind not in without:
+                self.caches.ask(kind, "", functions)
+        self.cluster = Cluster(client, SystemClock(), self.caches)
+        self._version = 0
+
+    def put(self, kind: Kind, *objects: Obj) -> "Shelf":
+        for obj in objects:
+            self._version += 1
+            stored = {
+                **obj,
+                "kind": kind.kind,
+                "metadata": {"uid": f"u{self._version}", **obj["metadata"], "resourceVersion": str(self._version)},
+            }
+            self.caches.observe(kind, stored)
+        return self
+
+    def stocked(self, world: World = WORLD) -> "Shelf":
+        self.put(core.NAMESPACE, {"metadata": {"name": NS, "labels": {"environment": "production"}}})
+        self.put(core.DEPLOYMENT, world.deployment())
+        self.put(core.REPLICA_SET, *world.replica_sets())
+        return self.put(core.POD, *world.pods()).put(core.NODE, *world.nodes)
+
+    def collect(self, kind: str = "Pod", name: str = "checkout-hash1-0", context: Obj | None = None, **scope: Any) -> Snapshot:
+        alert = {
+            "fingerprint": "f",
+            "severity": "critical",
+            "environment": "x",
+            "businessPriority": "P1",
+            "namespace": NS,
+            "resourceKind": kind,
+            "resourceName": name,
+        }
+        request = AnalysisRequest.model_validate(
+            {"alertContext": {**alert, "kubernetesContext": context or {}}, "investigationScope": scope}
+        )
+        collector = Collector(self.cluster, window_limit=timedelta(days=7))
+        return collector.collect(request, collector.subjects(request)[0], T0)
+
+
+def names(objects: tuple[Obj, ...]) -> list[str]:
+    return [obj["metadata"]["name"] for obj in objects]
+
+
+def test_it_goes_up_to_the_owner_and_down_to_all_its_pods():
+    found = Shelf().stocked().collect()
+    assert names(found.chain) == ["checkout-hash1-0", "checkout-hash1", "checkout"]
+    assert names(found.pods) == ["checkout-hash1-0", "checkout-hash1-1"]
+    assert names(found.replica_sets) == ["checkout-hash1"]
+    assert found.target.path() == f"{NS}/deployment/checkout"
+    assert found.namespace is not None
+    assert (found.unread, found.cut) == ((), ())
+
+
+def test_a_scope_in_another_case_names_the_same_object():
+    assert names(Shelf().stocked().collect("deployment", "checkout").chain) == ["checkout"]
+
+
+def test_the_subject_of_the_scope_comes_before_the_signals_own():
+    found = Shelf().stocked().collect(resourceScope=[{"kind": "Deployment", "namespace": NS, "name": "checkout"}])
+    assert found.subject.kind == "Deployment"
+
+
+def test_a_pod_that_is_gone_leads_to_the_owner_that_enrichment_saw():
+    found = Shelf().stocked().collect(name="gone", context={"ownerChain": ["ReplicaSet/never-was", "Deployment/checkout"]})
+    assert names(found.chain) == ["checkout"]
+
+
+@pytest.mark.parametrize("context", [{}, {"ownerChain": "no list"}, {"ownerChain": [1, None, "x", "/", "Alien/y"]}])
+def test_a_pod_that_is_gone_without_a_trace_gives_an_empty_chain(context):
+    found = Shelf().stocked().collect(name="gone", context=context)
+    assert (found.chain, found.pods) == ((), ())
+
+
+def test_an_owner_of_the_same_name_but_another_uid_is_no_owner():
+    world = WORLD
+    other = {**world.deployment(), "metadata": {**world.deployment()["metadata"], "uid": "d-2"}}
+    assert names(Shelf().stocked().put(core.DEPLOYMENT, other).collect().chain) == ["checkout-hash1-0", "checkout-hash1"]
+
+
+def test_events_are_about_the_case_within_the_window_and_newest_first():
+    shelf = Shelf().stocked()
+    shelf.put(
+        core.EVENT,
+        event("Old", "a", at=ago(hours=30)),
+        event("First", "b", at=ago(hours=3)),
+        event("Last", "c", at=ago(hours=1)),
+        event("Other", "d", pod="stranger"),
+    )
+    assert [row["reason"] for row in shelf.collect().events] == ["Last", "First"]
+    assert [row["reason"] for row in shelf.collect(timeWindow="2h").events] == ["Last"]
+    assert [row["reason"] for row in shelf.collect(timeWindow="48h").events] == ["Last", "First", "Old"]
+
+
+@pytest.mark.parametrize(("text", "hours"), [("24h", 24), ("90m", 1.5), ("nonsense", 24), ("10000h", 168)])
+def test_the_time_window_is_read_and_bounded(text, hours):
+    assert Shelf().stocked().collect(timeWindow=text).since == T0 - timedelta(hours=hours)
+
+
+def test_of_config_maps_only_keys_are_held():
+    shelf = (
+        Shelf()
+        .stocked()
+        .put(core.CONFIG_MAP, {"metadata": {"name": "c", "namespace": NS}, "data": {"mode": "s3cret"}, "binaryData": {"blob": "s3cret"}})
+    )
+    found = shelf.collect()
+    assert found.config_maps == {"c": frozenset({"mode", "blob"})}
+    assert "s3cret" not in repr(found)
+
+
+def test_what_stands_around_is_left_out_where_the_scope_is_basic():
+    shelf = Shelf().stocked().put(core.LIMIT_RANGE, limit_range(max={"memory": "1Gi"}))
+    assert names(shelf.collect().of("LimitRange")) == ["lr"]
+    basic = shelf.collect(correlationDepth="basic")
+    assert (basic.of("LimitRange"), basic.config_maps) == ((), None)
+
+
+def test_what_cannot_be_read_is_named():
+    assert Shelf(without=(core.EVENT, core.RESOURCE_QUOTA)).stocked().collect().unread == ("Event", "ResourceQuota")
+
+
+def test_of_many_pods_the_failing_ones_are_kept():
+    rows = [[running()]] * LIMITS["Pod"] + [[running(ready=False)]] * 5
+    found = Shelf().stocked(WORLD.but(statuses=rows)).collect()
+    assert len(found.pods) == LIMITS["Pod"]
+    assert found.cut == ("Pod",)
+    assert sum(not row["status"]["containerStatuses"][0]["ready"] for row in found.pods) == 5

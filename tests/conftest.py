@@ -1,0 +1,28 @@
+"""What all tests share: a world to test in, and the mark of those that need one."""
+
+import asyncio
+
+import pytest
+
+from tests.world import world as make_world
+
+CLUSTER_FIXTURES = {"world", "cluster", "system"}
+
+
+def pytest_configure():
+    """Have no event loop outside of tests: asyncio would make one unasked, and nobody would close it."""
+    asyncio.set_event_loop(None)
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what runs over a Kubernetes API, so that `make check` can leave it out and `make test-cluster` can pick it."""
+    for item in items:
+        if CLUSTER_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.cluster)
+
+
+@pytest.fixture
+async def world():
+    """Give a Kubernetes API with our definitions, and nothing that rolls out or runs pods."""
+    async with make_world() as found:
+        yield found

@@ -1,0 +1,223 @@
+"""The gateway over real HTTP and a real Kubernetes API: exactly one open remediation for each problem."""
+
+import asyncio
+import io
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import aiohttp
+import pytest
+
+from kubernaut.api import core
+from kubernaut.api.remediation import RemediationRequest
+from kubernaut.gateway.app import gateway_app, setup
+from kubernaut.gateway.settings import GatewaySettings
+from kubernaut.gateway.sources.alertmanager import Alertmanager
+from kubernaut.service import serving
+from tests.world import eventually, running
+
+PATH = "/api/v1/signals/prometheus"
+TEMPLATE = {
+    "metadata": {"labels": {"app": "shop"}},
+    "spec": {"containers": [{"name": "shop", "image": "registry.example/shop:1"}]},
+}
+
+
+async def nothing():
+    """A dependency that is well."""
+
+
+@asynccontextmanager
+async def gateway(world, **changes):
+    """Run one gateway; give its address."""
+    settings = GatewaySettings(port=0, namespace=world.system, **changes)
+    manager = world.manager()
+    intake = setup(manager, settings)
+    app = gateway_app(intake, (Alertmanager(),), settings, {"kubernetes": nothing})
+    async with running(manager), serving(app, host="127.0.0.1", port=0) as url, aiohttp.ClientSession(url) as http:
+        yield http
+
+
+@pytest.fixture
+async def shop(world):
+    """Give a namespace with three pods of one Deployment, made the way its controllers make them."""
+    namespace = await world.namespace("production", environment="production")
+    selector = {"matchLabels": {"app": "shop"}}
+    deployment = await world.create(
+        core.DEPLOYMENT,
+        {"metadata": {"name": "shop", "namespace": namespace}, "spec": {"replicas": 0, "selector": selector, "template": TEMPLATE}},
+    )
+    replica_set = await world.create(
+        core.REPLICA_SET,
+        {
+            "metadata": {
+                "name": "shop-1",
+                "namespace": namespace,
+                "labels": {"app": "shop"},
+                "ownerReferences": [owner(deployment, "Deployment")],
+            },
+            "spec": {"replicas": 0, "selector": selector, "template": TEMPLATE},
+        },
+    )
+    for number in range(3):
+        meta = {"name": f"shop-1-{number}", "namespace": namespace, "ownerReferences": [owner(replica_set, "ReplicaSet")]}
+        await world.create(core.POD, {"metadata": meta, "spec": TEMPLATE["spec"]})
+    return namespace
+
+
+def owner(obj, kind):
+    return {"apiVersion": "apps/v1", "kind": kind, "name": obj["metadata"]["name"], "uid": obj["metadata"]["uid"], "controller": True}
+
+
+def group(namespace, pods, *, status="firing", **changes):
+    alerts = [
+        {
+            "status": status,
+            "labels": {"alertname": "KubePodCrashLooping", "severity": "critical", "namespace": namespace, "pod": pod},
+            "annotations": {},
+            "startsAt": "2026-01-01T00:00:00Z",
+            "fingerprint": f"{abs(hash(pod)):x}"[:16],
+        }
+        for pod in pods
+    ]
+    return {"version": "4", "status": status, "receiver": "kubernaut", "alerts": alerts} | changes
+
+
+async def post(http, body):
+    async with http.post(PATH, json=body) as answer:
+        return answer.status, await answer.json(content_type=None)
+
+
+async def requests(world):
+    found = await world.client.list(RemediationRequest.card, world.system)
+    return [RemediationRequest.model_validate(obj) for obj in found.items]
+
+
+async def test_a_group_its_repeat_and_one_more_pod_are_one_remediation_with_a_rising_count(world, shop):
+    async with gateway(world) as http:
+        status, body = await post(http, group(shop, ["shop-1-0", "shop-1-1"]))
+        assert (status, body["summary"]["created"], body["summary"]["deduplicated"]) == (201, 1, 1)
+        assert (await post(http, group(shop, ["shop-1-0", "shop-1-1"])))[0] == 202
+        assert (await post(http, group(shop, ["shop-1-0", "shop-1-1", "shop-1-2"])))[0] == 202
+        [request] = await requests(world)
+    tally = request.status.deduplication
+    assert (tally.occurrence_count, request.status.duplicate_count) == (7, 6)
+    assert {path.rsplit("/", 1)[1] for path in tally.resources} == {"shop-1-0", "shop-1-1", "shop-1-2"}
+    assert request.spec.target_resource == f"{shop}/deployment/shop"
+    assert request.spec.environment == "production"
+    assert request.metadata.name.startswith("remediation-")
+
+
+async def test_two_gateways_that_hear_the_same_alerts_at_once_make_one_remediation(world, shop):
+    async with gateway(world) as one, gateway(world) as two:
+        answers = await asyncio.gather(*(post(http, group(shop, [f"shop-1-{n % 3}"])) for n in range(12) for http in (one, two)))
+        found = await requests(world)
+    assert len(found) == 1
+    assert sorted(status for status, _ in answers) == [201, *[202] * 23]
+    assert found[0].status.deduplication.occurrence_count == 24
+
+
+async def test_a_new_problem_after_the_end_is_a_new_remediation(world, shop):
+    async with gateway(world) as http:
+        await post(http, group(shop, ["shop-1-0"]))
+        [first] = await requests(world)
+        ended = {"status": {"overallPhase": "Completed", "completionTime": datetime.now(UTC).isoformat()}}
+        await world.client.patch(RemediationRequest.card, first.metadata.name, world.system, ended, subresource="status")
+        status, _ = await post(http, group(shop, ["shop-1-1"]))
+        found = await requests(world)
+    assert status == 201
+    assert len({each.metadata.name for each in found}) == 2
+    assert [each.status.phase.terminal for each in found].count(False) == 1
+
+
+async def test_resolved_is_noted_on_the_open_remediation_and_never_opens_one(world, shop):
+    async with gateway(world) as http:
+        status, body = await post(http, group(shop, ["shop-1-0"], status="resolved"))
+        assert (status, body["summary"]["resolved"], await requests(world)) == (200, 1, [])
+        await post(http, group(shop, ["shop-1-0"]))
+        await post(http, group(shop, ["shop-1-0"], status="resolved"))
+        [request] = await requests(world)
+        assert request.status.signal_state == "resolved"
+        assert request.status.signal_resolved_at is not None
+        await post(http, group(shop, ["shop-1-0"]))
+        [request] = await requests(world)
+    assert (request.status.signal_state, request.status.signal_resolved_at) == ("firing", None)
+
+
+async def test_five_hundred_alerts_of_which_one_is_broken_are_judged_one_by_one(world, shop):
+    body = group(shop, [f"lost-{number}" for number in range(499)])
+    body["alerts"].insert(250, {"labels": {}})
+    async with gateway(world) as http:
+        status, answer = await post(http, body)
+        found = await requests(world)
+    assert (status, len(found)) == (201, 499)
+    assert (answer["summary"]["created"], answer["summary"]["rejected"], answer["summary"]["total"]) == (499, 1, 500)
+    assert answer["results"][250]["rejection"]["reason"] == "NoAlertName"
+    assert {each.spec.fingerprint_form for each in found} == {"alert"}
+
+
+async def test_odd_texts_are_stored_within_bounds(world, shop):
+    body = group(shop, ["shop-1-0"])
+    body["alerts"][0]["annotations"] = {"long": "x" * 10_000, "control": "a\x00b\x1b[31mc"}
+    body["alerts"][0]["labels"]["severity"] = "quite\x07bad"
+    async with gateway(world) as http:
+        status, _ = await post(http, body)
+        [request] = await requests(world)
+    assert (status, request.spec.severity) == (201, "unknown")
+    assert len(request.spec.signal_annotations["long"]) < 5000
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "code"),
+    [
+        pytest.param(b"{not json", 400, "SIGNAL_VALIDATION_FAILED", id="malformed JSON"),
+        pytest.param(b'{"version": "3", "alerts": [{}]}', 400, "SIGNAL_VALIDATION_FAILED", id="an unknown version"),
+        pytest.param(b'{"version": 4, "alerts": {"a": 1}}', 400, "SIGNAL_VALIDATION_FAILED", id="wrong types"),
+        pytest.param(bytes(5 * 1024 * 1024 + 1), 413, "REQUEST_TOO_LARGE", id="a body over 5 MB"),
+    ],
+)
+async def test_a_bad_body_gets_an_answer_that_says_what_is_wrong(world, content, status, code):
+    async with gateway(world) as http, http.post(PATH, data=io.BytesIO(content)) as answer:
+        body = await answer.json(content_type=None)
+    assert (answer.status, answer.content_type) == (status, "application/problem+json")
+    assert (body["error"]["code"], body["title"], body["status"]) == (code, code, status)
+
+
+async def test_what_cannot_be_stored_is_answered_503_and_taken_at_the_next_try(world, shop):
+    async with gateway(world) as http:
+        await world.client.delete(core.CUSTOM_RESOURCE_DEFINITION, "remediationrequests.kubernaut.ai")
+        status, body = await post(http, group(shop, ["shop-1-0"]))
+        assert (status, body["summary"]["failed"]) == (503, 1)
+
+
+async def test_overload_is_answered_503_with_a_time_to_come_back(world):
+    async with gateway(world, max_concurrent_requests=1) as http:
+        blocker = asyncio.Event()
+
+        async def slow():
+            yield b"{"
+            await blocker.wait()
+
+        async def first():
+            async with http.post(PATH, data=slow()) as answer:
+                return answer.status
+
+        waiting = asyncio.create_task(first())
+
+        async def refused():
+            async with http.post(PATH, data=b"{}") as answer:
+                return answer.status == 503 and answer.headers["Retry-After"]
+
+        assert await eventually(refused) == "30"
+        blocker.set()
+        assert await waiting == 400
+
+
+async def test_probes_and_metrics_answer(world):
+    async with gateway(world) as http:
+        async with http.get("/healthz") as answer:
+            assert (await answer.json())["status"] == "healthy"
+        async with http.get("/readyz") as answer:
+            assert (await answer.json())["dependencies"]["kubernetes"]["status"] == "healthy"
+        async with http.get("/metrics") as answer:
+            assert "gateway_signals_received_total" in await answer.text()

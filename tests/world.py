@@ -1,0 +1,137 @@
+"""A Kubernetes API to test against: the embedded one, or the one of KUBERNAUT_TEST_KUBECONFIG. Tests see no difference."""
+
+import asyncio
+import os
+import random
+import secrets
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from kubernaut import manifests
+from kubernaut.api import core
+from kubernaut.api.base import Kind, Obj
+from kubernaut.kube.client import Client
+from kubernaut.kube.clock import SystemClock
+from kubernaut.kube.errors import ApiError
+from kubernaut.kube.manager import Manager
+from kubernaut.localcluster import ClusterSettings, LocalCluster
+from kubernaut.localcluster.controllers import QUICK, StandInSettings, stand_ins
+
+EXTERNAL = os.environ.get("KUBERNAUT_TEST_KUBECONFIG", "")
+BASIC = ("gc", "namespaces")
+"""Stand-ins whose work every real API server's controller manager does too."""
+WAIT_SECONDS = 20.0
+
+
+@dataclass
+class World:
+    """A cluster and the namespaces that a test may use."""
+
+    client: Client
+    system: str = "kubernaut-system"
+    workflows: str = "kubernaut-workflows"
+    made: list[str] = field(default_factory=list)
+
+    @property
+    def external(self) -> bool:
+        """Whether this is somebody else's API server."""
+        return bool(EXTERNAL)
+
+    async def namespace(self, prefix: str, **labels: str) -> str:
+        """Make a namespace of a test's own."""
+        name = f"{prefix}-{secrets.token_hex(3)}"
+        await self.client.create(core.NAMESPACE, {"metadata": {"name": name, "labels": labels}})
+        self.made.append(name)
+        return name
+
+    async def create(self, kind: Kind, obj: Obj, status: Obj | None = None) -> Obj:
+        """Create an object, and give it a status as whoever is responsible for it would."""
+        made = await self.client.create(kind, obj)
+        if status is None:
+            return made
+        meta = made["metadata"]
+        return await self.client.patch(kind, meta["name"], meta.get("namespace", ""), {"status": status}, subresource="status")
+
+    def manager(self) -> Manager:
+        """Return a manager over this cluster."""
+        return Manager(self.client, SystemClock(), name="test", namespace=self.system)
+
+
+@asynccontextmanager
+async def world(*, running: Sequence[str] = BASIC) -> AsyncIterator[World]:
+    """Give a world with our definitions and policies installed."""
+    if EXTERNAL:
+        async with _external() as found:
+            yield found
+        return
+    cluster = LocalCluster(ClusterSettings(anonymous=False, tls=True))
+    await cluster.start()
+    settings = StandInSettings(clock=lambda: datetime.now(UTC), rng=random.Random(7), pace=QUICK, logs=cluster.logs)
+    for name, run in stand_ins(cluster.api, settings).items():
+        if name in running:
+            cluster.run(name, run)
+    client = Client(cluster.url, token=cluster.admin_token, tls=ssl.create_default_context(cadata=cluster.certificate))
+    try:
+        await install(client)
+        yield World(client)
+    finally:
+        await client.close()
+        await cluster.stop()
+
+
+@asynccontextmanager
+async def _external() -> AsyncIterator[World]:
+    client = Client.from_kubeconfig(EXTERNAL)
+    try:
+        await install(client)
+        found = World(client)
+        found.system, found.workflows = await found.namespace("kubernaut-test"), await found.namespace("kubernaut-test-runs")
+        yield found
+        for name in found.made:
+            with suppress(ApiError):
+                await client.delete(core.NAMESPACE, name)
+    finally:
+        await client.close()
+
+
+async def install(client: Client) -> None:
+    """Install definitions, identities and policies; wait until the definitions are served."""
+    for obj in manifests.everything():
+        kind = core.kind_named(obj["kind"])
+        assert kind is not None
+        await client.apply(kind, obj, manager="kubernaut-tests", force=True)
+    for definition in manifests.definitions():
+        await eventually(lambda name=definition["metadata"]["name"]: _served(client, name))
+
+
+async def _served(client: Client, name: str) -> bool:
+    found = await client.get(core.CUSTOM_RESOURCE_DEFINITION, name)
+    return any(each["type"] == "Established" and each["status"] == "True" for each in found.get("status", {}).get("conditions", ()))
+
+
+async def eventually(holds, *, seconds: float = WAIT_SECONDS):
+    """Ask again until something true comes back; return it. The pause only spares the processor."""
+    async with asyncio.timeout(seconds):
+        while not (found := await holds()):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.Event().wait(), 0.02)
+    return found
+
+
+@asynccontextmanager
+async def running(manager: Manager) -> AsyncIterator[None]:
+    """Run a manager while the context lasts, from the moment that its caches are full."""
+    work = asyncio.create_task(manager.run())
+    ready = asyncio.create_task(manager.ready.wait())
+    done, _ = await asyncio.wait({work, ready}, return_when=asyncio.FIRST_COMPLETED)
+    if work in done:
+        await work
+    try:
+        yield
+    finally:
+        ready.cancel()
+        work.cancel()
+        await asyncio.gather(work, ready, return_exceptions=True)
