@@ -35,7 +35,7 @@ from kubernaut.notification.channels.base import Channel, Message
 from kubernaut.notification.channels.console import Console
 from kubernaut.notification.channels.webhook import Webhook
 from kubernaut.orchestration import reconciler as orchestration
-from kubernaut.outbound import JsonService
+from kubernaut.outbound import EVENTS, JsonService
 from kubernaut.processing import reconciler as processing
 from kubernaut.service import Check, serving
 from kubernaut.settings import Settings
@@ -54,7 +54,6 @@ JOURNALS: dict[str, tuple[type[Resource], ...]] = {
     "notification": (NotificationRequest,),
 }
 """Whose facts each part sends to data storage."""
-EVENTS_PATH = "/api/v1/audit/events/batch"
 
 
 @dataclass(frozen=True)
@@ -195,6 +194,6 @@ class _Builder:
 def _deliver(service: JsonService, actor: str) -> Deliver:
     async def deliver(resource: Resource, entries: Sequence[JournalEntry]) -> None:
         events = [audit_event(resource, entry, actor=actor) for entry in entries]
-        await service.post_all(EVENTS_PATH, events)
+        await service.post_all(EVENTS, events)
 
     return deliver

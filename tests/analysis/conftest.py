@@ -22,6 +22,7 @@ from kubernaut.kube.client import Client
 from kubernaut.kube.manager import Manager
 from kubernaut.localcluster import ClusterSettings, LocalCluster
 
+asyncio.set_event_loop(None)  # else looptime, asking for a loop, makes Python 3.11 create one that nobody closes
 SYSTEM = "kubernaut-system"
 
 

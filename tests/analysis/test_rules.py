@@ -85,6 +85,19 @@ CASES = [
         "RollbackDeployment",
         id="crash loop by a roll-out",
     ),
+    pytest.param(
+        World(
+            containers=[NEW],
+            statuses=[[crash_loop(CRASHED)]],
+            revision=2,
+            previous=[OLD],
+            previous_created=ago(minutes=12),
+            created=ago(minutes=9),
+        ),
+        "ApplicationCrash",
+        "RollbackDeployment",
+        id="crash loop by a roll-out, the revision before unproven",
+    ),
     pytest.param(World(statuses=[[crash_loop(ended("Error", 127))]] * 3), "CommandNotFound", "", id="command not found"),
     pytest.param(World(statuses=[[crash_loop(ended("StartError", 128))]] * 3), "CommandNotFound", "", id="the runtime cannot start it"),
     pytest.param(World(statuses=[[crash_loop(ended("Completed", 0))]] * 3), "ContainerExitsCleanly", "", id="ends without an error"),
@@ -277,6 +290,29 @@ def test_a_rollout_that_changed_something_else_is_not_blamed_for_a_bad_image():
     same = [container(image="registry.example/app:2", env=[{"name": "A", "value": "1"}])]
     world = pulling("ErrImagePull", NOT_FOUND, revision=2, previous=same, previous_ready=3, created=ago(minutes=5))
     assert (world.judged().cause.name, world.judged().action) == ("ImageNotFound", "")
+
+
+def test_an_image_whose_name_shouts_is_judged_by_the_runtimes_words():
+    name = "unauthorized/denied"
+    told = f'failed to pull and unpack image "docker.io/{name}:latest": failed to resolve reference "docker.io/{name}:latest": docker.io/{name}:latest: not found'
+    assert World(containers=[container(image=name)], statuses=[[waiting("ErrImagePull", told)]]).judged().cause.name == "ImageNotFound"
+
+
+def test_a_way_back_to_an_unproven_revision_is_never_sure_enough_to_run_by_itself():
+    world = World(containers=[NEW], statuses=[[crash_loop(CRASHED)]] * 3, revision=2, previous=[OLD], created=ago(minutes=9))
+    assert (
+        world.but(previous_created=ago(minutes=12)).judged().cause.confidence
+        < 0.8
+        <= world.but(previous_created=ago(days=3)).judged().cause.confidence
+    )
+
+
+def test_a_restart_is_no_change_that_could_be_taken_back():
+    world = World(statuses=[[crash_loop(CRASHED)]], revision=2, previous=[container()], previous_ready=2, created=ago(minutes=5))
+    snapshot = world.snapshot()
+    current = snapshot.replica_sets[0]
+    current["spec"]["template"]["metadata"]["annotations"] = {"kubectl.kubernetes.io/restartedAt": ago(minutes=5)}
+    assert judge(snapshot).action == ""
 
 
 def test_a_crash_gives_its_code_meaning_and_last_words_without_secrets():

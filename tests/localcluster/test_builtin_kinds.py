@@ -88,7 +88,7 @@ def test_references_of_raw_definitions_lead_somewhere():
 
 
 def test_definitions_tell_what_kubectl_explain_shows():
-    assert "Container" in definitions()["io.k8s.api.core.v1.Container"]["description"]
+    assert "container" in definitions()["io.k8s.api.core.v1.Container"]["description"]
     assert object_meta()["properties"]["finalizers"]["x-kubernetes-list-type"] == "set"
 
 
@@ -350,8 +350,10 @@ def told(obj: Obj, old: Obj | None = None, subresource: str = "") -> list[tuple[
             [
                 (
                     "data[a b]",
-                    "Invalid value: \"a b\": a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name', "
-                    " or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
+                    (
+                        "Invalid value: \"a b\": a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name', "
+                        " or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+                    ),
                 )
             ],
         ),

@@ -145,6 +145,8 @@ async def stage(cluster):
     found.url = "http://{}:{}".format(*runner.addresses[0])
     yield found
     await runner.cleanup()
+    if await found.get(RemediationRequest, RR):
+        await cluster.client.patch(RemediationRequest.card, RR, found.namespace, {"metadata": {"finalizers": None}})
 
 
 async def test_catalogue_path_from_signal_to_remediated(stage):

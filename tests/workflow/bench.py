@@ -1,10 +1,11 @@
 """A cluster in memory over real HTTP, one stage at work on it, and a watcher that waits for what becomes visible."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from kubernaut import manifests
 from kubernaut.api import core
@@ -19,6 +20,9 @@ from kubernaut.localcluster.pipelines import tekton_crds
 Obj = dict[str, Any]
 SYSTEM, RUNS = manifests.SYSTEM_NAMESPACE, manifests.WORKFLOW_NAMESPACE
 PATIENCE = 8
+
+
+B = TypeVar("B", bound="Bench")
 
 
 class Clock:
@@ -144,11 +148,11 @@ def _kind(obj: Obj) -> Kind:
 
 
 @asynccontextmanager
-async def bench_of(*models: type[Resource], tls: bool = False) -> AsyncIterator[Bench]:
+async def bench_of(make: type[B], *models: type[Resource], tls: bool = False, rbac: bool = False) -> AsyncIterator[B]:
     """Run a cluster with Tekton's kinds and those given, the namespaces, and nothing at work."""
-    async with LocalCluster(ClusterSettings(tls=tls)) as cluster:
+    async with LocalCluster(ClusterSettings(tls=tls, rbac=rbac)) as cluster:
         client = Client(cluster.url, token=cluster.admin_token, tls=_trust(cluster) if tls else None)
-        bench = Bench(cluster, client)
+        bench = make(cluster, client)
         wanted = [each for each in manifests.definitions() if each["spec"]["names"]["kind"] in {model.card.kind for model in models}]
         await bench.install([*tekton_crds(), *wanted, *manifests.namespaces()])
         yield bench
@@ -156,7 +160,5 @@ async def bench_of(*models: type[Resource], tls: bool = False) -> AsyncIterator[
         await client.close()
 
 
-def _trust(cluster: LocalCluster) -> Any:
-    import ssl  # noqa: PLC0415
-
+def _trust(cluster: LocalCluster) -> ssl.SSLContext:
     return ssl.create_default_context(cadata=cluster.certificate)

@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.workflow.executions import T0, execution_of
 
 from kubernaut.workflow.decide import (
     Cause,
@@ -27,6 +26,7 @@ from kubernaut.workflow.decide import (
     decide,
     faults,
 )
+from tests.workflow.executions import T0, execution_of
 
 LATER, PAST = T0 + timedelta(minutes=5), T0 - timedelta(seconds=1)
 FRESH = Seen(run=RunState.ABSENT, lock=LockState.FREE, waits_until=LATER)

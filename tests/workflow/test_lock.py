@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from tests.workflow.executions import T0, execution_of
 
 from kubernaut.api.base import Condition
 from kubernaut.api.workflow import Phase
@@ -15,6 +14,7 @@ from kubernaut.workflow.cooldown import rest
 from kubernaut.workflow.decide import LockState
 from kubernaut.workflow.lock import Holder, blocker, claim, holder_of, judge
 from kubernaut.workflow.target import label_value, lock_name
+from tests.workflow.executions import T0, execution_of
 
 pytestmark = pytest.mark.unit
 

@@ -12,6 +12,8 @@ import pytest
 from kubernaut.api.core import LEASE, PIPELINE_RUN, TASK_RUN
 from kubernaut.api.execution import KubernetesExecution
 from kubernaut.api.workflow import WorkflowExecution
+from kubernaut.kube.client import Client
+from kubernaut.kube.errors import ApiError
 from kubernaut.outbound import Undeliverable
 from kubernaut.workflow.reconciler import setup
 from kubernaut.workflow.settings import WorkflowSettings
@@ -87,9 +89,7 @@ def held(obj):
 
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
-    async with bench_of(WorkflowExecution, KubernetesExecution) as bench:
-        bench.__class__ = World
-        assert isinstance(bench, World)
+    async with bench_of(World, WorkflowExecution, KubernetesExecution) as bench:
         bench.records = Records()
         yield bench
 
@@ -141,6 +141,19 @@ async def test_a_failed_step_is_told_exactly_and_in_plain_words(world):
     assert (details["reason"], details["category"], details["wasExecutionFailure"]) == ("Failed", "TaskFailed", True)
     assert "step break of task second ended with exit code 3" in details["naturalLanguageSummary"]
     assert world.records.got[-1][1]["failureReason"] == "Failed"
+
+
+async def test_a_status_that_was_wiped_comes_back_the_same(world):
+    async with world.at_work(world.stage()):
+        await world.execute()
+        await world.run_of()
+        await world.tekton("Unknown", message="Tasks Completed: 1 (Failed: 0, Cancelled 0), Incomplete: 2, Skipped: 0")
+        before = (await world.until(WFE, SYSTEM, NAME, lambda obj: obj["status"].get("progress", {}).get("reason") == "Running"))["status"]
+        await world.client.patch(WFE, NAME, SYSTEM, {"status": None}, subresource="status")
+        await world.until(WFE, SYSTEM, NAME, lambda obj: not obj.get("status"))
+        again = await world.until(WFE, SYSTEM, NAME, lambda obj: (obj.get("status") or {}).get("phase") == "Running")
+        facts = ("phase", "message", "startTime", "pipelineRunRef", "progress")
+        assert {fact: again["status"][fact] for fact in facts} == {fact: before[fact] for fact in facts}
 
 
 async def test_an_audit_that_cannot_be_sent_holds_nothing_up(world):
@@ -210,7 +223,7 @@ async def test_what_can_never_run_fails_before_anything_is_done(world, spec, why
         await world.execute(**spec)
         ended = await world.phase("Failed")
     assert why in ended["failureDetails"]["message"]
-    assert ended["failureDetails"]["wasExecutionFailure"] is False or "wasExecutionFailure" not in ended["failureDetails"]
+    assert not ended["failureDetails"].get("wasExecutionFailure")
     assert (await world.client.list(PIPELINE_RUN, RUNS)).items == []
     assert (await world.client.list(LEASE, SYSTEM)).items == []
 
@@ -319,6 +332,29 @@ async def test_steps_in_a_circle_fail_with_the_reason(world):
         await world.execute(workflowDefinition={"steps": steps})
         ended = await world.phase("Failed")
     assert ended["failureDetails"]["message"] == "steps 1, 2 wait for one another"
+
+
+class Webhook(Client):
+    """A cluster whose admission refuses PipelineRuns."""
+
+    async def create(self, kind, obj, **options):
+        if kind is PIPELINE_RUN:
+            raise ApiError(
+                400, "BadRequest", 'admission webhook "validation.webhook.pipeline.tekton.dev" denied the request: validation failed'
+            )
+        return await super().create(kind, obj, **options)
+
+
+async def test_what_tekton_refuses_has_failed_before_anything_ran(world):
+    client = Webhook(world.cluster.url, token=world.cluster.admin_token)
+    async with world.at_work(world.stage(), client):
+        await world.execute()
+        details = (await world.phase("Failed"))["failureDetails"]
+        await world.gone(LEASE, SYSTEM, lock_name(TARGET))
+    await client.close()
+    assert (details["reason"], details["category"]) == ("BadRequest", "ConfigurationError")
+    assert "denied the request" in details["message"]
+    assert not details.get("wasExecutionFailure")
 
 
 @pytest.mark.parametrize("writes", range(1, 7))

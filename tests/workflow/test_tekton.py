@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 import pytest
-from tests.workflow.executions import IMAGE, T0, execution_of
 
 from kubernaut.workflow.engines.tekton import pipeline_run
 from kubernaut.workflow.settings import WorkflowSettings
+from tests.workflow.executions import IMAGE, T0, execution_of
 
 pytestmark = pytest.mark.unit
 

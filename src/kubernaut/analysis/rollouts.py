@@ -61,6 +61,11 @@ class Rollout:
         return self.previous.serving > 0
 
     @property
+    def previous_proven(self) -> bool:
+        """Whether anything says that the previous revision works."""
+        return self.previous_serves or self.previous_stood
+
+    @property
     def previous_stood(self) -> bool:
         """Whether the previous revision stood long enough to be believed."""
         before, after = self.previous.created, self.current.created

@@ -1,5 +1,6 @@
 """RemediationRequest: one problem, from the signal that raised it to its end."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from kubernaut.api.base import (
     Kind,
     Model,
     NamedReference,
+    Obj,
     Resource,
     ResourceIdentifier,
     Rule,
@@ -32,6 +34,17 @@ RETENTION_FINALIZER = "kubernaut.ai/remediation-retention"
 def claim_name(fingerprint: str) -> str:
     """Return the name of the Lease that says which remediation a fingerprint's signals belong to."""
     return f"signal-{fingerprint[:40]}"
+
+
+BY_REMEDIATION = "remediation"
+"""The index that files objects under `namespace/name` of the remediation they name."""
+
+
+def remediation_of(obj: Obj) -> Iterable[str]:
+    """File an object under the remediation it names; a reference without namespace means the object's own."""
+    reference = (obj.get("spec") or {}).get("remediationRequestRef") or {}
+    if reference.get("name"):
+        yield f"{reference.get('namespace') or obj['metadata'].get('namespace') or ''}/{reference['name']}"
 
 
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^[a-f0-9]{64}$", max_length=64)]

@@ -27,7 +27,7 @@ from kubernaut.kube.errors import ApiError
 from kubernaut.localcluster import ClusterSettings, LocalCluster
 from kubernaut.localcluster.calls import User
 from kubernaut.localcluster.controllers import NAMES, QUICK, LiveScenario, Scenario, StandInSettings, stand_ins
-from kubernaut.localcluster.pipelines import PipelineSettings, Program, pipeline_runner, step_log, tekton_crds
+from kubernaut.localcluster.pipelines import PipelineSettings, Program, pipeline_runner, tekton_crds
 from kubernaut.notification.channels.base import Message
 from kubernaut.notification.settings import NotificationSettings
 from kubernaut.orchestration.settings import OrchestrationSettings
@@ -185,10 +185,11 @@ def _pipelines(cluster: LocalCluster, place: Place) -> PipelineSettings:
     programs = (Program(KUBECTL_IMAGE, path=(kubectl().parent,)),)
     return PipelineSettings(
         state=place.runs,
-        server=lambda: cluster.url,
+        kubeconfig=lambda token: cluster.kubeconfig(token=token),
         token_for=cluster.service_account_token,
         bundles={REPOSITORY: place.bundles},
         images=programs,
+        logs=cluster.logs,
     )
 
 

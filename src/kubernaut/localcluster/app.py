@@ -85,7 +85,11 @@ class App:
 
     def _check_impersonation(self, wanted: Attributes, acting: User) -> None:
         asked = [Attributes(wanted.user, "impersonate", resource="users", name=acting.name)]
-        asked += [Attributes(wanted.user, "impersonate", resource="groups", name=group) for group in acting.groups if not group.startswith("system:auth")]
+        asked += [
+            Attributes(wanted.user, "impersonate", resource="groups", name=group)
+            for group in acting.groups
+            if not group.startswith("system:auth")
+        ]
         if not all(self._authorizer.decide(row).allowed for row in asked):
             raise refusal(replace(wanted, verb=f"impersonate-on:user-info:{wanted.verb}"))
 
@@ -179,7 +183,6 @@ async def _send_stream(request: web.BaseRequest, response: web.StreamResponse, a
         async for chunk in stream:
             await response.write(chunk)
         await response.write_eof()
-    except (ConnectionError, asyncio.CancelledError):
+    except ConnectionError:
         _log.debug("watch ended by its reader", path=request.path)
-        raise
     return response

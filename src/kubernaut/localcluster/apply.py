@@ -107,11 +107,11 @@ def update_managed(old: Obj | None, new: Obj, *, manager: str, api_version: str,
     asked, lived = _entries(new), _entries(old or {})
     if asked == [{}] and not subresource:
         return []
+    if old is not None and asked == lived and _untimed(old) == _untimed(new):
+        return lived
     managed = _read(lived if subresource or not asked else asked) or _read(lived)
     if old is not None and not managed:
         return []
-    if old is not None and asked == lived and _untimed(old) == _untimed(new):
-        return lived
     writer = _Manager(manager or _UNKNOWN, "Update", api_version, subresource)
     base = old if old is not None else _empty(schema, new)
     return _write(_capped(_own_changes(base, new, managed, writer, now, schema)))

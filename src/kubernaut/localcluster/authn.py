@@ -83,7 +83,9 @@ def impersonated(headers: Mapping[str, str], groups: tuple[str, ...]) -> User | 
         if groups or headers.get("impersonate-uid"):
             raise errors.internal("requested impersonation without impersonating a user")
         return None
-    extra = {unquote(key.removeprefix("impersonate-extra-")): [value] for key, value in headers.items() if key.startswith("impersonate-extra-")}
+    extra = {
+        unquote(key.removeprefix("impersonate-extra-")): [value] for key, value in headers.items() if key.startswith("impersonate-extra-")
+    }
     if name.startswith("system:serviceaccount:") and not groups:
         known = service_account(*name.split(":")[2:4])
         return replace(known, uid=headers.get("impersonate-uid", ""), extra=extra)

@@ -130,7 +130,8 @@ class _Loader(yaml.CSafeLoader):
 
 
 _Loader.yaml_implicit_resolvers = {
-    letter: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"] for letter, pairs in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+    letter: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]
+    for letter, pairs in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
 
 
@@ -145,7 +146,11 @@ def go_type(value: object) -> str:
 def _not_an_object(kind: ResourceKind, value: object, body: bytes) -> errors.ApiError:
     if value is None:
         return _unrecognized(kind, "Object 'Kind' is missing in 'null'", body)
-    return _unrecognized(kind, f"couldn't get version/kind; json parse error: json: cannot unmarshal {go_type(value)} into Go value of type {_GO_STRUCT}", body)
+    return _unrecognized(
+        kind,
+        f"couldn't get version/kind; json parse error: json: cannot unmarshal {go_type(value)} into Go value of type {_GO_STRUCT}",
+        body,
+    )
 
 
 def _check_type(kind: ResourceKind, obj: Obj, body: bytes) -> None:

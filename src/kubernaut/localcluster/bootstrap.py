@@ -80,9 +80,9 @@ def _ensure(registry: Registry, kind: ResourceKind, namespace: str, name: str, b
         registry.create(kind, namespace, obj, Call())
 
 
-def furnish(registry: Registry) -> None:
-    """Make what every cluster has and this one lacks, and furnish each namespace to come."""
-    registry.written.append(lambda kind, record: _furnish_new(registry, kind, record))
+def furnish(registry: Registry, certificate: str) -> None:
+    """Make what every cluster has and this one lacks, and furnish each namespace to come; `certificate` is what its pods are to trust."""
+    registry.written.append(lambda kind, record: _furnish_new(registry, certificate, kind, record))
     for name in BOOTSTRAP_NAMESPACES:
         _ensure(registry, NAMESPACES, "", name, {})
     meta = {"metadata": {"labels": dict(_LABELS), "annotations": {"rbac.authorization.kubernetes.io/autoupdate": "true"}}}
@@ -94,16 +94,16 @@ def furnish(registry: Registry) -> None:
         _ensure(registry, CLUSTER_BINDINGS, "", name, {**meta, "roleRef": role, "subjects": subjects})
 
 
-def _furnish_new(registry: Registry, kind: ResourceKind, record: Record) -> None:
+def _furnish_new(registry: Registry, certificate: str, kind: ResourceKind, record: Record) -> None:
     """Give a new namespace its service account; give it back where it is deleted from a living namespace."""
     if kind.resource == NAMESPACES.resource and record.type == "ADDED":
-        furnish_namespace(registry, record.key[1])
+        _furnish_namespace(registry, certificate, record.key[1])
     lost = kind.resource == SERVICE_ACCOUNTS.resource and record.type == "DELETED" and record.key[1] == "default"
     if lost and (home := registry.find(NAMESPACES, "", record.key[0])) and "deletionTimestamp" not in home.obj["metadata"]:
-        furnish_namespace(registry, record.key[0])
+        _furnish_namespace(registry, certificate, record.key[0])
 
 
-def furnish_namespace(registry: Registry, namespace: str) -> None:
+def _furnish_namespace(registry: Registry, certificate: str, namespace: str) -> None:
     """Make a namespace's service account `default` and the config map with the cluster's certificate."""
     _ensure(registry, SERVICE_ACCOUNTS, namespace, "default", {})
-    _ensure(registry, _CONFIGMAPS, namespace, _ROOT_CA, {"data": {"ca.crt": ""}})
+    _ensure(registry, _CONFIGMAPS, namespace, _ROOT_CA, {"data": {"ca.crt": certificate}})

@@ -1,6 +1,5 @@
 """What may not change in built-in objects, as a table by kind."""
 
-import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from kubernaut.localcluster.api import ResourceKind
@@ -65,24 +64,23 @@ def _sealed(new: Obj, old: Obj) -> Iterator[Fault]:
 
 def _pod(new: Obj, old: Obj) -> Iterator[Fault]:
     """Refuse changes to a Pod's spec beyond the few that are allowed."""
-    if _pod_identity(new, old) != _pod_identity(old, old):
+    free = ["activeDeadlineSeconds", "ephemeralContainers", "schedulingGates", "nodeName"]
+    after, before = new.get("spec") or {}, old.get("spec") or {}
+    if all(item in (after.get("tolerations") or []) for item in before.get("tolerations") or []):
+        free.append("tolerations")
+    if (before.get("terminationGracePeriodSeconds") or 0) < 0 and after.get("terminationGracePeriodSeconds") == 1:
+        free.append("terminationGracePeriodSeconds")
+    if _without_images(after, free) != _without_images(before, free):
         yield forbidden("spec", _POD_WORDS)
 
 
-def _pod_identity(pod: Obj, old: Obj) -> Obj:
+def _without_images(spec: Obj, free: Sequence[str]) -> Obj:
     """Give a Pod's spec without what may change."""
-    spec = copy.deepcopy(pod.get("spec") or {})
+    kept = {name: value for name, value in spec.items() if name not in free}
     for part in ("containers", "initContainers"):
-        for container in spec.get(part) or ():
-            container.pop("image", None)
-    for field in ("activeDeadlineSeconds", "ephemeralContainers", "schedulingGates", "nodeName"):
-        spec.pop(field, None)
-    kept = (old.get("spec") or {}).get("tolerations") or []
-    if all(item in (spec.get("tolerations") or []) for item in kept):
-        spec.pop("tolerations", None)
-    if ((old.get("spec") or {}).get("terminationGracePeriodSeconds") or 0) < 0 and spec.get("terminationGracePeriodSeconds") in {1, None}:
-        spec.pop("terminationGracePeriodSeconds", None)
-    return spec
+        if part in kept:
+            kept[part] = [{name: value for name, value in container.items() if name != "image"} for container in kept[part]]
+    return kept
 
 
 def _stateful_set(new: Obj, old: Obj) -> Iterator[Fault]:

@@ -87,9 +87,17 @@ class Definitions:
 
     def _serve(self, definition: Obj) -> None:
         spec = definition["spec"]
-        known = {kind.definition["name"]: kind.definition for kind in self._registry.catalog if kind.definition and kind.stored == definition["metadata"]["name"]}
+        known = {
+            kind.definition["name"]: kind.definition
+            for kind in self._registry.catalog
+            if kind.definition and kind.stored == definition["metadata"]["name"]
+        }
         kinds = list(kinds_of(definition))
-        if [known.get(kind.version) for kind in kinds] != [kind.definition for kind in kinds] or len(known) != len(kinds) or self._renamed(kinds):
+        if (
+            [known.get(kind.version) for kind in kinds] != [kind.definition for kind in kinds]
+            or len(known) != len(kinds)
+            or self._renamed(kinds)
+        ):
             self._registry.catalog.replace(spec["group"], spec["names"]["plural"], kinds)
 
     def _renamed(self, kinds: Iterable[ResourceKind]) -> bool:
@@ -98,7 +106,12 @@ class Definitions:
     def _clashes(self, definition: Obj) -> Iterator[tuple[str, str]]:
         """Yield the reason and message of each name that another definition of the group holds."""
         names, taken = definition["spec"]["names"], self._taken(definition)
-        for field, reason in (("plural", "PluralConflict"), ("singular", "SingularConflict"), ("kind", "KindConflict"), ("listKind", "ListKindConflict")):
+        for field, reason in (
+            ("plural", "PluralConflict"),
+            ("singular", "SingularConflict"),
+            ("kind", "KindConflict"),
+            ("listKind", "ListKindConflict"),
+        ):
             if names.get(field) and names[field] in taken:
                 yield reason, f'"{names[field]}" is already in use'
         for name in names.get("shortNames") or []:
@@ -111,14 +124,21 @@ class Definitions:
             other = record.obj
             if other["spec"]["group"] == definition["spec"]["group"] and other["metadata"]["name"] != definition["metadata"]["name"]:
                 names = (other.get("status") or {}).get("acceptedNames") or {}
-                taken |= {names[field] for field in ("plural", "singular", "kind", "listKind") if names.get(field)} | set(names.get("shortNames") or [])
+                taken |= {names[field] for field in ("plural", "singular", "kind", "listKind") if names.get(field)} | set(
+                    names.get("shortNames") or []
+                )
         return taken
 
     def _status(self, definition: Obj, clashes: list[tuple[str, str]]) -> Obj:
         names, before = definition["spec"]["names"], definition.get("status") or {}
         if clashes:
-            accepted = {"plural": names["plural"], "kind": ""} | ({"shortNames": names["shortNames"]} if names.get("shortNames") and not before else {})
-            rows = [_condition("NamesAccepted", "False", *clashes[-1]), _condition("Established", "False", "NotAccepted", "not all names are accepted")]
+            accepted = {"plural": names["plural"], "kind": ""} | (
+                {"shortNames": names["shortNames"]} if names.get("shortNames") and not before else {}
+            )
+            rows = [
+                _condition("NamesAccepted", "False", *clashes[-1]),
+                _condition("Established", "False", "NotAccepted", "not all names are accepted"),
+            ]
         else:
             accepted = {field: names[field] for field in _NAMES if names.get(field)}
             rows = [_condition("NamesAccepted", "True", "NoConflicts", "no conflicts found")]

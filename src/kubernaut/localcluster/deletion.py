@@ -14,6 +14,7 @@ from kubernaut.localcluster.store import Record
 _ANSWER_OBJECT = {"pods", "namespaces", "serviceaccounts", "services", "customresourcedefinitions.apiextensions.k8s.io"}
 _POLICY_FINALIZERS = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}
 _KEPT_NAMESPACES = {"default", "kube-system", "kube-public"}
+_WITHOUT_GRACE = {"Namespace", "CustomResourceDefinition"}
 _POD_GRACE = 30
 CRD_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 _PODS, _NAMESPACES, _CRDS = "pods", "namespaces", "customresourcedefinitions.apiextensions.k8s.io"
@@ -104,19 +105,32 @@ def _mark(registry: Registry, kind: ResourceKind, obj: Obj, grace: int) -> None:
             _stamp(registry, obj, grace)
         return
     _stamp(registry, obj, grace)
-    if "generation" in meta:
+    if kind.resource == _CRDS:
+        obj["status"] = _terminating(obj.get("status") or {}, meta["deletionTimestamp"])
+    elif "generation" in meta:
         meta["generation"] += 1
     if kind.resource == _NAMESPACES:
         obj["status"] = {**obj.get("status", {}), "phase": "Terminating"}
 
 
+def _terminating(status: Obj, now: str) -> Obj:
+    told = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"
+    row = {"type": "Terminating", "status": "True", "lastTransitionTime": now, "reason": "InstanceDeletionPending", "message": told}
+    return {**status, "conditions": [*(status.get("conditions") or []), row]}
+
+
 def _stamp(registry: Registry, obj: Obj, grace: int) -> None:
     obj["metadata"]["deletionTimestamp"] = rfc3339(registry.sources.clock() + timedelta(seconds=grace))
-    if obj.get("kind") != "Namespace":
+    if obj.get("kind") not in _WITHOUT_GRACE:
         obj["metadata"]["deletionGracePeriodSeconds"] = grace
 
 
 def success(kind: ResourceKind, record: Record) -> Obj:
     """Return the Status of a delete that is done."""
-    details = {"name": record.key[1], **({"group": kind.group} if kind.group else {}), "kind": kind.plural, "uid": record.obj["metadata"]["uid"]}
+    details = {
+        "name": record.key[1],
+        **({"group": kind.group} if kind.group else {}),
+        "kind": kind.plural,
+        "uid": record.obj["metadata"]["uid"],
+    }
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}

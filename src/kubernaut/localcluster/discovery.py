@@ -108,7 +108,13 @@ def _wants_aggregated(accept: str) -> bool:
 
 
 def _rows(kind: ResourceKind) -> Iterable[Obj]:
-    row: Obj = {"name": kind.plural, "singularName": kind.singular, "namespaced": kind.namespaced, "kind": kind.kind, "verbs": list(kind.verbs)}
+    row: Obj = {
+        "name": kind.plural,
+        "singularName": kind.singular,
+        "namespaced": kind.namespaced,
+        "kind": kind.kind,
+        "verbs": list(kind.verbs),
+    }
     if kind.short_names:
         row["shortNames"] = list(kind.short_names)
     if kind.categories:

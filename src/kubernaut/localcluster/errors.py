@@ -125,7 +125,9 @@ def invalid_named(kind: str, group: str, name: str, causes: Sequence[Cause]) -> 
     told = list(dict.fromkeys(f"{cause.field}: {cause.message}" for cause in causes))
     text = told[0] if len(told) == 1 else f"[{', '.join(told)}]"
     rows = [{"reason": cause.type, "message": cause.message, "field": cause.field} for cause in causes]
-    return ApiError(422, "Invalid", f'{qualified(kind, group)} "{name}" is invalid: {text}', {**_details(name, group, kind), "causes": rows})
+    return ApiError(
+        422, "Invalid", f'{qualified(kind, group)} "{name}" is invalid: {text}', {**_details(name, group, kind), "causes": rows}
+    )
 
 
 def invalid(kind: Resourceful, name: str, causes: Sequence[Cause]) -> ApiError:
@@ -205,7 +207,9 @@ def too_old(asked: int, oldest: int) -> ApiError:
 def future_version(asked: int, current: int) -> ApiError:
     """504: the resource version has not been reached yet."""
     causes = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
-    error = ApiError(504, "Timeout", f"Timeout: Too large resource version: {asked}, current: {current}", {"causes": causes, "retryAfterSeconds": 1})
+    error = ApiError(
+        504, "Timeout", f"Timeout: Too large resource version: {asked}, current: {current}", {"causes": causes, "retryAfterSeconds": 1}
+    )
     error.retry_after = 1
     return error
 

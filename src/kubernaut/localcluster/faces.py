@@ -17,8 +17,22 @@ _RENAMED = {
 }
 _BACK = {new: old for old, new in _RENAMED.items()}
 # core v1 events carry these even when empty
-_ALWAYS_CORE = {"reportingComponent": "", "reportingInstance": "", "source": {}, "firstTimestamp": None, "lastTimestamp": None, "involvedObject": {}, "eventTime": None}
-_ALWAYS_NEW = {"deprecatedSource": {}, "deprecatedFirstTimestamp": None, "deprecatedLastTimestamp": None, "regarding": {}, "eventTime": None}
+_ALWAYS_CORE: Obj = {
+    "reportingComponent": "",
+    "reportingInstance": "",
+    "source": {},
+    "firstTimestamp": None,
+    "lastTimestamp": None,
+    "involvedObject": {},
+    "eventTime": None,
+}
+_ALWAYS_NEW: Obj = {
+    "deprecatedSource": {},
+    "deprecatedFirstTimestamp": None,
+    "deprecatedLastTimestamp": None,
+    "regarding": {},
+    "eventTime": None,
+}
 _DROPPED_WHEN_EMPTY = ("reportingController", "reportingInstance")
 
 

@@ -75,7 +75,11 @@ class PodFurnisher:
     def _storage(self, claim: Obj) -> None:
         if "storageClassName" in claim["spec"]:
             return
-        marked = [row.obj for row in self._registry.all_of(_STORAGE) if (row.obj["metadata"].get("annotations") or {}).get(_DEFAULT_MARK) == "true"]
+        marked = [
+            row.obj
+            for row in self._registry.all_of(_STORAGE)
+            if (row.obj["metadata"].get("annotations") or {}).get(_DEFAULT_MARK) == "true"
+        ]
         if marked:
             claim["spec"]["storageClassName"] = marked[0]["metadata"]["name"]
 

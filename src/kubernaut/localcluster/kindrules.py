@@ -28,8 +28,9 @@ def _namespace(obj: Obj) -> None:
 def _pod(obj: Obj) -> None:
     obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
     if obj["spec"].get("schedulingGates"):
-        told = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}
-        obj["status"]["conditions"] = [told | {"message": "Scheduling is blocked due to non-empty scheduling gates"}]
+        when = {"lastProbeTime": None, "lastTransitionTime": obj["metadata"]["creationTimestamp"]}
+        told = {"reason": "SchedulingGated", "message": "Scheduling is blocked due to non-empty scheduling gates"}
+        obj["status"]["conditions"] = [{"type": "PodScheduled", "status": "False", **when, **told}]
 
 
 def _definition(obj: Obj) -> None:

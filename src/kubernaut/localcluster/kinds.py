@@ -77,7 +77,12 @@ def _review(group: str, kind: str, plural: str, *, namespaced: bool = False) -> 
 
 
 _NAMESPACE_VERBS = tuple(verb for verb in ALL_VERBS if verb != "deletecollection")
-_AUTHN, _AUTHZ, _ADMISSION, _RBAC = "authentication.k8s.io", "authorization.k8s.io", "admissionregistration.k8s.io", "rbac.authorization.k8s.io"
+_AUTHN, _AUTHZ, _ADMISSION, _RBAC = (
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "admissionregistration.k8s.io",
+    "rbac.authorization.k8s.io",
+)
 _NET = "networking.k8s.io"
 
 _ROWS = (
@@ -119,11 +124,49 @@ _ROWS = (
     _row(_RBAC, "RoleBinding", "rolebindings"),
     _row(_RBAC, "Role", "roles"),
     _row("storage.k8s.io", "StorageClass", "storageclasses", "sc", namespaced=False),
-    _row(_ADMISSION, "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", categories="api-extensions", namespaced=False, generation=True),
-    _row(_ADMISSION, "ValidatingAdmissionPolicy", "validatingadmissionpolicies", categories="api-extensions", namespaced=False, subs=_STATUS, generation=True),
-    _row(_ADMISSION, "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", categories="api-extensions", namespaced=False, generation=True),
-    _row(_ADMISSION, "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", categories="api-extensions", namespaced=False, generation=True),
-    _row("apiextensions.k8s.io", "CustomResourceDefinition", "customresourcedefinitions", "crd crds", categories="api-extensions", namespaced=False, subs=_STATUS, generation=True),
+    _row(
+        _ADMISSION,
+        "MutatingWebhookConfiguration",
+        "mutatingwebhookconfigurations",
+        categories="api-extensions",
+        namespaced=False,
+        generation=True,
+    ),
+    _row(
+        _ADMISSION,
+        "ValidatingAdmissionPolicy",
+        "validatingadmissionpolicies",
+        categories="api-extensions",
+        namespaced=False,
+        subs=_STATUS,
+        generation=True,
+    ),
+    _row(
+        _ADMISSION,
+        "ValidatingAdmissionPolicyBinding",
+        "validatingadmissionpolicybindings",
+        categories="api-extensions",
+        namespaced=False,
+        generation=True,
+    ),
+    _row(
+        _ADMISSION,
+        "ValidatingWebhookConfiguration",
+        "validatingwebhookconfigurations",
+        categories="api-extensions",
+        namespaced=False,
+        generation=True,
+    ),
+    _row(
+        "apiextensions.k8s.io",
+        "CustomResourceDefinition",
+        "customresourcedefinitions",
+        "crd crds",
+        categories="api-extensions",
+        namespaced=False,
+        subs=_STATUS,
+        generation=True,
+    ),
     _row("scheduling.k8s.io", "PriorityClass", "priorityclasses", "pc", namespaced=False, generation=True),
     _row("coordination.k8s.io", "Lease", "leases"),
     _row("discovery.k8s.io", "EndpointSlice", "endpointslices", generation=True),

@@ -49,7 +49,9 @@ class LocalApi:
         """Replace an object; raise ApiError 409 where metadata.resourceVersion is given and stale."""
         body = {"apiVersion": kind.api_version, "kind": kind.kind, **_own(obj)}
         meta = body["metadata"]
-        record = writing.replace(self._registry, kind, meta.get("namespace", ""), meta["name"], body, self._fresh(), subresource, checked=False)
+        record = writing.replace(
+            self._registry, kind, meta.get("namespace", ""), meta["name"], body, self._fresh(), subresource, checked=False
+        )
         return faces.shown(kind, record)
 
     async def patch(self, kind: ResourceKind, name: str, namespace: str, patch: Obj, subresource: str = "") -> Obj:  # noqa: PLR0913 - the seam

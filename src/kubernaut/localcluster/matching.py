@@ -37,7 +37,11 @@ def _selected(selector: Obj | None, objects: Iterable[Obj | None]) -> bool:
 
 
 def _covers(rule: Obj, kind: ResourceKind, operation: str, subresource: str, name: str) -> bool:
-    if not _in(rule.get("apiGroups"), kind.group) or not _in(rule.get("apiVersions"), kind.version) or not _in(rule.get("operations"), operation):
+    if (
+        not _in(rule.get("apiGroups"), kind.group)
+        or not _in(rule.get("apiVersions"), kind.version)
+        or not _in(rule.get("operations"), operation)
+    ):
         return False
     if rule.get("resourceNames") and name not in rule["resourceNames"]:
         return False

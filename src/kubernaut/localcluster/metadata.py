@@ -19,6 +19,7 @@ _SERVER_OWNED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGrace
 _DNS_LABEL_KINDS = {"namespaces"}
 _DNS_1035_KINDS = {"services"}
 _PATH_KINDS = {"roles", "rolebindings", "clusterroles", "clusterrolebindings"}
+_BARE = "name is neither a standard finalizer name nor is it fully qualified"
 _STANDARD_FINALIZERS = {"foregroundDeletion", "orphan", "kubernetes"}
 
 
@@ -98,7 +99,9 @@ def faults(kind: ResourceKind, obj: Obj) -> list[FieldFault]:
     meta = obj["metadata"]
     found = [*_named(kind, meta)]
     found += [_invalid("metadata.labels", *pair) for pair in _key_faults(meta.get("labels"))]
-    found += [_invalid("metadata.labels", value, text) for value in (meta.get("labels") or {}).values() for text in formats.label_value(value)]
+    found += [
+        _invalid("metadata.labels", value, text) for value in (meta.get("labels") or {}).values() for text in formats.label_value(value)
+    ]
     found += [_invalid("metadata.annotations", *pair) for pair in _key_faults(meta.get("annotations"), lower=True)]
     found += _annotation_size(meta.get("annotations") or {})
     found += [*_finalizers(kind, meta.get("finalizers") or []), *_owners(meta.get("ownerReferences") or [])]
@@ -136,7 +139,14 @@ def _finalizers(kind: ResourceKind, names: list[str]) -> Iterator[FieldFault]:
         for text in formats.qualified_name(name):
             yield _invalid("metadata.finalizers", name, text)
         if not kind.custom and _is_bare(name):
-            yield _invalid("metadata.finalizers", name, "name is neither a standard finalizer name nor is it fully qualified")
+            yield _invalid("metadata.finalizers", name, _BARE)
+
+
+def namespace_finalizer_faults(namespace: Obj) -> Iterator[FieldFault]:
+    """Yield what is wrong with the finalizers in a namespace's spec."""
+    for index, name in enumerate((namespace.get("spec") or {}).get("finalizers") or []):
+        if _is_bare(name):
+            yield _invalid(f"spec.finalizers[{index}]", name, _BARE)
 
 
 def _is_bare(name: str) -> bool:

@@ -59,7 +59,9 @@ def choose(accept: str, *, core: bool) -> Form:
 
 def _form(media: str, parameters: dict[str, str]) -> Form | None:
     shape = parameters.get("as", "")
-    if shape and (shape not in {"Table", "PartialObjectMetadata", "PartialObjectMetadataList"} or parameters.get("v") not in {"v1", "v1beta1"}):
+    if shape and (
+        shape not in {"Table", "PartialObjectMetadata", "PartialObjectMetadataList"} or parameters.get("v") not in {"v1", "v1beta1"}
+    ):
         return None
     if media in _ANY or media == JSON:
         return Form(JSON, shape, parameters.get("v", ""), parameters.get("g", ""), JSON)

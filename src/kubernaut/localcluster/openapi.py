@@ -50,7 +50,9 @@ class OpenApi:
         """Answer version 2 with a document that says nothing: kubectl asks for it before it creates a List, and passes by what it does not tell."""
         if _SECOND_PROTOBUF in exchange.accept:
             title = _field(1, b"Kubernetes") + _field(2, self._version.encode())
-            return Answer(200, _field(1, b"2.0") + _field(2, title), _SECOND_PROTOBUF.replace("@", "."), [("Vary", "Accept-Encoding, Accept")])
+            return Answer(
+                200, _field(1, b"2.0") + _field(2, title), _SECOND_PROTOBUF.replace("@", "."), [("Vary", "Accept-Encoding, Accept")]
+            )
         body = orjson.dumps({"swagger": "2.0", "info": {"title": "Kubernetes", "version": self._version}, "paths": {}, "definitions": {}})
         return Answer(200, body, headers=[("Etag", f'"{_hash(body)}"'), ("Vary", "Accept-Encoding, Accept")])
 
@@ -149,4 +151,8 @@ def _custom_schema(kind: ResourceKind) -> Obj:
     given: Obj = ((kind.definition or {}).get("schema") or {}).get("openAPIV3Schema") or {"type": "object"}
     head = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"$ref": _REF + _META}}
     named = [{"group": kind.group, "version": kind.version, "kind": kind.kind}]
-    return {**given, "properties": {**head, **(given.get("properties") or {}), "metadata": head["metadata"]}, "x-kubernetes-group-version-kind": named}
+    return {
+        **given,
+        "properties": {**head, **(given.get("properties") or {}), "metadata": head["metadata"]},
+        "x-kubernetes-group-version-kind": named,
+    }

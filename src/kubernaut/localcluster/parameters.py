@@ -43,7 +43,9 @@ class Parameters:
         given = self._values.get("dryRun", [])
         if any(value != "All" for value in given):
             shown = "[" + " ".join(errors.encode_go(value) for value in given) + "]"
-            raise errors.invalid_options(options, "dryRun", "FieldValueNotSupported", f'Unsupported value: {shown}: supported values: "All"')
+            raise errors.invalid_options(
+                options, "dryRun", "FieldValueNotSupported", f'Unsupported value: {shown}: supported values: "All"'
+            )
         return bool(given)
 
     def manager(self, options: str) -> str:

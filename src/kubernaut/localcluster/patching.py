@@ -103,7 +103,9 @@ def carry_out(registry: Registry, kind: ResourceKind, target: Target, patch: Pat
     """Patch an object, or create it by apply; raise ApiError."""
     if patch.media == APPLY_PATCH:
         return _apply(registry, kind, target, patch, call)
-    return writing.patch(registry, kind, target.namespace, target.name, changer(registry, kind, patch), call, target.subresource, patch.notices)
+    return writing.patch(
+        registry, kind, target.namespace, target.name, changer(registry, kind, patch), call, target.subresource, patch.notices
+    )
 
 
 def _apply(registry: Registry, kind: ResourceKind, target: Target, patch: Patch, call: Call) -> Record:
@@ -170,6 +172,3 @@ class _Merge:
 def _conflict(error: apply.ApplyConflict) -> errors.ApiError:
     causes = [{"reason": "FieldManagerConflict", "message": row.message, "field": row.field} for row in error.conflicts]
     return errors.ApiError(409, "Conflict", str(error), {"causes": causes})
-
-
-

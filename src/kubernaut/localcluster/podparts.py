@@ -12,7 +12,7 @@ from kubernaut.localcluster.registry import Registry
 from kubernaut.localcluster.selectors import label_selector_of
 from kubernaut.localcluster.store import Record
 
-PODS = builtin("", "pods")
+PODS, _NODES = builtin("", "pods"), builtin("", "nodes")
 _BUDGETS = builtin("policy", "poddisruptionbudgets")
 _LOG_MAX = 1024 * 1024
 _SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
@@ -116,8 +116,15 @@ def log_text(registry: Registry, logs: PodLogs, namespace: str, name: str, param
         raise errors.bad_request(f"container {container} is not valid for pod {name}")
     text = logs.text(namespace, name, container)
     if text is None:
-        return None if not pod["spec"].get("nodeName") else ""
+        return _silence(registry, pod["spec"].get("nodeName", ""))
     return _cut(text, tail, parameters.number("limitBytes"))
+
+
+def _silence(registry: Registry, node: str) -> str | None:
+    if node and registry.find(_NODES, "", node) is None:
+        # kube-apiserver names the node as if it were a pod
+        raise errors.not_found(PODS, node)
+    return "" if node else None
 
 
 def _line_count(name: str, parameters: Parameters) -> int | None:

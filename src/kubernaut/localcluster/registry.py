@@ -97,7 +97,9 @@ class Registry:
 
     def _refuse_faults(self, kind: ResourceKind, obj: Obj, found: Sequence[Cause]) -> None:
         if found:
-            raise errors.invalid(kind, obj["metadata"].get("name") or "", found)
+            # events of both groups are checked as those of core
+            group = "" if kind.hub == "v1" else kind.group
+            raise errors.invalid_named(kind.kind, group, obj["metadata"].get("name") or "", found)
 
     def _pass_gates(  # noqa: PLR0913 - what admission looks at
         self, kind: ResourceKind, operation: str, new: Obj | None, old: Obj | None, call: Call, subresource: str

@@ -158,4 +158,3 @@ def _known(kind: ResourceKind, method: str, target: Target) -> bool:
 def _warned(answer: Answer, call: Call) -> Answer:
     answer.headers += [("Warning", f"299 - {errors.encode_go(text)}") for text in call.warnings]
     return answer
-

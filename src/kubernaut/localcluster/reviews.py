@@ -51,7 +51,9 @@ class Reviews:
         resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
         if resource and path:
             shown = errors.encode_go({"Path": path.get("path", ""), "Verb": path.get("verb", "")})
-            raise _refused("spec.nonResourceAttributes", f"Invalid value: {shown}: cannot be specified in combination with resourceAttributes")
+            raise _refused(
+                "spec.nonResourceAttributes", f"Invalid value: {shown}: cannot be specified in combination with resourceAttributes"
+            )
         if not resource and not path:
             text = "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified"
             raise _refused("spec.resourceAttributes", text)
@@ -97,7 +99,9 @@ class Reviews:
         seconds = int(spec.get("expirationSeconds") or _TOKEN_SECONDS)
         if not _SHORTEST <= seconds <= _LONGEST:
             bound = "less than 10 minutes" if seconds < _SHORTEST else "larger than 2^32 seconds"
-            fault = FieldFault("spec.expirationSeconds", "FieldValueInvalid", f"Invalid value: {seconds}: may not specify a duration {bound}")
+            fault = FieldFault(
+                "spec.expirationSeconds", "FieldValueInvalid", f"Invalid value: {seconds}: may not specify a duration {bound}"
+            )
             raise errors.invalid_named("TokenRequest", _AUTHN, "", [fault])
         sources = self._authenticator.registry.sources
         now, meta = sources.clock(), account["metadata"]

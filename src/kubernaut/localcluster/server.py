@@ -2,9 +2,12 @@
 
 import asyncio
 import base64
+import random
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
@@ -16,18 +19,21 @@ from kubernaut.localcluster import bootstrap
 from kubernaut.localcluster.admission import Policies
 from kubernaut.localcluster.api import Api
 from kubernaut.localcluster.app import GIT_VERSION, App
-from kubernaut.localcluster.authn import Authenticator
+from kubernaut.localcluster.authn import SERVICE_ACCOUNTS, Authenticator
 from kubernaut.localcluster.calls import Call, User
 from kubernaut.localcluster.catalog import Catalog
 from kubernaut.localcluster.certificates import Identity, make_identity
-from kubernaut.localcluster.crd import Definitions
+from kubernaut.localcluster.controllers import REAL, LiveScenario, Pace, StandInSettings, stand_ins
+from kubernaut.localcluster.crd import CRDS, Definitions
 from kubernaut.localcluster.discovery import Discovery
 from kubernaut.localcluster.errors import Obj
 from kubernaut.localcluster.furnishing import PodFurnisher
 from kubernaut.localcluster.journal import Journal
+from kubernaut.localcluster.kinds import builtin
 from kubernaut.localcluster.local import LocalApi
 from kubernaut.localcluster.metadata import Sources
 from kubernaut.localcluster.openapi import OpenApi
+from kubernaut.localcluster.pipelines import PipelineSettings, pipeline_runner, tekton_crds
 from kubernaut.localcluster.podparts import PodLogs
 from kubernaut.localcluster.rbac import MASTERS, Authorizer
 from kubernaut.localcluster.registry import Registry
@@ -36,10 +42,12 @@ from kubernaut.localcluster.reviews import Reviews
 from kubernaut.localcluster.schemas import Schemas
 from kubernaut.localcluster.store import History, Store
 from kubernaut.localcluster.subresources import Subresources
-from kubernaut.localcluster.tokens import TokenBook
+from kubernaut.localcluster.tokens import ISSUER, TokenBook
 
 StandIn = Callable[[], Awaitable[None]]
+TOKEN_LIFE = timedelta(hours=1)
 _KEY_BYTES = 32
+_TOKEN_LIFE = timedelta(days=1)
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _log = structlog.get_logger(__name__)
 
@@ -65,7 +73,12 @@ class ClusterSettings:
     """Whether roles are enforced; off, every authenticated caller may do everything."""
     anonymous: bool = True
     stand_ins: frozenset[str] = frozenset()
-    """Names of the stand-ins to run."""
+    """Names of the stand-ins to run, out of `controllers.NAMES`."""
+    pace: Pace = REAL
+    scenario: LiveScenario = field(default_factory=LiveScenario)
+    """How the pod simulator's containers behave."""
+    pipelines: Callable[["LocalCluster"], PipelineSettings] | None = None
+    """Gives the settings of the pipeline runner once the cluster is served; None runs none."""
     history: History = field(default_factory=History)
     sources: Sources = field(default_factory=Sources)
 
@@ -91,7 +104,7 @@ class LocalCluster:
         self._journal = journal
         self._book = TokenBook(self._secret("tokens", lambda: secrets.token_bytes(_KEY_BYTES)))
         self._identity = self._certificate() if settings.tls else None
-        bootstrap.furnish(self.registry)
+        bootstrap.furnish(self.registry, self.certificate)
         self._definitions = Definitions(self.registry)
         self.api = LocalApi(self.registry, Call())
         self.logs = PodLogs()
@@ -118,7 +131,7 @@ class LocalCluster:
         await self.stop()
 
     async def start(self) -> None:
-        """Serve HTTP."""
+        """Serve HTTP and start the stand-ins."""
         listener = web.Server(lambda request: self._app.handle(request), access_log=None)
         self._runner = web.ServerRunner(listener, shutdown_timeout=0.2)
         await self._runner.setup()
@@ -129,6 +142,7 @@ class LocalCluster:
         shown = f"[{address[0]}]:{address[1]}" if ":" in str(address[0]) else f"{address[0]}:{address[1]}"
         self.url = f"{'https' if context else 'http'}://{shown}"
         self._app = self._face(shown)
+        await self._start_stand_ins()
 
     def _face(self, address: str) -> App:
         registry = self.registry
@@ -139,29 +153,68 @@ class LocalCluster:
         discovery = Discovery(registry.catalog, address)
         return App(authenticator, authorizer, resources, discovery, OpenApi(registry.catalog, GIT_VERSION))
 
+    async def _start_stand_ins(self) -> None:
+        settings = self._settings
+        told = StandInSettings(
+            clock=settings.sources.clock,
+            rng=random.Random(self._settings.sources.chance.random()),  # noqa: S311 - jitter, no secret
+            scenario=settings.scenario,
+            pace=settings.pace,
+            ca_certificate=self.certificate,
+            logs=self.logs,
+        )
+        made = stand_ins(self.api, told)
+        for name in sorted(settings.stand_ins):
+            self.run(name, made[name])
+        if settings.pipelines:
+            await self._install(tekton_crds())
+            self.run("pipelines", pipeline_runner(self.api, settings.pipelines(self)))
+
+    async def _install(self, definitions: Iterable[Obj]) -> None:
+        for definition in definitions:
+            if self.registry.find(CRDS, "", definition["metadata"]["name"]) is None:
+                await self.api.create(CRDS, definition)
+
     def run(self, name: str, stand_in: StandIn) -> None:
-        """Keep a stand-in running until `stop`; one that fails is logged and started again."""
-        self._tasks.append(asyncio.create_task(self._keep(name, stand_in), name=name))
+        """Run a stand-in until `stop`. One that fails is logged, and `stop` raises what it failed with."""
+        task = asyncio.create_task(self._keep(name, stand_in), name=name)
+        task.add_done_callback(_tell_failure)
+        self._tasks.append(task)
 
     async def _keep(self, name: str, stand_in: StandIn) -> None:
         await stand_in()
         _log.warning("stand-in ended", stand_in=name)
 
+    def token_for(self, namespace: str, name: str) -> str:
+        """Return a token of a service account, good for a day; raise ApiError 404 where it is not there."""
+        account = self.registry.get(SERVICE_ACCOUNTS, namespace, name).obj
+        now = self._settings.sources.clock()
+        return self._book.issue(account, [ISSUER], now + _TOKEN_LIFE, now, self._settings.sources.uid())
+
     async def stop(self) -> None:
         """Stop the stand-ins and HTTP, and close the store."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        ended = await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
         if self._runner:
             await self._runner.cleanup()
             self._runner = None
         self._store.close()
+        failed = [error for error in ended if isinstance(error, Exception)]
+        if failed:
+            raise ExceptionGroup("stand-ins failed", failed)
 
     @property
     def certificate(self) -> str:
         """The certificate to trust, as PEM; empty without TLS."""
         return self._identity.certificate if self._identity else ""
+
+    def service_account_token(self, namespace: str, name: str) -> str:
+        """Return a bearer token of a service account, good for an hour; raise ApiError 404 where there is no such account."""
+        account = self.registry.get(builtin("", "serviceaccounts"), namespace, name).obj
+        now = self._settings.sources.clock()
+        return self._book.issue(account, [ISSUER], now + TOKEN_LIFE, now, self._settings.sources.uid())
 
     def kubeconfig(self, *, token: str | None = None) -> Obj:
         """Return a kubeconfig as an object; with the admin token where no other is given."""
@@ -177,3 +230,8 @@ class LocalCluster:
             "contexts": [context],
             "current-context": "kubernaut",
         }
+
+
+def _tell_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        _log.error("stand-in failed", stand_in=task.get_name(), exc_info=error)

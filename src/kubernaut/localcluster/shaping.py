@@ -41,14 +41,18 @@ def many(kind: ResourceKind, page: Page, form: Form, include: str) -> bytes:
     if not form.shape:
         return listing.encode(kind, page)
     if form.shape == "PartialObjectMetadata":
-        raise errors.ApiError(406, "NotAcceptable", f"you requested PartialObjectMetadata, but the requested object is a list ({_go_list(kind)})")
+        raise errors.ApiError(
+            406, "NotAcceptable", f"you requested PartialObjectMetadata, but the requested object is a list ({_go_list(kind)})"
+        )
     shown = [faces.shown(kind, record) for record in page.records]
     meta = {key: value for key, value in page.metadata(kind).items() if value}
     if form.shape == "Table":
         _check_include(include)
         return orjson.dumps(table.render(kind, shown, meta, include, form.version))
     items = [partial(obj, form.version) for obj in shown]
-    bare = [{key: value for key, value in item.items() if key not in {"kind", "apiVersion"}} for item in items] if not kind.custom else items
+    bare = (
+        [{key: value for key, value in item.items() if key not in {"kind", "apiVersion"}} for item in items] if not kind.custom else items
+    )
     return orjson.dumps({"kind": "PartialObjectMetadataList", "apiVersion": f"meta.k8s.io/{form.version}", "metadata": meta, "items": bare})
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from kubernaut.localcluster import errors, kindrules, validation
+from kubernaut.localcluster import crdrules, errors, kindrules, validation
 from kubernaut.localcluster.api import ResourceKind
 from kubernaut.localcluster.errors import Cause, FieldFault, Obj
+from kubernaut.localcluster.metadata import namespace_finalizer_faults
 
+CRDS = "customresourcedefinitions.apiextensions.k8s.io"
 _ALWAYS_VERSIONED = {"leases.coordination.k8s.io"}
-_HAS_STATUS_BUT_NO_SPLIT: set[str] = set()
 
 
 def splits_status(kind: ResourceKind) -> bool:
@@ -35,13 +36,27 @@ def settle(kind: ResourceKind, obj: Obj) -> None:
 
 def merge_parts(kind: ResourceKind, asked: Obj, old: Obj, subresource: str) -> Obj:
     """Return what a write asks for, cut down to the part it may write, the rest as it was."""
-    if not splits_status(kind) or subresource == "whole":
+    if kind.resource == "namespaces" and subresource != "status":
+        return _namespace_parts(asked, old, finalize=subresource == "finalize")
+    if not splits_status(kind):
         return asked
     if subresource == "status":
         return _with_status(kind, asked, old)
-    if subresource:
-        return asked
-    return _with(asked, "status", old)
+    if subresource == "ephemeralcontainers":
+        return {**old, "spec": _with(old["spec"], "ephemeralContainers", asked["spec"])}
+    return asked if subresource else _with(asked, "status", old)
+
+
+def _namespace_parts(asked: Obj, old: Obj, *, finalize: bool) -> Obj:
+    # spec holds nothing but the finalizers, which have a subresource of their own
+    if finalize:
+        return _with({**old, "metadata": {**old["metadata"], **_version_of(asked)}}, "spec", asked)
+    return _with(_with(asked, "spec", old), "status", old)
+
+
+def _version_of(obj: Obj) -> Obj:
+    version = obj["metadata"].get("resourceVersion")
+    return {"resourceVersion": version} if version else {}
 
 
 def _with(obj: Obj, field: str, source: Obj) -> Obj:
@@ -85,7 +100,14 @@ def _desired(kind: ResourceKind, obj: Obj) -> Obj:
 
 def faults(kind: ResourceKind, new: Obj, old: Obj | None, subresource: str = "") -> Sequence[Cause]:
     """Return what the rules of a built-in kind find wrong."""
-    return [] if kind.custom else validation.faults(kind, new, old, subresource)
+    if kind.custom:
+        return []
+    if kind.resource == CRDS:
+        changed = [] if old is None else crdrules.change_faults(new, old)
+        return [*validation.faults(kind, new, old, subresource), *crdrules.faults(new), *changed]
+    if kind.resource == "namespaces":
+        return [*validation.faults(kind, new, old, subresource), *namespace_finalizer_faults(new)]
+    return validation.faults(kind, new, old, subresource)
 
 
 def times_told(kind: ResourceKind, *, changed: bool) -> int:

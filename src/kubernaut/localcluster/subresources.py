@@ -106,7 +106,9 @@ class Subresources:
     async def _bind(self, exchange: Exchange, _kind: ResourceKind, target: Target) -> Answer:
         form = negotiation.choose(exchange.accept, core=True)
         obj, _ = bodies.decode(_BINDING, await exchange.read(), exchange.content_type)
-        return negotiation.encode(podparts.bind(self._registry, target.namespace, target.name, obj, exchange.call("CreateOptions")), form, 201)
+        return negotiation.encode(
+            podparts.bind(self._registry, target.namespace, target.name, obj, exchange.call("CreateOptions")), form, 201
+        )
 
     async def _log(self, exchange: Exchange, _kind: ResourceKind, target: Target) -> Answer:
         text = podparts.log_text(self._registry, self._logs, target.namespace, target.name, exchange.parameters)
@@ -131,7 +133,9 @@ class Subresources:
         obj, _ = bodies.decode(kind, await exchange.read(), exchange.content_type)
         call = exchange.call("CreateOptions")
         if kind.kind == "Binding":
-            return negotiation.encode(podparts.bind(self._registry, target.namespace, obj["metadata"].get("name", ""), obj, call), form, 201)
+            return negotiation.encode(
+                podparts.bind(self._registry, target.namespace, obj["metadata"].get("name", ""), obj, call), form, 201
+            )
         if target.namespace:
             obj["metadata"]["namespace"] = target.namespace
         self._registry.schemas.track(kind, None, obj, call, self._registry.sources.now(), "")

@@ -23,7 +23,7 @@ class Default:
 
 @dataclass(frozen=True, slots=True)
 class CopyOf:
-    """Set `field` to what the member `source` holds, where that is there and `field` is absent."""
+    """Set `field` to what the member `source` holds, where that is there and `field` is absent or zero."""
 
     field: str
     source: str
@@ -202,7 +202,7 @@ def _set(row: Row, value: Obj) -> None:
             value["imagePullPolicy"] = _pull_policy(value.get("image") or "")
     elif isinstance(row, Requests):
         _set_requests(value)
-    elif _absent(value, row.field):
+    elif _absent(value, row.field) or (isinstance(row, CopyOf) and value[row.field] == 0):
         _set_field(row, value)
 
 

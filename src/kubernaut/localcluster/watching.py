@@ -92,7 +92,11 @@ class Stream:
         told = follower.revision
         closing = not asked.bookmarks
         while (left := end - monotonic()) > 0:
-            wait = min(left, BOOKMARK_SECONDS) if closing or left <= _LAST_BOOKMARK_SECONDS else min(left - _LAST_BOOKMARK_SECONDS, BOOKMARK_SECONDS)
+            wait = (
+                min(left, BOOKMARK_SECONDS)
+                if closing or left <= _LAST_BOOKMARK_SECONDS
+                else min(left - _LAST_BOOKMARK_SECONDS, BOOKMARK_SECONDS)
+            )
             chunk = b"".join(self._events(await follower.batch(wait)))
             if chunk:
                 told = follower.revision

@@ -10,14 +10,12 @@ from kubernaut.api.base import Obj, Resource
 from kubernaut.api.execution import KubernetesExecution
 from kubernaut.api.notification import NotificationRequest
 from kubernaut.api.processing import RemediationProcessing
-from kubernaut.api.remediation import RemediationRequest
+from kubernaut.api.remediation import BY_REMEDIATION, RemediationRequest, remediation_of
 from kubernaut.api.verification import EffectivenessAssessment
 from kubernaut.api.workflow import WorkflowExecution
 from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.informer import Key
 
-BY_REMEDIATION: Final = "remediation"
-"""The index that files children under `namespace/name` of their remediation."""
 WATCHED: Final[tuple[type[Resource], ...]] = (
     RemediationProcessing,
     AIAnalysis,
@@ -59,17 +57,9 @@ class Family:
                 raise TypeError(f"{child.card.kind} is no stage object")
 
 
-def remediation_of(obj: Obj) -> Iterable[str]:
-    """File an object under the remediation it names; a reference without namespace means the object's own."""
-    for key in remediation_keys(obj):
-        yield f"{key.namespace}/{key.name}"
-
-
 def remediation_keys(obj: Obj) -> Iterable[Key]:
     """Map an object to the remediation it names: the document's watch mapping."""
-    reference = (obj.get("spec") or {}).get("remediationRequestRef") or {}
-    if reference.get("name"):
-        yield Key(reference.get("namespace") or obj["metadata"].get("namespace") or "", reference["name"])
+    return (Key(*path.split("/", 1)) for path in remediation_of(obj))
 
 
 def family_of(cluster: Cluster, request: RemediationRequest) -> Family:
@@ -83,6 +73,16 @@ def family_of(cluster: Cluster, request: RemediationRequest) -> Family:
         execution=_only(cluster, KubernetesExecution, request),
         assessment=_only(cluster, EffectivenessAssessment, request),
     )
+
+
+def stepwise(family: Family, *, prefer: bool) -> Family:
+    """Return the family with the analysis's steps put before its workflow where both are offered; what was opened already decides."""
+    analysis, opened = family.analysis, family.workflow
+    by_steps = prefer if opened is None else opened.spec.workflow_definition is not None
+    if analysis is None or not by_steps or not any(each.workflow_steps for each in analysis.status.recommendations[:1]):
+        return family
+    status = analysis.status.model_copy(update={"selected_workflow": None})
+    return replace(family, analysis=analysis.model_copy(update={"status": status}))
 
 
 def all_of(cluster: Cluster, request: RemediationRequest) -> list[Resource]:

@@ -83,7 +83,7 @@ def approval_body(request: RemediationRequest, analysis: AIAnalysis, context: Ap
         _section("Recommended actions", _bullets([_pair(each.action, each.rationale) for each in context.recommended_actions])),
         _section("Alternatives", _bullets([_pair(each.approach, each.pros_cons) for each in context.alternatives_considered])),
         _section("Why approval is required", context.why_approval_required),
-        _section("What will change", f"```diff\n{change}\n```" if change else "The effect cannot be previewed."),
+        _section("What will change", change or "The effect cannot be previewed."),
         _section("How to decide", _how_to(name, request.metadata.namespace, question.spec.required_by if question else None)),
     ]
     return "\n\n".join(parts)

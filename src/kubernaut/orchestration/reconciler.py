@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from kubernaut.api.approval import AIApprovalRequest
 from kubernaut.api.notification import NotificationRequest
-from kubernaut.api.remediation import RETENTION_FINALIZER, Phase, RemediationRequest
+from kubernaut.api.remediation import BY_REMEDIATION, RETENTION_FINALIZER, Phase, RemediationRequest, remediation_of
 from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.errors import ApiError
 from kubernaut.kube.journal import record
@@ -19,7 +19,14 @@ from kubernaut.orchestration import metrics
 from kubernaut.orchestration.children import Incomplete, build
 from kubernaut.orchestration.decide import Ask, End, Forget, Keep, Notice, Open, Stage, Step, Wait, broken, decide
 from kubernaut.orchestration.escalation import Escalation, deliver
-from kubernaut.orchestration.family import BY_REMEDIATION, READ, WATCHED, Family, all_of, family_of, remediation_keys, remediation_of
+from kubernaut.orchestration.family import (
+    READ,
+    WATCHED,
+    Family,
+    all_of,
+    family_of,
+    remediation_keys,
+)
 from kubernaut.orchestration.messages import approval, completion, escalation_fallback, manual_review
 from kubernaut.orchestration.observe import see
 from kubernaut.orchestration.records import keep
@@ -52,6 +59,9 @@ class Orchestrator:
             metrics.PHASES.labels(before.value, request.status.overall_phase.value).inc()
             await keep(self._records, request, family)
         return outcome
+
+    def _family(self, request: RemediationRequest) -> Family:
+        return stepwise(family_of(self._cluster, request), prefer=self._settings.prefer_step_mode)
 
     async def finalize(self, request: RemediationRequest) -> Outcome:
         """Let a deleted remediation go once all facts of its children are stored (the kernel sees to its own); not later than a day."""

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 class OrchestrationSettings(BaseModel):
     """Defaults for every remediation; `spec.timeoutConfig` of one remediation overrides the limits."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     processing_limit: timedelta = timedelta(minutes=5)
     analysis_limit: timedelta = timedelta(minutes=10)
@@ -25,6 +25,8 @@ class OrchestrationSettings(BaseModel):
     """From creation until the fix is carried out; waiting for people and for the target's lock does not count."""
     lock_wait_limit: timedelta = timedelta(minutes=30)
     """How long a WorkflowExecution may wait for its target."""
+    prefer_step_mode: bool = False
+    """Carry out the first recommendation's typed steps where an analysis gives them beside a catalogue workflow."""
     verification: bool = True
     """Whether to look if the fix helped; without it a carried-out fix counts as a remediation."""
     stabilization_window: timedelta = timedelta(minutes=5)
@@ -36,7 +38,6 @@ class OrchestrationSettings(BaseModel):
     """How long a deleted remediation is held for records that data storage has not acknowledged."""
     release_poll: timedelta = timedelta(seconds=2)
     escalation_attempts: int = 3
-    escalation_timeout: timedelta = timedelta(seconds=5)
-    """Of one POST."""
     escalation_backoff: timedelta = timedelta(milliseconds=250)
+    """Before the second try; then twice that."""
     approval_channel: str = "#kubernaut-approvals"

@@ -6,7 +6,7 @@ from typing import Final, assert_never
 
 from kubernaut.api.base import AuditOutcome, Obj
 from kubernaut.api.durations import parse_duration
-from kubernaut.api.remediation import RemediationRequest
+from kubernaut.api.remediation import BY_REMEDIATION, RemediationRequest, remediation_of
 from kubernaut.api.verification import ComponentScore, EffectivenessAssessment, Phase, Verdict
 from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.informer import Key, Store, key_of
@@ -20,7 +20,6 @@ from kubernaut.verification.probes.base import Probe
 from kubernaut.verification.probes.health import HealthProbe
 from kubernaut.verification.settings import VerificationSettings
 
-BY_REMEDIATION: Final = "remediation"
 ASSESSED: Final = "Assessed"
 ENDED: Final = frozenset({Phase.COMPLETED, Phase.FAILED})
 
@@ -104,15 +103,10 @@ def setup(manager: Manager, settings: VerificationSettings | None = None) -> Non
     for probe in (health, alert):
         for kind, indexes in probe.reads().items():
             manager.informer(kind, indexes=indexes)
-    assessments = manager.informer(EffectivenessAssessment, indexes={BY_REMEDIATION: _remediation})
+    assessments = manager.informer(EffectivenessAssessment, indexes={BY_REMEDIATION: remediation_of})
     verifier = Verifier(manager.cluster, settings or VerificationSettings(), health, alert)
     controller = manager.controller(EffectivenessAssessment, verifier.reconcile)
     controller.watches(RemediationRequest, _assessments_of(assessments.store))
-
-
-def _remediation(obj: Obj) -> Iterable[str]:
-    reference = obj["spec"]["remediationRequestRef"]
-    yield f"{reference.get('namespace') or key_of(obj).namespace}/{reference['name']}"
 
 
 def _assessments_of(store: Store) -> Callable[[Obj], Iterable[Key]]:

@@ -7,6 +7,7 @@ from kubernaut.api.base import Obj
 from kubernaut.api.core import LEASE, PIPELINE_RUN
 from kubernaut.api.execution import KubernetesExecution
 from kubernaut.api.execution import Phase as ExecutionPhase
+from kubernaut.api.remediation import BY_REMEDIATION, remediation_of
 from kubernaut.api.workflow import Phase, WorkflowExecution
 from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.errors import ApiError
@@ -19,8 +20,6 @@ from kubernaut.workflow.target import lock_name
 
 ACTIVE_INDEX = "active-target"
 """WorkflowExecutions that have not ended, by `namespace|target`."""
-REMEDIATION_INDEX = "remediation"
-"""WorkflowExecutions and KubernetesExecutions by `namespace|remediation`."""
 _ENDED = (ExecutionPhase.COMPLETED, ExecutionPhase.FAILED)
 
 
@@ -98,7 +97,7 @@ class Locks:
 
     def _operations_at_work(self, execution: WorkflowExecution) -> bool:
         """A plan holds its target until it was carried out; one that nobody takes up, until its time is over."""
-        found = self._cluster.where(KubernetesExecution, REMEDIATION_INDEX, remediation_key(execution))
+        found = self._cluster.where(KubernetesExecution, BY_REMEDIATION, remediation_key(execution))
         if found:
             return any(each.status.phase not in _ENDED for each in found)
         return self._cluster.clock.now() < self.plan_expires(execution)
@@ -151,4 +150,4 @@ def target_key(execution: WorkflowExecution) -> str:
 
 def remediation_key(execution: WorkflowExecution) -> str:
     """Return an execution's value in the index of remediations."""
-    return f"{execution.metadata.namespace}|{execution.spec.remediation_request_ref.name}"
+    return next(iter(remediation_of(execution.wire())))

@@ -11,6 +11,7 @@ from kubernaut.api.base import Obj
 from kubernaut.api.catalog import Engine as EngineName
 from kubernaut.api.core import LEASE, PIPELINE_RUN, TASK_RUN
 from kubernaut.api.execution import KubernetesExecution
+from kubernaut.api.remediation import BY_REMEDIATION, remediation_of
 from kubernaut.api.workflow import (
     CLEANUP_FINALIZER,
     SOURCE_NAMESPACE_LABEL,
@@ -48,7 +49,7 @@ from kubernaut.workflow.decide import (
 from kubernaut.workflow.engines.base import Engine, Run
 from kubernaut.workflow.engines.steps import StepsEngine
 from kubernaut.workflow.engines.tekton import TektonEngine, allowed_time
-from kubernaut.workflow.holders import ACTIVE_INDEX, REMEDIATION_INDEX, Locks, Standing
+from kubernaut.workflow.holders import ACTIVE_INDEX, Locks, Standing
 from kubernaut.workflow.settings import WorkflowSettings
 
 DELETION_POLL = timedelta(seconds=2)
@@ -200,9 +201,9 @@ def setup(manager: Manager, settings: WorkflowSettings, records: Service | None)
     engines: dict[EngineName, Engine] = {EngineName.TEKTON: TektonEngine(cluster, settings), EngineName.STEPS: StepsEngine(cluster.clock)}
     reconciler = WorkflowReconciler(cluster, settings, records, engines)
     manager.informer(
-        WorkflowExecution, indexes={ACTIVE_INDEX: _active_target, COOLDOWN_INDEX: _ended_workflow, REMEDIATION_INDEX: _remediation}
+        WorkflowExecution, indexes={ACTIVE_INDEX: _active_target, COOLDOWN_INDEX: _ended_workflow, BY_REMEDIATION: remediation_of}
     )
-    manager.informer(KubernetesExecution, indexes={REMEDIATION_INDEX: _remediation})
+    manager.informer(KubernetesExecution, indexes={BY_REMEDIATION: remediation_of})
     controller = manager.controller(WorkflowExecution, reconciler.reconcile, finalizer=CLEANUP_FINALIZER, finalize=reconciler.finalize)
     waits = Waits(cluster)
     controller.watches(PIPELINE_RUN, _execution_of_run, namespace=settings.execution_namespace)
@@ -230,7 +231,7 @@ class Waits:
     def planner_of(self, obj: Obj) -> Iterable[Key]:
         """The WorkflowExecution whose plan a KubernetesExecution carries out."""
         return [
-            _key(found) for value in _remediation(obj) for found in self._cluster.select(WorkflowExecution.card, REMEDIATION_INDEX, value)
+            _key(found) for value in remediation_of(obj) for found in self._cluster.select(WorkflowExecution.card, BY_REMEDIATION, value)
         ]
 
     def _waiting(self, value: str) -> list[Key]:

@@ -41,3 +41,21 @@ async def test_a_budget_follows_its_pods(lab):
     await lab.pass_time(3)
     status = (await lab.get("poddisruptionbudgets", "web", group="policy"))["status"]
     assert (status["expectedPods"], status["currentHealthy"], status["disruptionsAllowed"]) == (3, 3, 1)
+
+
+@pytest.mark.parametrize("lab", [{"names": ("budgets", "namespaces")}], indirect=True)
+async def test_a_budget_counts_the_pods_that_a_workload_wants_not_those_there_are(lab):
+    labels = {"app": "web"}
+    template = {"metadata": {"labels": labels}, "spec": lab.pod()["spec"]}
+    spec = {"replicas": 5, "selector": {"matchLabels": labels}, "template": template}
+    owner = await lab.create("replicasets", {"metadata": {"name": "web", "namespace": "shop"}, "spec": spec}, "apps")
+    pod = lab.pod("one", labels=labels)
+    pod["metadata"]["ownerReferences"] = [
+        {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": owner["metadata"]["uid"], "controller": True}
+    ]
+    await lab.create("pods", pod)
+    budget = {"maxUnavailable": 1, "selector": {"matchLabels": labels}}
+    await lab.create("poddisruptionbudgets", {"metadata": {"name": "web", "namespace": "shop"}, "spec": budget}, "policy")
+    await lab.pass_time(1)
+    status = (await lab.get("poddisruptionbudgets", "web", group="policy"))["status"]
+    assert (status["expectedPods"], status["desiredHealthy"], status["disruptionsAllowed"]) == (5, 4, 0)

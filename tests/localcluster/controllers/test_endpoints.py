@@ -2,6 +2,25 @@
 
 import pytest
 
+from kubernaut.localcluster.controllers.endpoints import endpoint_slice, subsets
+
+
+def plain_pod(name, address, *, dying=False, ready=True):
+    meta = {"name": name, "namespace": "shop", "uid": name} | ({"deletionTimestamp": "x"} if dying else {})
+    conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
+    return {"metadata": meta, "spec": {"containers": []}, "status": {"podIP": address, "conditions": conditions}}
+
+
+def test_a_dying_pod_is_no_address_any_more_but_shows_as_terminating_in_the_slice():
+    made = service(ports=[{"port": 80}])
+    made["metadata"]["uid"] = "s"
+    pods = [plain_pod("b", "10.0.0.2", dying=True), plain_pod("a", "10.0.0.1")]
+    assert [row["targetRef"]["name"] for row in subsets(made, pods)[0]["addresses"]] == ["a"]
+    rows = endpoint_slice(made, pods, {})["endpoints"]
+    told = [(row["targetRef"]["name"], row["conditions"]["ready"], row["conditions"]["terminating"]) for row in rows]
+    assert told == [("a", True, False), ("b", False, True)]
+
+
 SICK = {
     "scenario": {
         "nodes": [{"name": "node-1"}],

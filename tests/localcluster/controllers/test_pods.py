@@ -257,6 +257,17 @@ async def test_a_changed_scenario_is_heard_at_once(lab):
     assert (await lab.row("one"))["restartCount"] >= 1
 
 
+@pytest.mark.parametrize("lab", [scenario({"match": {}, "exits": {"code": 1, "after": 0.1}})], indirect=True)
+async def test_what_is_told_again_is_counted_not_repeated(lab):
+    await lab.create("pods", lab.pod())
+    await lab.pass_time(5)
+    (created,) = [row for row in await lab.list("events") if row["reason"] == "Created"]
+    assert created["count"] == (await lab.row("one"))["restartCount"] + 1 > 2
+    assert created["lastTimestamp"] > created["firstTimestamp"]
+    assert created["source"] == {"component": "kubelet", "host": "node-1"}
+    assert created["involvedObject"]["fieldPath"] == "spec.containers{app}"
+
+
 SAYS = {"match": {}, "exits": {"code": 1, "after": 0.1, "log": "out of luck"}}
 
 

@@ -6,16 +6,13 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from kubernaut.localcluster.api import Api, ResourceKind
-from kubernaut.localcluster.kinds import builtin
-from kubernaut.localcluster.pipelines import PipelineSettings, Program, pipeline_runner, tekton_crds
+from kubernaut.localcluster.pipelines import PipelineSettings, Program, TektonWebhook, pipeline_runner, tekton_crds
 from kubernaut.localcluster.podparts import PodLogs
 from kubernaut.localcluster.server import ClusterSettings, LocalCluster
-from kubernaut.localcluster.tokens import ISSUER
 
 Obj = dict[str, Any]
 NAMESPACE = "case"
@@ -125,26 +122,15 @@ class Stage:
         return [(event["type"], event["reason"]) for event in sorted(about, key=lambda event: int(event["metadata"]["resourceVersion"]))]
 
 
-def token_for(cluster: LocalCluster) -> Callable[[str, str], str]:
-    """Return what gives out tokens of a cluster's ServiceAccounts."""
-
-    def issue(namespace: str, name: str) -> str:
-        account = {"metadata": {"namespace": namespace, "name": name, "uid": ""}}
-        found = cluster.registry.find(builtin("", "serviceaccounts"), namespace, name)
-        now = datetime.now(UTC)
-        return cluster._book.issue(found.obj if found else account, [ISSUER], now + timedelta(hours=1), now, "t")
-
-    return issue
-
-
 @asynccontextmanager
 async def tekton(settings: PipelineSettings, *, http: bool = False) -> AsyncIterator[Stage]:
     """Run a cluster in memory with Tekton's kinds and the runner; over HTTP too for steps that talk to it."""
     cluster = LocalCluster(ClusterSettings(tls=http))
     settings = replace(settings, logs=cluster.logs)
+    cluster.registry.gates.append(TektonWebhook())
     if http:
         await cluster.start()
-        settings = replace(settings, kubeconfig=lambda token: cluster.kubeconfig(token=token), token_for=token_for(cluster))
+        settings = replace(settings, kubeconfig=lambda token: cluster.kubeconfig(token=token), token_for=cluster.service_account_token)
     await furnish(cluster.api)
     stage = Stage(cluster.api, settings, cluster.logs)
     tasks = [

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from kubernaut.localcluster.pipelines.documents import MAX_NODES, Undecodable, d
 from kubernaut.localcluster.pipelines.graph import cycle, links, ordered
 from kubernaut.localcluster.pipelines.names import child_name, pod_name, request_name, task_run_name
 from kubernaut.localcluster.pipelines.times import duration, written
-from kubernaut.localcluster.pipelines.variables import expand, references
+from kubernaut.localcluster.pipelines.variables import Variables, expand, references
 from kubernaut.localcluster.pipelines.workdir import WorkDir, termination_message, too_large
 
 pytestmark = pytest.mark.unit
@@ -73,7 +74,7 @@ def test_what_is_no_duration_is_refused(text):
         duration(text)
 
 
-VARIABLES = {
+VARIABLES: Variables = {
     "params.who": "world",
     "params.list": ["a", "b"],
     "params.obj": {"key": "value"},
@@ -98,6 +99,7 @@ def test_variables_are_put_in(given_, wanted):
     assert expand(given_, VARIABLES) == wanted
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.recursive(st.text() | st.integers() | st.booleans(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_a_structure_without_known_variables_stays_as_it_is(value):
     assert expand(value, {}) == value
@@ -108,7 +110,7 @@ def test_references_are_found_anywhere():
 
 
 def test_defaults_fill_in_what_is_not_given_key_by_key():
-    declared = [{"name": "a", "default": "1"}, {"name": "o", "default": {"x": "1", "y": "2"}}]
+    declared: list[dict[str, Any]] = [{"name": "a", "default": "1"}, {"name": "o", "default": {"x": "1", "y": "2"}}]
     assert params.resolved(declared, {"o": {"y": "3"}}) == {"params.a": "1", "params.o": {"x": "1", "y": "3"}}
     assert params.missing([{"name": "a"}, {"name": "b", "default": ""}], {}) == ["a"]
     assert params.mismatched([{"name": "l", "type": "array"}], {"l": "text"}) == ["l"]
@@ -196,15 +198,17 @@ def pipelines(draw):
     return {"tasks": draw(st.permutations(tasks)), "finally": [task("f1"), task("f2", when=draw(st.booleans()))]}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(spec=pipelines(), stop=st.sampled_from(["", plan.CANCELLED_RUN_FINALLY, plan.STOPPED_RUN_FINALLY]), data=st.data())
 def test_every_pipeline_comes_to_an_end_and_starts_each_task_at_most_once_after_all_it_waits_for(spec, stop, data):
-    runs, started = {}, []
+    runs: dict[str, dict[str, Any]] = {}
+    started: list[str] = []
     while True:
         facts = plan.Facts(spec, dict(runs), stop)
         ready = facts.ready()
         for row in ready:
-            assert all(facts.outcome(name) not in ("running",) and name not in [r["name"] for r in ready] for name in row["runAfter"])
+            assert all(facts.outcome(name) != "running" for name in row["runAfter"])
+            assert not {other["name"] for other in ready} & set(row["runAfter"])
             assert not (facts.stopping() and row in spec["tasks"])
             started.append(row["name"])
             runs[row["name"]] = taskrun("Unknown", "Running")
@@ -233,19 +237,15 @@ def test_a_long_chain_of_tasks_does_not_exhaust_the_stack():
         ('cd "/workspace" && ls', 'cd "{root}/workspace" && ls'),
         ("out=/workspace/data/f", "out={data}/f"),
         (
-            "curl https://host/tekton/x $HOME/workspace a/tekton ${X}/workspace",
-            "curl https://host/tekton/x $HOME/workspace a/tekton ${X}/workspace",
+            "curl https://host/tekton/x $HOME/workspace a/tekton $(pwd)/workspace",
+            "curl https://host/tekton/x $HOME/workspace a/tekton $(pwd)/workspace",
         ),
         ("/workspaces /tektonic", "/workspaces /tektonic"),
     ],
 )
 def test_paths_of_a_container_become_private_ones(text, wanted, tmp_path):
     work = WorkDir(tmp_path, {"/workspace/data": tmp_path / "data"})
-    assert (
-        work.mapped(text) == wanted.format(root=tmp_path / "root", data=tmp_path / "data")
-        if "${X}" not in text
-        else work.mapped(text) == text
-    )
+    assert work.mapped(text) == wanted.replace("{root}", str(tmp_path / "root")).replace("{data}", str(tmp_path / "data"))
 
 
 def test_a_step_sees_nothing_of_this_process_and_its_paths_first(tmp_path, monkeypatch):

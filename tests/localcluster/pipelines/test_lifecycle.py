@@ -2,11 +2,14 @@
 
 import asyncio
 import os
+import random
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from kubernaut.localcluster.controllers import StandInSettings, stand_ins
 from tests.localcluster.pipelines.pieces import FINALLY, pipeline, step, task
 from tests.localcluster.pipelines.stage import NAMESPACE, bundle_ref, condition, gone, short, tekton
 from tests.localcluster.pipelines.test_cases import AWAITING, WHOLE, counted, steps_of
@@ -258,13 +261,36 @@ async def test_deleting_the_pod_under_a_step_ends_it_with_255(settings):
         await absent(stage, "run-sleep-pod")
 
 
-async def absent(stage, name):
-    """Wait until there is no Pod of a name."""
+async def absent(stage, name, kind=None):
+    """Wait until there is no object of a name, a Pod where no kind is given."""
     present = False
-    async for event in stage.api.watch(stage.api.kind("", "pods")):
+    async for event in stage.api.watch(kind or stage.api.kind("", "pods")):
         if event.type == "BOOKMARK" and not present:
             return
         if event.object["metadata"].get("name") == name:
             present = True
             if event.type == "DELETED":
                 return
+
+
+@asynccontextmanager
+async def collecting(stage):
+    """Run the garbage collector."""
+    made = stand_ins(stage.api, StandInSettings(clock=stage.settings.clock, rng=random.Random(1)))
+    collector = asyncio.ensure_future(made["gc"]())
+    yield
+    collector.cancel()
+    await asyncio.gather(collector, return_exceptions=True)
+
+
+@pytest.mark.parametrize("propagation", ["Background", "Foreground"])
+async def test_deleting_a_run_under_way_ends_its_processes_and_leaves_nothing(propagation, settings):
+    async with tekton(settings) as stage, collecting(stage):
+        process = await sleep(stage)
+        await pod(stage, "run-sleep-pod", lambda event: event.object.get("status", {}).get("phase") == "Running")
+        await stage.api.delete(stage.kind("pipelineruns"), "run", NAMESPACE, propagation=propagation)
+        await gone(process)
+        await absent(stage, "run-sleep-pod")
+        await absent(stage, "run-sleep", stage.kind("taskruns"))
+        await absent(stage, "run", stage.kind("pipelineruns"))
+        assert stage.way("pipelineruns", "run")[-1] == "Unknown/Running"

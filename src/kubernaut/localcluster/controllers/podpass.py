@@ -161,8 +161,6 @@ def _move_init(rows: _Rows, spec: Obj, held: Sequence[Obj]) -> list[Obj]:
         done = not is_sidecar(by_name[row["name"]]) and not initialised(spec, [row])
         moved = row if blocked or done else rows.move(by_name[row["name"]], row, "init")
         result.append(_init_ready(by_name[row["name"]], moved))
-    if result and not initialised(spec, result) and initialised(spec, held):
-        rows.wait = 0.0  # the last one has done its part: the containers may start
     return result
 
 

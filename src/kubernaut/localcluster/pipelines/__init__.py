@@ -11,8 +11,9 @@ from kubernaut.localcluster.api import Api
 from kubernaut.localcluster.pipelines.crds import tekton_crds
 from kubernaut.localcluster.pipelines.runner import run_pipelines
 from kubernaut.localcluster.pipelines.settings import PipelineSettings, Program
+from kubernaut.localcluster.pipelines.webhook import TektonWebhook
 
-__all__ = ["PipelineSettings", "Program", "pipeline_runner", "tekton_crds"]
+__all__ = ["PipelineSettings", "Program", "TektonWebhook", "pipeline_runner", "tekton_crds"]
 
 
 def pipeline_runner(api: Api, settings: PipelineSettings) -> Callable[[], Awaitable[None]]:

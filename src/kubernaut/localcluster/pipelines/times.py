@@ -21,7 +21,7 @@ def moment(text: str) -> datetime:
 def duration(text: str) -> timedelta:
     """Read a Go duration such as `1h30m` or `300ms`; raise ValueError."""
     parts = _PART.findall(text)
-    if not text or text != "0" and "".join(number + unit for number, unit in parts) != text.removeprefix("+"):
+    if not text or (text != "0" and "".join(number + unit for number, unit in parts) != text.removeprefix("+")):
         raise ValueError(f'time: invalid duration "{text}"')
     return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
 

@@ -12,7 +12,10 @@ _MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX",
 def _node(obj: Obj, now: datetime) -> Cells:
     status, info = obj.get("status") or {}, (obj.get("status") or {}).get("nodeInfo") or {}
     labels = obj["metadata"].get("labels") or {}
-    roles = sorted({key.removeprefix(_ROLE) for key in labels if key.startswith(_ROLE) and key != _ROLE} | set(filter(None, [labels.get("kubernetes.io/role")])))
+    roles = sorted(
+        {key.removeprefix(_ROLE) for key in labels if key.startswith(_ROLE) and key != _ROLE}
+        | set(filter(None, [labels.get("kubernetes.io/role")]))
+    )
     addresses = {row["type"]: row["address"] for row in reversed(status.get("addresses") or [])}
     where = [addresses.get("InternalIP", NONE), addresses.get("ExternalIP", NONE)]
     built = [info.get(field) or UNKNOWN for field in ("osImage", "kernelVersion", "containerRuntimeVersion")]
@@ -55,7 +58,15 @@ def _event(obj: Obj, now: datetime) -> Cells:
     host = source.get("host") or obj.get("reportingInstance") or ""
     count = series.get("count") or obj.get("count") or 1
     head = [last, obj.get("type", ""), obj.get("reason", ""), target]
-    return [*head, held.get("fieldPath", ""), ", ".join(filter(None, [component, host])), (obj.get("message") or "").strip(), first, count, name(obj)]
+    return [
+        *head,
+        held.get("fieldPath", ""),
+        ", ".join(filter(None, [component, host])),
+        (obj.get("message") or "").strip(),
+        first,
+        count,
+        name(obj),
+    ]
 
 
 def _new_event(obj: Obj, now: datetime) -> Cells:
@@ -80,7 +91,12 @@ def _volume(obj: Obj, now: datetime) -> Cells:
     spec, status, claim = obj["spec"], obj.get("status") or {}, obj["spec"].get("claimRef")
     phase = "Terminating" if obj["metadata"].get("deletionTimestamp") else status.get("phase", "")
     held = f"{claim.get('namespace', '')}/{claim.get('name', '')}" if claim else ""
-    head = [name(obj), (spec.get("capacity") or {}).get("storage", ""), _modes(spec.get("accessModes")), spec.get("persistentVolumeReclaimPolicy", "")]
+    head = [
+        name(obj),
+        (spec.get("capacity") or {}).get("storage", ""),
+        _modes(spec.get("accessModes")),
+        spec.get("persistentVolumeReclaimPolicy", ""),
+    ]
     tail = [spec.get("storageClassName", ""), spec.get("volumeAttributesClassName") or UNSET, status.get("reason", "")]
     return [*head, phase, held, *tail, age(obj, now), spec.get("volumeMode") or UNSET]
 
@@ -114,17 +130,34 @@ def _lease(obj: Obj, now: datetime) -> Cells:
 
 
 def _priority(obj: Obj, now: datetime) -> Cells:
-    return [name(obj), obj.get("value", 0), bool(obj.get("globalDefault")), age(obj, now), obj.get("preemptionPolicy", "PreemptLowerPriority")]
+    return [
+        name(obj),
+        obj.get("value", 0),
+        bool(obj.get("globalDefault")),
+        age(obj, now),
+        obj.get("preemptionPolicy", "PreemptLowerPriority"),
+    ]
 
 
 _EVENT = columns("Last Seen|Type|Reason|Object", "Subobject|Source") + columns("Message") + columns("", "First Seen|Count:integer|Name")
+_EVENT_TOLD = {
+    "Last Seen": "@lastTimestamp",
+    "Type": "@type",
+    "Reason": "@reason",
+    "Object": "@involvedObject",
+    "Subobject": "@involvedObject.fieldPath",
+    "Source": "@source.component",
+    "Message": "@message",
+    "First Seen": "@firstTimestamp",
+    "Count": "@count",
+}
 PRINTERS = {
     "nodes": Printer(columns("Status|Roles|Age|Version", "Internal-IP|External-IP|OS-Image|Kernel-Version|Container-Runtime"), _node),
     "namespaces": Printer(columns("Status|Age"), _namespace, {"Status": "The status of the namespace"}),
     "configmaps": Printer(columns("Data|Age"), _configmap, {"Data": "@data"}),
     "secrets": Printer(columns("Type|Data|Age"), _secret, {"Type": "@type", "Data": "@data"}),
     "serviceaccounts": Printer(columns("Secrets|Age"), _serviceaccount),
-    "events": Printer(_EVENT, _event),
+    "events": Printer(_EVENT, _event, _EVENT_TOLD),
     "events.events.k8s.io": Printer(_EVENT, _new_event),
     "persistentvolumes": Printer(
         columns("Capacity|Access Modes|Reclaim Policy|Status|Claim|StorageClass|VolumeAttributesClass|Reason|Age", "VolumeMode"), _volume

@@ -11,7 +11,15 @@ _SHOWN = 3
 def _service(obj: Obj, now: datetime) -> Cells:
     spec = obj["spec"]
     ports = ",".join(_port(row) for row in spec.get("ports") or []) or NONE
-    return [name(obj), spec.get("type", ""), spec.get("clusterIP") or NONE, _external(obj), ports, age(obj, now), selector(spec.get("selector"))]
+    return [
+        name(obj),
+        spec.get("type", ""),
+        spec.get("clusterIP") or NONE,
+        _external(obj),
+        ports,
+        age(obj, now),
+        selector(spec.get("selector")),
+    ]
 
 
 def _port(row: Obj) -> str:
@@ -23,7 +31,9 @@ def _external(obj: Obj) -> str:
     spec = obj["spec"]
     outside = spec.get("externalIPs") or []
     if spec.get("type") == "LoadBalancer":
-        balancers = [row.get("ip") or row.get("hostname") or "" for row in ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []]
+        balancers = [
+            row.get("ip") or row.get("hostname") or "" for row in ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+        ]
         return ",".join([*balancers, *outside]) or "<pending>"
     if spec.get("type") == "ExternalName":
         return str(spec.get("externalName", ""))
@@ -31,7 +41,12 @@ def _external(obj: Obj) -> str:
 
 
 def _endpoints(obj: Obj, now: datetime) -> Cells:
-    found = [_address(row, port) for subset in obj.get("subsets") or [] for row in subset.get("addresses") or [] for port in subset.get("ports") or [{}]]
+    found = [
+        _address(row, port)
+        for subset in obj.get("subsets") or []
+        for row in subset.get("addresses") or []
+        for port in subset.get("ports") or [{}]
+    ]
     return [name(obj), listed(found, _SHOWN), age(obj, now)]
 
 
@@ -42,21 +57,40 @@ def _address(row: Obj, port: Obj) -> str:
 def _slice(obj: Obj, now: datetime) -> Cells:
     ports = listed((row.get("port", "*") for row in obj.get("ports") or []), _SHOWN)
     addresses = [address for row in obj.get("endpoints") or [] for address in row.get("addresses") or []]
-    return [name(obj), obj.get("addressType", ""), ports if obj.get("ports") else "<unset>", listed(addresses, _SHOWN) if addresses else "<unset>", age(obj, now)]
+    return [
+        name(obj),
+        obj.get("addressType", ""),
+        ports if obj.get("ports") else "<unset>",
+        listed(addresses, _SHOWN) if addresses else "<unset>",
+        age(obj, now),
+    ]
 
 
 def _ingress(obj: Obj, now: datetime) -> Cells:
     spec = obj.get("spec") or {}
     hosts = [rule["host"] for rule in spec.get("rules") or [] if rule.get("host")]
-    balancers = [row.get("ip") or row.get("hostname") or "" for row in ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []]
+    balancers = [
+        row.get("ip") or row.get("hostname") or "" for row in ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+    ]
     shown = listed(hosts, _SHOWN) if hosts else "*"
-    return [name(obj), spec.get("ingressClassName") or NONE, shown, ",".join(balancers), "80, 443" if spec.get("tls") else "80", age(obj, now)]
+    return [
+        name(obj),
+        spec.get("ingressClassName") or NONE,
+        shown,
+        ",".join(balancers),
+        "80, 443" if spec.get("tls") else "80",
+        age(obj, now),
+    ]
 
 
 def _ingressclass(obj: Obj, now: datetime) -> Cells:
     spec = obj.get("spec") or {}
     parameters = spec.get("parameters")
-    shown = f"{parameters['kind']}{'.' + parameters['apiGroup'] if parameters.get('apiGroup') else ''}/{parameters['name']}" if parameters else NONE
+    shown = (
+        f"{parameters['kind']}{'.' + parameters['apiGroup'] if parameters.get('apiGroup') else ''}/{parameters['name']}"
+        if parameters
+        else NONE
+    )
     return [name(obj), spec.get("controller", ""), shown, age(obj, now)]
 
 

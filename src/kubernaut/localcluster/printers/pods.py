@@ -88,7 +88,10 @@ def tally_of(pod: Obj) -> _Tally:
     """Return the counts and the word for a pod."""
     status = pod.get("status") or {}
     tally = _Tally(reason=status.get("reason") or status.get("phase") or "")
-    gated = next((row for row in status.get("conditions") or [] if row.get("type") == "PodScheduled" and row.get("reason") == "SchedulingGated"), None)
+    gated = next(
+        (row for row in status.get("conditions") or [] if row.get("type") == "PodScheduled" and row.get("reason") == "SchedulingGated"),
+        None,
+    )
     if gated:
         tally.reason = "SchedulingGated"
     if not _initializing(pod, tally) or _initialized(status):

@@ -3,7 +3,20 @@
 from datetime import datetime
 
 from kubernaut.localcluster.errors import Obj
-from kubernaut.localcluster.printers.base import NONE, UNSET, Cells, Printer, age, columns, containers, human, label_selector, name, parse_time, since
+from kubernaut.localcluster.printers.base import (
+    NONE,
+    UNSET,
+    Cells,
+    Printer,
+    age,
+    columns,
+    containers,
+    human,
+    label_selector,
+    name,
+    parse_time,
+    since,
+)
 
 
 def _deployment(obj: Obj, now: datetime) -> Cells:
@@ -50,7 +63,16 @@ def _job_word(obj: Obj) -> str:
 def _job(obj: Obj, now: datetime) -> Cells:
     spec, status = obj["spec"], obj.get("status") or {}
     names, images = containers(spec["template"]["spec"])
-    return [name(obj), _job_word(obj), _completions(spec, status), _lasted(status, now), age(obj, now), names, images, label_selector(spec.get("selector"))]
+    return [
+        name(obj),
+        _job_word(obj),
+        _completions(spec, status),
+        _lasted(status, now),
+        age(obj, now),
+        names,
+        images,
+        label_selector(spec.get("selector")),
+    ]
 
 
 def _completions(spec: Obj, status: Obj) -> str:
@@ -70,7 +92,15 @@ def _cronjob(obj: Obj, now: datetime) -> Cells:
     names, images = containers(spec["jobTemplate"]["spec"]["template"]["spec"])
     last = since(status["lastScheduleTime"], now) if status.get("lastScheduleTime") else NONE
     head = [name(obj), spec.get("schedule", ""), spec.get("timeZone") or NONE, str(bool(spec.get("suspend")))]
-    return [*head, len(status.get("active") or []), last, age(obj, now), names, images, label_selector(spec["jobTemplate"]["spec"].get("selector"))]
+    return [
+        *head,
+        len(status.get("active") or []),
+        last,
+        age(obj, now),
+        names,
+        images,
+        label_selector(spec["jobTemplate"]["spec"].get("selector")),
+    ]
 
 
 def _revision(obj: Obj, now: datetime) -> Cells:
@@ -112,7 +142,10 @@ PRINTERS = {
     "replicasets.apps": Printer(columns("Desired:integer|Current:integer|Ready:integer|Age", f"{_PODS}|Selector"), _replicaset),
     "statefulsets.apps": Printer(columns("Ready|Age", _PODS), _statefulset),
     "daemonsets.apps": Printer(
-        columns("Desired:integer|Current:integer|Ready:integer|Up-to-date:integer|Available:integer|Node Selector|Age", f"{_PODS}|Selector"), _daemonset
+        columns(
+            "Desired:integer|Current:integer|Ready:integer|Up-to-date:integer|Available:integer|Node Selector|Age", f"{_PODS}|Selector"
+        ),
+        _daemonset,
     ),
     "jobs.batch": Printer(columns("Status|Completions|Duration|Age", f"{_PODS}|Selector"), _job),
     "cronjobs.batch": Printer(columns("Schedule|Timezone|Suspend:boolean|Active:integer|Last Schedule|Age", f"{_PODS}|Selector"), _cronjob),

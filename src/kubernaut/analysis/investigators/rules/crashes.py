@@ -136,7 +136,9 @@ def _candidate(
 
 def _regression(snapshot: Snapshot, rows: list[Container], fields: tuple[str, ...]) -> Regression | None:
     pods = [row.pod for row in rows]
-    return regression(snapshot, pods, in_container(rows[0], *fields)) if fields else regression(snapshot, pods)
+    if not fields:
+        return regression(snapshot, pods, unproven=True)
+    return regression(snapshot, pods, in_container(rows[0], *fields), unproven=True)
 
 
 def _evidence(container: Container, ended: Ended) -> tuple[Evidence, ...]:

@@ -47,10 +47,15 @@ def pulls(snapshot: Snapshot) -> list[Pull]:
 def _pull(snapshot: Snapshot, container: Container) -> Pull:
     image = str(container.spec.get("image", ""))
     for words, told in _sayings(snapshot, container):
-        bare = _QUOTED.sub("", words.replace(image, ""))
+        bare = _without_names(words.replace(image, ""))
         if any(pattern.search(bare) for pattern in (_MISSING, _DENIED, _AWAY)):
             return Pull(container, bare, told)
     return Pull(container, "", None)
+
+
+def _without_names(words: str) -> str:
+    """Return a message without what is quoted and without references: `denied:1` may be an image's name."""
+    return " ".join(word for word in _QUOTED.sub("", words).split() if "/" not in word or not any(mark in word for mark in ".:@"))
 
 
 def _sayings(snapshot: Snapshot, container: Container) -> Iterable[tuple[str, Evidence]]:

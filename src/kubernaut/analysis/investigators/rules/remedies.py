@@ -13,6 +13,7 @@ from kubernaut.api.base import Obj
 ROLLBACK = "RollbackDeployment"
 SERVING_WEIGHT = 0.15
 STOOD_WEIGHT = 0.1
+UNPROVEN_WEIGHT = -0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,9 @@ class Regression:
     @property
     def weight(self) -> float:
         """How much surer it makes a cause that came with the roll-out."""
-        return SERVING_WEIGHT if self.rollout.previous_serves else STOOD_WEIGHT
+        if self.rollout.previous_serves:
+            return SERVING_WEIGHT
+        return STOOD_WEIGHT if self.rollout.previous_stood else UNPROVEN_WEIGHT
 
     def facts(self, snapshot: Snapshot) -> dict[str, str]:
         """Return what a rollback needs."""
@@ -40,26 +43,39 @@ class Regression:
         """Return what was read of both revisions."""
         now, before = self.rollout.current, self.rollout.previous
         changed = "; ".join(change.told() for change in self.changes[:3])
-        works = f"{before.serving} of its pods are ready now" if before.serving else "it stood for over an hour before it was replaced"
         annotation = f"metadata.annotations[{REVISION}]"
         return (
             evidence(now.replica_set, annotation, now.number, f"the fault came with this revision: {changed}"),
-            evidence(before.replica_set, annotation, before.number, f"the revision before worked: {works}"),
+            evidence(before.replica_set, annotation, before.number, self._before()),
         )
+
+    def _before(self) -> str:
+        if self.rollout.previous_serves:
+            return f"the revision before works: {self.rollout.previous.serving} of its pods are ready now"
+        if self.rollout.previous_stood:
+            return "the revision before worked: it stood for over an hour before it was replaced"
+        return "speaks against it: the revision before was replaced within an hour, so nobody knows whether it worked"
 
     def sentence(self) -> str:
         """Say it in a sentence."""
-        return (
-            f"Revision {self.rollout.current.number} brought it ({self.changes[0].told()}); revision {self.rollout.previous.number} worked."
-        )
+        now, before = self.rollout.current.number, self.rollout.previous.number
+        known = "worked" if self.rollout.previous_proven else "may have worked"
+        return f"Revision {now} brought it ({self.changes[0].told()}); revision {before} {known}."
 
 
-def regression(snapshot: Snapshot, failing: list[Obj], about: Callable[[Change], bool] = lambda _: True) -> Regression | None:
-    """Tell whether a recent roll-out brought a fault of these pods: all of the new revision, by a change that the fault is about."""
+def regression(
+    snapshot: Snapshot, failing: list[Obj], about: Callable[[Change], bool] = lambda _: True, *, unproven: bool = False
+) -> Regression | None:
+    """Tell whether a recent roll-out brought a fault of these pods: all of the new revision, by a change that the fault is about.
+
+    The revision before must have proved itself, unless `unproven` allows it: where pods get ready before they fail, a roll-out replaces
+    the pods that worked, and nothing is left to tell.
+    Labels and annotations are no such change: a restart or another ConfigMap's checksum is not undone by going back.
+    """
     rollout = last_rollout(snapshot)
-    if rollout is None or not rollout.recent or not (rollout.previous_serves or rollout.previous_stood):
+    if rollout is None or not rollout.recent or not (rollout.previous_proven or unproven):
         return None
-    changes = tuple(change for change in rollout.changes if about(change))
+    changes = tuple(change for change in rollout.changes if change.path.startswith("spec.") and about(change))
     if not changes or any(not _made_by(pod, rollout.current.replica_set) for pod in failing):
         return None
     return Regression(rollout, changes)

@@ -1,0 +1,146 @@
+"""Parameters of operations: typed, bounded, refused before anything happens."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubernaut.api.plan import Operation
+from kubernaut.execution.actions.registry import NOT_BUILT, Registry, built
+from kubernaut.execution.safety import Refused, Safety, difference, managed_by
+from kubernaut.execution.settings import ExecutionSettings
+from kubernaut.kube.client import Client
+
+pytestmark = pytest.mark.unit
+PLACE = {"namespace": "shop", "resource_name": "api"}
+DEPLOYMENT = {"kind": "Deployment", "namespace": "shop", "name": "api"}
+SAFETY = Safety(Client("http://127.0.0.1:1"), Registry(built()), ExecutionSettings())
+CANONICAL = 30 + 6
+
+
+def resolve(action, parameters, target=None):
+    return SAFETY.resolve(Operation.model_validate({"stepNumber": 1, "action": action, "parameters": parameters, "target": target}))
+
+
+@pytest.mark.parametrize(
+    ("action", "parameters", "target", "expected"),
+    [
+        pytest.param("scale_deployment", PLACE | {"replicas": 3}, None, "scale_deployment shop/deployment/api", id="scale"),
+        pytest.param(
+            "scale-deployment",
+            PLACE | {"replicas": "3"},
+            None,
+            "scale_deployment shop/deployment/api",
+            id="hyphens and text, as previews give",
+        ),
+        pytest.param(
+            "scale_deployment", {"replicas": 3}, DEPLOYMENT, "scale_deployment shop/deployment/api", id="the place from the target"
+        ),
+        pytest.param("restart_pod", PLACE, None, "restart_pod shop/pod/api", id="restart of a pod"),
+        pytest.param(
+            "restart_pod",
+            PLACE | {"resource_type": "deployment"},
+            None,
+            "rollout_restart shop/deployment/api",
+            id="restart of a deployment",
+        ),
+        pytest.param("restart-pod", {}, DEPLOYMENT, "rollout_restart shop/deployment/api", id="restart of the target"),
+        pytest.param(
+            "rollout_restart", PLACE | {"resource_type": "statefulset"}, None, "rollout_restart shop/statefulset/api", id="of a statefulset"
+        ),
+        pytest.param("increase_resources", PLACE | {"memory": "256Mi"}, None, "increase_resources shop/deployment/api", id="more memory"),
+        pytest.param("rollback_deployment", PLACE | {"revision": "0"}, None, "rollback_deployment shop/deployment/api", id="back by one"),
+        pytest.param("notify_only", {"message": "look"}, DEPLOYMENT, "notify_only None", id="notify"),
+    ],
+)
+def test_what_an_operation_means(action, parameters, target, expected):
+    found = resolve(action, parameters, target)
+    assert f"{found.action.name} {found.target}" == expected
+
+
+@pytest.mark.parametrize(
+    ("action", "parameters", "target", "why"),
+    [
+        pytest.param("scale_deployment", PLACE | {"replicas": 101}, None, "replicas: .*100", id="too many replicas"),
+        pytest.param("scale_deployment", PLACE | {"replicas": -1}, None, "replicas", id="negative replicas"),
+        pytest.param("scale_deployment", PLACE | {"replicas": "many"}, None, "replicas", id="no number"),
+        pytest.param("scale_deployment", PLACE | {"replicas": 1.5}, None, "replicas", id="half a replica"),
+        pytest.param("scale_deployment", {"replicas": 1}, None, "namespace: Field required", id="no place"),
+        pytest.param("scale_deployment", PLACE | {"replicas": 1, "image": "x"}, None, "image: Extra inputs", id="an unknown parameter"),
+        pytest.param(
+            "scale_deployment", PLACE | {"resource_name": "api; rm -rf /", "replicas": 1}, None, "resource_name", id="a name that is none"
+        ),
+        pytest.param("scale_deployment", PLACE | {"resource_name": "../../secrets", "replicas": 1}, None, "resource_name", id="a path"),
+        pytest.param("scale_deployment", PLACE | {"reason": "x" * 1_000_000, "replicas": 1}, None, "reason", id="a megabyte"),
+        pytest.param(
+            "scale_deployment",
+            PLACE | {"resource_name": "web", "replicas": 1},
+            DEPLOYMENT,
+            "operation's target is",
+            id="another than the target",
+        ),
+        pytest.param(
+            "scale_deployment",
+            {"replicas": 1},
+            {"kind": "Pod", "namespace": "shop", "name": "api"},
+            "operation's target is",
+            id="another kind",
+        ),
+        pytest.param("increase_resources", PLACE, None, "give memory, cpu or both", id="no resource"),
+        pytest.param("increase_resources", PLACE | {"memory": "256Mb"}, None, "memory", id="no quantity"),
+        pytest.param("increase_resources", PLACE | {"cpu": "1.5"}, None, "cpu", id="cpu in another form"),
+        pytest.param(
+            "patch_deployment", PLACE | {"patch": {}, "patch_type": "json"}, None, "json patch is a list", id="a patch of the wrong form"
+        ),
+        pytest.param("patch_deployment", PLACE | {"patch": {"a": "x" * 70_000}}, None, "at most 65536", id="a patch too large"),
+        pytest.param("delete_pod", PLACE | {"grace_period_seconds": 301}, None, "grace_period_seconds", id="too much grace"),
+        pytest.param("notify_only", {"message": ""}, None, "message", id="nothing to say"),
+        pytest.param("drain_node", {"node_name": "n"}, None, "drain_node is not built", id="not built yet"),
+        pytest.param("failover-database", PLACE, None, "failover_database needs more than plain Kubernetes", id="beyond plain Kubernetes"),
+        pytest.param("format_disk", {}, None, "'format_disk' is unknown; known are delete_pod,", id="unknown"),
+    ],
+)
+def test_what_is_refused_and_why(action, parameters, target, why):
+    with pytest.raises(Refused, match=why):
+        resolve(action, parameters, target)
+
+
+def test_every_canonical_action_is_either_built_or_refused_by_name():
+    names = {action.name for action in built()} | set(NOT_BUILT)
+    assert not {action.name for action in built()} & set(NOT_BUILT)
+    assert len(names) == CANONICAL
+
+
+@given(
+    st.dictionaries(st.text(max_size=10), st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=20), st.lists(st.integers())))
+)
+def test_no_parameters_make_anything_but_an_action_or_a_refusal(parameters):
+    for action in built():
+        try:
+            found = resolve(action.name, parameters)
+        except Refused as fault:
+            assert str(fault)  # noqa: PT017
+        else:
+            assert found.given.model_dump()
+
+
+def test_a_difference_shows_what_people_write_and_nothing_else():
+    before = {"metadata": {"resourceVersion": "1", "labels": {"a": "b"}}, "spec": {"replicas": 3}, "status": {"replicas": 3}}
+    after = {
+        "metadata": {"resourceVersion": "2", "labels": {"a": "b"}, "annotations": {"kubernaut.ai/operation": "x"}},
+        "spec": {"replicas": 5},
+    }
+    changed = [line for line in difference(before, after).splitlines() if line[0] in "+-"]
+    assert changed == ["--- before", "+++ after", "-  replicas: 3", "+  replicas: 5"]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "manager"),
+    [
+        ({}, ""),
+        ({"labels": {"app": "x"}}, ""),
+        ({"labels": {"kustomize.toolkit.fluxcd.io/name": "apps"}}, "kustomize.toolkit.fluxcd.io/name"),
+        ({"annotations": {"argocd.argoproj.io/tracking-id": "x"}}, "argocd.argoproj.io/tracking-id"),
+    ],
+)
+def test_objects_managed_from_a_repository(metadata, manager):
+    assert managed_by({"metadata": metadata}) == manager

@@ -1,0 +1,215 @@
+"""Verification over a real Kubernetes API: the test plays kubelet, roll-out and gateway, and writes what they would report."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import pytest_asyncio
+
+from kubernaut.api import core
+from kubernaut.api.remediation import RemediationRequest
+from kubernaut.api.verification import EffectivenessAssessment
+from kubernaut.kube.manager import Manager
+from kubernaut.verification.reconciler import setup
+from kubernaut.verification.settings import VerificationSettings
+from tests.world import eventually, running
+from tests.world import world as make_world
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+RR, EA = "remediation-abcde12345", "ea-remediation-abcde12345"
+LABELS = {"app": "payment"}
+TEMPLATE = {"metadata": {"labels": LABELS}, "spec": {"containers": [{"name": "app", "image": "registry.example/payment:1"}]}}
+OOM = {"terminated": {"reason": "OOMKilled", "exitCode": 137, "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2126-01-01T00:00:00Z"}}
+
+
+class Later:
+    def __init__(self):
+        self.ahead = timedelta()
+
+    def now(self):
+        return datetime.now(UTC) + self.ahead
+
+
+def stamp(when):
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Scene:
+    """A fixed Deployment, its remediation, and the assessment that looks at it."""
+
+    def __init__(self, world, namespace):
+        self.world, self.namespace, self.clock = world, namespace, Later()
+        self.fixed = datetime.now(UTC)
+
+    def manager(self):
+        manager = Manager(self.world.client, self.clock, name="test", namespace=self.namespace)
+        setup(manager, VerificationSettings(look_every=timedelta(milliseconds=20)))
+        return manager
+
+    async def deployment(self, *, ready):
+        spec = {"replicas": 2, "selector": {"matchLabels": LABELS}, "template": TEMPLATE}
+        status = {"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "readyReplicas": ready, "availableReplicas": ready}
+        made = await self._make(core.DEPLOYMENT, "payment", spec, status)
+        replicas = {"replicas": 2, "selector": spec["selector"], "template": TEMPLATE}
+        held = await self._make(core.REPLICA_SET, "payment-1", replicas, {"replicas": 2}, owner=made)
+        for number in range(2):
+            await self._make(core.POD, f"payment-1-{number}", TEMPLATE["spec"], self._pod(ready=number < ready), owner=held)
+
+    async def become(self, *, ready):
+        """Write how the two pods stand now."""
+        for number in range(2):
+            await self.pod(number, ready=number < ready)
+        body = {"status": {"readyReplicas": ready, "availableReplicas": ready}}
+        await self.world.client.patch(core.DEPLOYMENT, "payment", self.namespace, body, subresource="status")
+
+    async def pod(self, number, *, ready, last=None):
+        body = {"status": self._pod(ready=ready, last=last)}
+        await self.world.client.patch(core.POD, f"payment-1-{number}", self.namespace, body, subresource="status")
+
+    def _pod(self, *, ready, last=None):
+        container = {
+            "name": "app",
+            "image": "registry.example/payment:1",
+            "imageID": "",
+            "restartCount": 1 if last else 0,
+            "ready": ready,
+            "state": {"running": {"startedAt": stamp(self.fixed)}},
+            "lastState": last or {},
+        }
+        ready_ = {"type": "Ready", "status": "True" if ready else "False", "lastTransitionTime": stamp(self.clock.now())}
+        return {"phase": "Running", "conditions": [ready_], "containerStatuses": [container]}
+
+    async def _make(self, kind, name, spec, status, owner=None):
+        meta = {"name": name, "namespace": self.namespace, "labels": LABELS}
+        if owner:
+            reference = {"apiVersion": "apps/v1", "kind": owner["kind"], "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"]}
+            meta["ownerReferences"] = [{**reference, "controller": True}]
+        return await self.world.create(kind, {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta, "spec": spec}, status)
+
+    async def remediation(self, **more):
+        now = stamp(self.fixed)
+        target = {"kind": "Deployment", "name": "payment", "namespace": self.namespace}
+        spec = {
+            "signalFingerprint": "a" * 64,
+            "signalName": "PodOOMKilled",
+            "severity": "critical",
+            "targetResource": f"{self.namespace}/deployment/payment",
+            "target": target,
+            **dict.fromkeys(("firingTime", "receivedTime", "createdAt"), now),
+            "originalPayload": "{}",
+            **more,
+        }
+        await self.world.create(RemediationRequest.card, {"metadata": {"name": RR, "namespace": self.namespace}, "spec": spec})
+        assessed = {
+            "remediationRequestRef": {"name": RR, "namespace": self.namespace},
+            "signalTarget": target,
+            "remediationTarget": {**target, "apiVersion": "apps/v1"},
+            "signalFingerprint": "a" * 64,
+            "signalName": "PodOOMKilled",
+            "fixStartedAt": now,
+            "fixCompletedAt": now,
+            "baseline": {"ready": 1, "desired": 2, "crashReasons": ["CrashLoopBackOff"]},
+            "config": {"stabilizationWindow": "5m", "validity": "25m"},
+        }
+        await self.world.create(EffectivenessAssessment.card, {"metadata": {"name": EA, "namespace": self.namespace}, "spec": assessed})
+
+    async def alert(self, state):
+        await self.world.client.patch(RemediationRequest.card, RR, self.namespace, {"status": {"signalState": state}}, subresource="status")
+
+    async def until(self, **status):
+        async def reached():
+            found = (await self.world.client.get(EffectivenessAssessment.card, EA, self.namespace)).get("status", {})
+            return found if all(found.get(key) == value for key, value in status.items()) else None
+
+        return await eventually(reached)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def cluster():
+    async with make_world() as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def scene(cluster):
+    return Scene(cluster, await cluster.namespace("verification"))
+
+
+async def test_well_through_the_window_and_resolved_is_effective(scene):
+    await scene.deployment(ready=2)
+    await scene.remediation()
+    async with running(scene.manager()):
+        first = await scene.until(phase="Stabilizing")
+        assert first["message"] == "2 of 2 pods are ready, without restarts since the fix"
+        scene.clock.ahead += timedelta(minutes=6)
+        await scene.until(phase="Assessing")
+        await scene.alert("resolved")
+        ended = await scene.until(phase="Completed")
+    assert (ended["verdict"], ended["reason"], ended["score"]) == ("Effective", "Full", 1.0)
+    assert [entry["reason"] for entry in ended["journal"]["pending"]][-2:] == ["EffectivenessAssessed", "PhaseTransition"]
+
+
+async def test_a_target_that_becomes_well_is_given_its_window_from_then(scene):
+    await scene.deployment(ready=1)
+    await scene.remediation()
+    async with running(scene.manager()):
+        await scene.alert("resolved")
+        await scene.until(phase="Stabilizing", message="1 of 2 pods are ready")
+        scene.clock.ahead += timedelta(minutes=6)
+        await scene.become(ready=2)
+        await scene.until(phase="Stabilizing", message="2 of 2 pods are ready, without restarts since the fix")
+        scene.clock.ahead += timedelta(minutes=6)
+        await scene.until(phase="Completed", verdict="Effective")
+
+
+async def test_an_alert_that_never_resolves_is_not_effective(scene):
+    await scene.deployment(ready=2)
+    await scene.remediation()
+    async with running(scene.manager()):
+        await scene.until(phase="Stabilizing")
+        scene.clock.ahead += timedelta(minutes=25)
+        ended = await scene.until(phase="Completed")
+    assert (ended["verdict"], ended["reason"]) == ("Ineffective", "AlertDecayTimeout")
+    assert "yet the alert still fires" in ended["message"]
+
+
+async def test_a_container_killed_for_memory_again_is_not_effective(scene):
+    await scene.deployment(ready=2)
+    await scene.remediation()
+    async with running(scene.manager()):
+        await scene.alert("resolved")
+        await scene.pod(0, ready=True, last=OOM)
+        await scene.until(message="2 of 2 pods are ready; 1 containers were killed for memory since the fix")
+        scene.clock.ahead += timedelta(minutes=25)
+        ended = await scene.until(phase="Completed")
+    assert (ended["verdict"], ended["reason"]) == ("Ineffective", "Unhealthy")
+
+
+async def test_fewer_ready_than_before_is_worse(scene):
+    await scene.deployment(ready=0)
+    await scene.remediation()
+    async with running(scene.manager()):
+        await scene.until(phase="Stabilizing")
+        scene.clock.ahead += timedelta(minutes=6)
+        ended = await scene.until(phase="Completed")
+    assert (ended["verdict"], ended["score"]) == ("Worse", 0.0)
+
+
+async def test_a_source_that_never_says_resolved_leaves_it_to_the_target(scene):
+    await scene.deployment(ready=2)
+    await scene.remediation(signalType="kubernetes-event")
+    async with running(scene.manager()):
+        await scene.until(phase="Stabilizing")
+        scene.clock.ahead += timedelta(minutes=6)
+        ended = await scene.until(phase="Completed")
+    assert (ended["verdict"], ended["reason"]) == ("Effective", "Partial")
+
+
+async def test_a_target_that_is_gone_is_worse(scene):
+    await scene.remediation()
+    async with running(scene.manager()):
+        await scene.until(phase="Stabilizing")
+        scene.clock.ahead += timedelta(minutes=6)
+        ended = await scene.until(phase="Completed")
+    assert ended["verdict"] == "Worse"
+    assert "is gone" in ended["message"]
