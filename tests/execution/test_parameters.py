@@ -133,6 +133,18 @@ def test_a_difference_shows_what_people_write_and_nothing_else():
     assert changed == ["--- before", "+++ after", "-  replicas: 3", "+  replicas: 5"]
 
 
+def test_a_difference_hides_values_under_secret_names():
+    def state(memory):
+        env = [{"name": "DB_PASSWORD", "value": "hunter2"}, {"name": "LEVEL", "value": "info"}]
+        annotations = {"vendor/apiKey": "k-123"}
+        return {"metadata": {"annotations": annotations}, "spec": {"containers": [{"env": env, "memory": memory}]}}
+
+    shown = difference(state("1"), state("2"))
+    assert "hunter2" not in shown
+    assert "k-123" not in shown
+    assert "info" in shown
+
+
 @pytest.mark.parametrize(
     ("metadata", "manager"),
     [

@@ -179,7 +179,9 @@ class Deduplication(Model):
     last_seen_at: datetime | None = None
     occurrence_count: int = Field(default=1, ge=1)
     resources: Annotated[list[str], Field(max_length=20)] = []
-    """Objects the repeats were about, newest last."""
+    """Objects the signals were about, newest last."""
+    firing: Annotated[list[str], Field(max_length=200)] = []
+    """Keys of the signals that still fire: the problem is over when none does."""
     highest_severity: Severity | None = None
 
 

@@ -36,12 +36,15 @@ async def answer(client: Client, request: AIApprovalRequest, decision: Decision,
     status = request.status
     if status.decision is not None:
         raise CannotDecide(f"{request.metadata.name} was {status.decision.value.lower()} by {status.decided_by}: a decision is final")
+    who = await whoami(client)
+    said = f": {reason}" if reason else ""
     body = {
         "metadata": {"resourceVersion": request.metadata.resource_version},
         "status": {
             "phase": decision.value,
             "decision": decision.value,
-            "decidedBy": await whoami(client),
+            "decidedBy": who,
+            "message": f"{decision.value.lower()} by {who}{said}",
             "decidedVia": VIA,
             "decidedAt": now.isoformat(),
             "decisionMessage": reason,

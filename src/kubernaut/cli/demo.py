@@ -17,7 +17,7 @@ from kubernaut.cli.embedded import Embedded, Ports, embedded, quick_settings
 from kubernaut.cli.places import Place
 from kubernaut.cli.screen import Screen
 from kubernaut.cli.story import Story, story
-from kubernaut.cli.trail import read_trail, trail_table
+from kubernaut.cli.trail import read_trail
 from kubernaut.cli.watching import View, viewing
 from kubernaut.kube.client import Client
 from kubernaut.kube.clock import SystemClock
@@ -118,7 +118,7 @@ async def _epilogue(system: Embedded, request: RemediationRequest, screen: Scree
     await _recorded(system, name)
     screen.heading("The whole case, read back from the audit trail")
     entries = await read_trail(system.endpoints.urls["datastorage"], name)
-    screen.console.print(trail_table(entries, f"{name}: {request.status.outcome or request.status.phase}"))
+    screen.trail(entries, f"{name}: {request.status.outcome or request.status.phase}")
     screen.heading("Where to look next")
     screen.line(f"kubernaut up --state {place.path}    the same cluster again, with this case in it")
     screen.line(f"KUBECONFIG={place.kubeconfig} kubectl get rr,aia,wfe -A    while it is up")

@@ -27,7 +27,7 @@ from kubernaut.kube.errors import ApiError
 from kubernaut.localcluster import ClusterSettings, LocalCluster
 from kubernaut.localcluster.calls import User
 from kubernaut.localcluster.controllers import NAMES, QUICK, LiveScenario, Scenario, StandInSettings, stand_ins
-from kubernaut.localcluster.pipelines import PipelineSettings, Program, pipeline_runner, tekton_crds
+from kubernaut.localcluster.pipelines import PipelineSettings, Program, TektonWebhook, pipeline_runner, tekton_crds
 from kubernaut.notification.channels.base import Message
 from kubernaut.notification.settings import NotificationSettings
 from kubernaut.orchestration.settings import OrchestrationSettings
@@ -169,6 +169,7 @@ def _run_stand_ins(cluster: LocalCluster, place: Place, story: Story | None, off
         if name not in off:
             cluster.run(name, run)
     if PIPELINES not in off:
+        cluster.registry.gates.append(TektonWebhook())
         cluster.run(PIPELINES, pipeline_runner(cluster.api, _pipelines(cluster, place)))
 
 

@@ -1,6 +1,6 @@
 """How things look on a terminal: colour where there is one, plain lines where there is none."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 
 from rich.console import Console
@@ -8,6 +8,7 @@ from rich.markdown import Markdown
 from rich.panel import Panel
 
 from kubernaut.api.base import Kind, Obj
+from kubernaut.cli.trail import Entry, trail_lines, trail_table
 from kubernaut.notification.channels.base import Message
 from kubernaut.notification.channels.console import plain
 
@@ -31,13 +32,14 @@ class Screen:
 
     def __init__(self, console: Console | None = None, *, clock: Callable[[], float] = monotonic) -> None:
         self.console = console or Console(highlight=False)
+        self._plain = not self.console.is_terminal
         self._clock = clock
         self._began = clock()
 
     def heading(self, text: str) -> None:
         """Begin a part of the story."""
         self.console.print()
-        self.console.print(f"[bold cyan]{text}[/]" if self.console.is_terminal else f"== {text}")
+        self.console.print(f"== {text}" if self._plain else f"[bold cyan]{text}[/]", soft_wrap=True)
 
     def line(self, text: str, *, style: str = "") -> None:
         """Say one thing that happened."""
@@ -57,11 +59,20 @@ class Screen:
 
     def message(self, message: Message) -> None:
         """Show a notification as it reaches its reader."""
-        if self.console.is_terminal:
+        if not self._plain:
             title = f"[bold]{message.subject}[/]"
             self.console.print(Panel(Markdown(message.body), title=title, title_align="left", border_style="yellow", padding=(0, 1)))
         else:
-            self.console.print(plain(message), markup=False)
+            self.console.print(plain(message), markup=False, soft_wrap=True)
+
+    def trail(self, entries: Sequence[Entry], title: str) -> None:
+        """Show the trail of a case: when, who, what, why."""
+        if not self._plain:
+            self.console.print(trail_table(entries, title))
+            return
+        self.console.print(title, markup=False, soft_wrap=True)
+        for line in trail_lines(entries):
+            self.console.print(line, markup=False, soft_wrap=True)
 
 
 def phase_of(obj: Obj | None) -> str:

@@ -1,6 +1,6 @@
 """The audit trail of one case, read back from data storage."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import aiohttp
@@ -10,6 +10,7 @@ from rich.text import Text
 
 PAGE = 500
 MAX_EVENTS = 10_000
+TRANSITION = "phasetransition"
 STYLES = {"failure": "red", "pending": "yellow"}
 
 
@@ -53,16 +54,27 @@ async def read_trail(datastorage: str, correlation_id: str) -> list[Entry]:
 
 
 def trail_table(entries: Sequence[Entry], title: str) -> Table:
-    """Return the trail as a table: when, who, what, why."""
+    """Return the trail as a table."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
     table.add_column("when", justify="right", no_wrap=True, style="dim")
     table.add_column("who", no_wrap=True)
     table.add_column("what", no_wrap=True)
     table.add_column("why", overflow="fold")
-    start = entries[0].event_timestamp if entries else None
-    for entry in entries:
-        after = (entry.event_timestamp - start).total_seconds() if start else 0.0
-        style = STYLES.get(entry.event_outcome, "")
-        who = entry.actor_id if entry.actor_type == "user" else entry.resource_type
-        table.add_row(f"+{after:.1f}s", who, entry.event_action, Text(entry.message, style=style))
+    for entry, (when, who, what, why) in zip(entries, _rows(entries), strict=True):
+        table.add_row(when, who, what, Text(why, style=STYLES.get(entry.event_outcome, "")))
     return table
+
+
+def trail_lines(entries: Sequence[Entry]) -> list[str]:
+    """Return the trail as plain lines, one a fact."""
+    return [f"{when:>8}  {who:<23}  {what:<26}  {why}" for when, who, what, why in _rows(entries)]
+
+
+def _rows(entries: Sequence[Entry]) -> Iterator[tuple[str, str, str, str]]:
+    for entry in entries:
+        after = (entry.event_timestamp - entries[0].event_timestamp).total_seconds()
+        who = entry.actor_id if entry.actor_type == "user" else entry.resource_type
+        what, why = entry.event_action, " ".join(entry.message.split())
+        if entry.event_action == TRANSITION and ": " in why:
+            what, why = why.split(": ", 1)
+        yield f"+{after:.1f}s", who, what, why

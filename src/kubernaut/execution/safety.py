@@ -4,6 +4,7 @@ Parameters, access, target, policy, dry run, preconditions; the first that does 
 """
 
 import difflib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,7 @@ DIFF_LIMIT = 16_384
 TEXT_LIMIT = 1024
 GITOPS_LABELS = ("argocd.argoproj.io/instance", "kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name")
 GITOPS_ANNOTATIONS = ("argocd.argoproj.io/tracking-id",)
+_SECRET = re.compile(r"(?i)(password|passwd|secret|token|api_?key|credential|private_?key)$")
 _TYPED_BY_TARGET = frozenset({"restart_pod", "rollout_restart", "increase_resources"})
 """Actions whose `resource_type` follows from the operation's target where it is not given."""
 
@@ -254,7 +256,18 @@ def _text(obj: Obj) -> str:
     metadata = obj["metadata"]
     annotations = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != OPERATION_ANNOTATION}
     shown = {"metadata": {"labels": metadata.get("labels") or {}, "annotations": annotations}, "spec": obj.get("spec")}
-    return yaml.safe_dump(shown, sort_keys=True)
+    return yaml.safe_dump(_masked(shown), sort_keys=True)
+
+
+def _masked(value: Any) -> Any:
+    """Hide values under secret names, as `env` entries hold them: a difference is shown to people."""
+    if isinstance(value, list):
+        return [_masked(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if isinstance(value.get("value"), str) and _SECRET.search(str(value.get("name", ""))):
+        return {**value, "value": "***REDACTED***"}
+    return {key: "***REDACTED***" if isinstance(item, str) and _SECRET.search(key) else _masked(item) for key, item in value.items()}
 
 
 def cut(text: str) -> str:

@@ -11,10 +11,11 @@ from starlette.responses import Response
 
 from kubernaut.api import core
 from kubernaut.api.remediation import RemediationRequest
-from kubernaut.gateway.intake import FINGERPRINT_INDEX, Became, Intake, Result
+from kubernaut.gateway.intake import FINGERPRINT_INDEX, RESOURCE_INDEX, Became, Intake, Result, resources_of
 from kubernaut.gateway.owners import FOLLOWED
 from kubernaut.gateway.settings import GatewaySettings
 from kubernaut.gateway.sources.base import BadBody, Source
+from kubernaut.kube.informer import IndexFn
 from kubernaut.kube.manager import Manager
 from kubernaut.service import OVERLOAD_RETRY_SECONDS, Check, Json, Problem, create_app
 
@@ -24,9 +25,8 @@ PARALLEL = 32
 
 def setup(manager: Manager, settings: GatewaySettings) -> Intake:
     """Ask for the caches that the gateway reads; return its intake."""
-    manager.informer(
-        RemediationRequest, namespace=settings.namespace, indexes={FINGERPRINT_INDEX: lambda obj: (obj["spec"]["signalFingerprint"],)}
-    )
+    indexes: dict[str, IndexFn] = {FINGERPRINT_INDEX: lambda obj: (obj["spec"]["signalFingerprint"],), RESOURCE_INDEX: resources_of}
+    manager.informer(RemediationRequest, namespace=settings.namespace, indexes=indexes)
     for kind in (*FOLLOWED, core.NAMESPACE):
         manager.informer(kind)
     return Intake(manager.cluster, settings)

@@ -4,14 +4,18 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
+
+from pydantic import ValidationError
 
 from kubernaut.api.base import ResourceIdentifier
-from kubernaut.api.remediation import Deduplication, RemediationRequest
+from kubernaut.api.remediation import Deduplication, KubernetesProviderData, RemediationRequest
 from kubernaut.api.signal import Severity, SignalState
 from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.errors import ApiError
 
 RESOURCES_LIMIT = 20
+FIRING_LIMIT = 200
 CONFLICT_TRIES = 8
 
 
@@ -19,6 +23,7 @@ CONFLICT_TRIES = 8
 class Repeat:
     """One more report of a problem that has an open remediation."""
 
+    name: str
     resource: ResourceIdentifier
     severity: Severity
     state: SignalState
@@ -33,9 +38,7 @@ def tallied(request: RemediationRequest, repeats: Sequence[Repeat]) -> dict[str,
     """Return the status fields after counting: pods seen are added, the highest severity is kept, resolved is noted once all says so."""
     status = request.status
     firing = [repeat for repeat in repeats if repeat.state is SignalState.FIRING]
-    before = status.deduplication or Deduplication(
-        first_seen_at=request.spec.received_time, last_seen_at=request.spec.received_time, highest_severity=request.spec.severity
-    )
+    before = status.deduplication or first_tally(request)
     last = max((repeat.seen_at for repeat in firing), default=before.last_seen_at)
     worst = max([before.highest_severity or request.spec.severity, *(repeat.severity for repeat in firing)], key=lambda each: each.rank)
     after = Deduplication(
@@ -44,11 +47,48 @@ def tallied(request: RemediationRequest, repeats: Sequence[Repeat]) -> dict[str,
         occurrence_count=before.occurrence_count + len(firing),
         resources=_seen([*before.resources, *(repeat.resource.path() for repeat in firing)]),
         highest_severity=worst,
+        firing=_still_firing(before.firing, repeats),
     )
     fields: dict[str, object] = {"deduplication": after.wire(), "duplicateCount": after.occurrence_count - 1}
     if firing and last is not None:
         fields["lastDuplicateTime"] = last.isoformat()
-    return {**fields, **_state(repeats)}
+    return {**fields, **_state(after, repeats[-1].seen_at)}
+
+
+def first_tally(request: RemediationRequest) -> Deduplication:
+    """Return the count as it was when the request was made."""
+    spec = request.spec
+    resource = reported(request)
+    return Deduplication(
+        first_seen_at=spec.received_time,
+        last_seen_at=spec.received_time,
+        resources=[resource.path()],
+        highest_severity=spec.severity,
+        firing=[_key(spec.signal_name, resource)],
+    )
+
+
+def reported(request: RemediationRequest) -> ResourceIdentifier:
+    """Return the object that the first signal was about: the provider data's, else the target."""
+    try:
+        return KubernetesProviderData.model_validate_json(request.spec.provider_data).resource
+    except ValidationError:
+        return request.spec.target
+
+
+def _key(name: str, resource: ResourceIdentifier) -> str:
+    return sha256(f"{name}@{resource.path()}".encode()).hexdigest()[:12]
+
+
+def _still_firing(before: Sequence[str], repeats: Sequence[Repeat]) -> list[str]:
+    """Return the keys of the signals that fire after these reports."""
+    firing = dict.fromkeys(before)
+    for repeat in repeats:
+        key = _key(repeat.name, repeat.resource)
+        firing.pop(key, None)
+        if repeat.state is SignalState.FIRING:
+            firing[key] = None
+    return list(firing)[-FIRING_LIMIT:]
 
 
 def _seen(paths: Sequence[str]) -> list[str]:
@@ -56,10 +96,9 @@ def _seen(paths: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(reversed(paths)))[:RESOURCES_LIMIT][::-1]
 
 
-def _state(repeats: Sequence[Repeat]) -> Mapping[str, object]:
-    newest = repeats[-1]
-    if newest.state is SignalState.RESOLVED:
-        return {"signalState": SignalState.RESOLVED.value, "signalResolvedAt": newest.seen_at.isoformat()}
+def _state(tally: Deduplication, seen_at: datetime) -> Mapping[str, object]:
+    if not tally.firing:
+        return {"signalState": SignalState.RESOLVED.value, "signalResolvedAt": seen_at.isoformat()}
     return {"signalState": SignalState.FIRING.value, "signalResolvedAt": None}
 
 

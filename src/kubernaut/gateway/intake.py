@@ -6,7 +6,7 @@ ended. Memory decides nothing: the cache only says where to look first.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from weakref import WeakValueDictionary
@@ -18,16 +18,17 @@ from kubernaut.api import core
 from kubernaut.api.base import Obj
 from kubernaut.api.remediation import RemediationRequest, claim_name
 from kubernaut.api.signal import SignalState
-from kubernaut.gateway.counting import Counter, NoLongerOpen, Repeat
+from kubernaut.gateway.counting import Counter, NoLongerOpen, Repeat, first_tally, reported
 from kubernaut.gateway.fingerprint import Identity, identify
 from kubernaut.gateway.owners import top_owner
 from kubernaut.gateway.requests import environment_of, remediation_request, request_name
-from kubernaut.gateway.settings import GatewaySettings
+from kubernaut.gateway.settings import FingerprintStrategy, GatewaySettings
 from kubernaut.gateway.sources.base import Refused, Signal
 from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.errors import ApiError
 
 FINGERPRINT_INDEX = "fingerprint"
+RESOURCE_INDEX = "resource"
 ROUNDS = 6
 """How often the claim is read anew when others move it meanwhile."""
 
@@ -76,6 +77,18 @@ class Result:
         return entry
 
 
+def is_open(request: RemediationRequest) -> bool:
+    """Whether signals still belong to it."""
+    return not request.status.phase.terminal and request.metadata.deletion_timestamp is None
+
+
+def resources_of(obj: Obj) -> Iterable[str]:
+    """File a request under every object that its signals were about."""
+    request = RemediationRequest.model_validate(obj)
+    tally = request.status.deduplication or first_tally(request)
+    return dict.fromkeys([reported(request).path(), *tally.resources])
+
+
 class Intake:
     """Takes signals in."""
 
@@ -108,7 +121,14 @@ class Intake:
 
     def _identity(self, signal: Signal) -> Identity:
         owner = top_owner(signal.resource, self._cluster.read)
+        if owner is None and (known := self._seen_before(signal)) is not None:
+            return Identity(known.spec.signal_fingerprint, FingerprintStrategy(known.spec.fingerprint_form), known.spec.target)
         return identify(signal.name, signal.resource, owner, self._settings.fingerprint)
+
+    def _seen_before(self, signal: Signal) -> RemediationRequest | None:
+        """Return the open remediation that has seen a signal about this object: a pod that is gone still belongs to its problem."""
+        known = self._cluster.where(RemediationRequest, RESOURCE_INDEX, signal.resource.path())
+        return next((each for each in known if is_open(each)), None)
 
     async def _store(self, signal: Signal, identity: Identity, *, source: str, body_digest: str) -> Result:
         """Store one signal: on the open remediation, or as a new one."""
@@ -135,10 +155,10 @@ class Intake:
     def _open(self, fingerprint: str) -> RemediationRequest | None:
         """Return the remediation that the cache believes open; a write that follows tells whether it still is."""
         known = self._cluster.where(RemediationRequest, FINGERPRINT_INDEX, fingerprint)
-        return next((each for each in known if not each.status.phase.terminal and each.metadata.deletion_timestamp is None), None)
+        return next((each for each in known if is_open(each)), None)
 
     async def _counted(self, request: RemediationRequest, signal: Signal, source: str) -> Result:
-        repeat = Repeat(signal.resource, signal.severity, signal.state, self._cluster.clock.now())
+        repeat = Repeat(signal.name, signal.resource, signal.severity, signal.state, self._cluster.clock.now())
         stored = await self._counter.count(request, repeat)
         fingerprint = request.spec.signal_fingerprint
         if signal.state is SignalState.RESOLVED:
@@ -152,7 +172,7 @@ class Intake:
         for _ in range(ROUNDS):
             name = request_name(claim["metadata"]["uid"], int(claim["spec"].get("leaseTransitions", 0)))
             there = await self._cluster.fetch(RemediationRequest, self._settings.namespace, name)
-            if there is not None and not there.status.phase.terminal and there.metadata.deletion_timestamp is None:
+            if there is not None and is_open(there):
                 return there
             if there is None:
                 made = await self._created(name, signal, identity, source, body_digest)

@@ -82,8 +82,8 @@ class Policies:
     def mutate(self, kind: ResourceKind, obj: Obj, call: Call) -> None:
         """Change nothing."""
 
-    def check(self, kind: ResourceKind, operation: str, new: Obj | None, old: Obj | None, call: Call, subresource: str) -> None:  # noqa: PLR0913
-        """Refuse a write that a policy denies, with ApiError 422 (or as the rule's reason says); add warnings of policies that only warn."""
+    def check(self, kind: ResourceKind, operation: str, new: Obj | None, old: Obj | None, call: Call, subresource: str) -> None:
+        """Refuse a write that a policy denies, with ApiError 422 (or as the rule's reason says); warn where a policy only warns."""
         if kind.group == _GROUP:
             return
         attempt = Attempt(kind, operation, new, old, call, subresource)

@@ -55,7 +55,10 @@ class WatchEvent(NamedTuple):
 
 
 class Api(Protocol):
-    """The Kubernetes API in process: same checks, storage, admission and watch as over HTTP. Objects returned are shared: never mutate them."""
+    """The Kubernetes API in process: same checks, storage, admission and watch as over HTTP.
+
+    Objects returned are shared: never mutate them.
+    """
 
     def kind(self, group: str, plural: str) -> ResourceKind:
         """Return the preferred version of a resource; raise ApiError 404 where it is not served."""
@@ -75,7 +78,7 @@ class Api(Protocol):
     async def patch(self, kind: ResourceKind, name: str, namespace: str, patch: Obj, subresource: str = "") -> Obj:
         """Apply a JSON merge patch."""
 
-    async def delete(  # noqa: PLR0913 - the options of a Kubernetes delete
+    async def delete(
         self,
         kind: ResourceKind,
         name: str,

@@ -1,6 +1,5 @@
 """The HTTP face: from a request to an answer, over aiohttp."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -49,7 +48,7 @@ Serve = Callable[[Exchange], Awaitable[Answer]]
 class App:
     """Authenticates, authorizes and routes requests."""
 
-    def __init__(  # noqa: PLR0913 - the parts it routes to
+    def __init__(
         self, authenticator: Authenticator, authorizer: Authorizer, resources: Resources, discovery: Discovery, openapi: OpenApi
     ) -> None:
         """Stand on the parts."""

@@ -31,7 +31,7 @@ class NotJsonError(ValueError):
 
 def media_type(content_type: str) -> str:
     """Return a Content-Type without its parameters; none counts as JSON."""
-    return content_type.split(";")[0].strip().lower() or JSON
+    return content_type.split(";", maxsplit=1)[0].strip().lower() or JSON
 
 
 def json_value(text: bytes) -> Any:

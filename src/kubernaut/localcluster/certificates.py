@@ -1,6 +1,7 @@
 """A self-signed certificate for the cluster's own HTTPS, made without any library: kubectl sends its token over nothing else.
 
-ECDSA over P-256 with SHA-256 (FIPS 186-5), DER by hand (X.690, RFC 5280). It signs one thing in its life, its own certificate, at the cluster's first start.
+ECDSA over P-256 with SHA-256 (FIPS 186-5), DER by hand (X.690, RFC 5280). The key signs one certificate in its life, its own, at the
+cluster's first start.
 """
 
 import base64

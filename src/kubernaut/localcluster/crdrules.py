@@ -90,7 +90,8 @@ def change_faults(new: Obj, old: Obj) -> Iterator[Fault]:
     named = {row["name"] for row in new["spec"].get("versions") or []}
     for index, version in enumerate((old.get("status") or {}).get("storedVersions") or []):
         if version not in named:
-            why = f"missing from spec.versions; {version} was previously a storage version, and must remain in spec.versions until a storage migration"
+            told = f"{version} was previously a storage version, and must remain in spec.versions until a storage migration"
+            why = f"missing from spec.versions; {told}"
             yield invalid(f"status.storedVersions[{index}]", version, why)
     if new["spec"].get("group") != old["spec"].get("group"):
         yield invalid("spec.group", new["spec"].get("group"), "field is immutable")

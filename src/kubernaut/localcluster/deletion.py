@@ -29,7 +29,7 @@ class Deleted:
     answer_object: bool
 
 
-def delete(registry: Registry, kind: ResourceKind, namespace: str, name: str, options: DeleteOptions, call: Call) -> Deleted:  # noqa: PLR0913
+def delete(registry: Registry, kind: ResourceKind, namespace: str, name: str, options: DeleteOptions, call: Call) -> Deleted:
     """Delete an object or mark it as dying; raise ApiError 404, 409 or 403."""
     record = registry.get(kind, namespace, name)
     old = faces.shown(kind, record)
@@ -54,10 +54,11 @@ def delete(registry: Registry, kind: ResourceKind, namespace: str, name: str, op
 def _check_preconditions(kind: ResourceKind, record: Record, options: DeleteOptions) -> None:
     uid = record.obj["metadata"]["uid"]
     if options.uid and options.uid != uid:
-        why = f"the UID in the precondition ({options.uid}) does not match the UID in record ({uid}). The object might have been deleted and then recreated"
-        raise _precondition(kind, record, why)
+        why = f"the UID in the precondition ({options.uid}) does not match the UID in record ({uid}). "
+        raise _precondition(kind, record, why + "The object might have been deleted and then recreated")
     if options.resource_version and options.resource_version != str(record.revision):
-        why = f"the ResourceVersion in the precondition ({options.resource_version}) does not match the ResourceVersion in record ({record.revision}). "
+        told = f"the ResourceVersion in the precondition ({options.resource_version})"
+        why = f"{told} does not match the ResourceVersion in record ({record.revision}). "
         raise _precondition(kind, record, why + "The object might have been modified")
 
 

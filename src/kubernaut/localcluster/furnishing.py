@@ -33,7 +33,7 @@ class PodFurnisher:
         elif kind.resource == "persistentvolumeclaims":
             self._storage(obj)
 
-    def check(self, kind: ResourceKind, operation: str, new: Obj | None, old: Obj | None, call: Call, subresource: str) -> None:  # noqa: PLR0913
+    def check(self, kind: ResourceKind, operation: str, new: Obj | None, old: Obj | None, call: Call, subresource: str) -> None:
         """Refuse nothing."""
 
     def _account(self, kind: ResourceKind, pod: Obj) -> None:

@@ -6,14 +6,15 @@ from typing import NamedTuple
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS revisions (
-    revision INTEGER PRIMARY KEY, resource TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL, data BLOB NOT NULL
+    revision INTEGER PRIMARY KEY, resource TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
+    type TEXT NOT NULL, data BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS revisions_by_name ON revisions (resource, namespace, name, revision);
 CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, revision INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 """
 
-# A row is history once a later row of the same object is at or under the mark; deletions at or under it are history at once.
+# A row is history once a later row of the same object is at or under the mark; deletions there are history at once.
 _COMPACT = """
 DELETE FROM revisions WHERE revision <= :mark AND (type = 'DELETED' OR EXISTS (
     SELECT 1 FROM revisions AS later WHERE later.resource = revisions.resource AND later.namespace = revisions.namespace

@@ -42,7 +42,7 @@ _STATUS = ("status",)
 _SCALED = ("scale", "status")
 
 
-def _row(  # noqa: PLR0913 - a row of a table
+def _row(
     group: str,
     kind: str,
     plural: str,

@@ -18,9 +18,10 @@ from kubernaut.localcluster.store import Key, Record
 
 _TOKEN_VERSION = "meta.k8s.io/v1"  # noqa: S105 - the version of a continue token
 _EXPIRED = (
-    "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the "
-    "continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - "
-    "objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list."
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list without the "
+    "continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the "
+    "provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first "
+    "chunk was returned and now may show up in the list."
 )
 _NOW = -1
 
@@ -105,9 +106,7 @@ def page(registry: Registry, kind: ResourceKind, namespace: str, selection: Sele
     return _cut(_past(registry, kind, namespace, revision, after, asked), revision, selection, asked.limit, namespace)
 
 
-def _past(  # noqa: PLR0913 - where and when
-    registry: Registry, kind: ResourceKind, namespace: str, revision: int, after: Key | None, asked: Asked
-) -> list[Record]:
+def _past(registry: Registry, kind: ResourceKind, namespace: str, revision: int, after: Key | None, asked: Asked) -> list[Record]:
     if revision == registry.store.revision:
         return list(registry.store.scan(kind.stored, namespace, after))
     try:

@@ -54,12 +54,12 @@ class LocalApi:
         )
         return faces.shown(kind, record)
 
-    async def patch(self, kind: ResourceKind, name: str, namespace: str, patch: Obj, subresource: str = "") -> Obj:  # noqa: PLR0913 - the seam
+    async def patch(self, kind: ResourceKind, name: str, namespace: str, patch: Obj, subresource: str = "") -> Obj:
         """Apply a JSON merge patch."""
         record = writing.patch(self._registry, kind, namespace, name, lambda obj: merge_patch(obj, _own(patch)), self._fresh(), subresource)
         return faces.shown(kind, record)
 
-    async def delete(  # noqa: PLR0913 - the options of a Kubernetes delete
+    async def delete(
         self,
         kind: ResourceKind,
         name: str,

@@ -7,7 +7,7 @@ from kubernaut.localcluster.errors import Obj
 from kubernaut.localcluster.selectors import label_selector_of
 
 
-def matches(  # noqa: PLR0913 - all that constraints look at
+def matches(
     constraints: Obj,
     kind: ResourceKind,
     operation: str,

@@ -82,7 +82,9 @@ def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
     tag = "tag:yaml.org,2002:str"
     if "\n" in value:
         return dumper.represent_scalar(tag, value, style="|")
-    plain = dumper.resolve(yaml.ScalarNode, value, (True, False)) == tag and value.lower() not in {"y", "n"}
+    plain = dumper.resolve(  # type: ignore[no-untyped-call]
+        yaml.ScalarNode, value, (True, False)
+    ) == tag and value.lower() not in {"y", "n"}
     return dumper.represent_scalar(tag, value, style=None if plain else '"')
 
 

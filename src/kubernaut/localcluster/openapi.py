@@ -47,7 +47,7 @@ class OpenApi:
         return Answer(200, found, headers=[("Etag", f'"{_hash(found)}"'), ("Vary", "Accept")])
 
     def _second(self, exchange: Exchange) -> Answer:
-        """Answer version 2 with a document that says nothing: kubectl asks for it before it creates a List, and passes by what it does not tell."""
+        """Answer version 2 with a document that says nothing: kubectl asks for it before it creates a List, and asks no more."""
         if _SECOND_PROTOBUF in exchange.accept:
             title = _field(1, b"Kubernetes") + _field(2, self._version.encode())
             return Answer(

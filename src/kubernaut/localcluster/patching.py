@@ -143,7 +143,7 @@ def _create(registry: Registry, kind: ResourceKind, target: Target, obj: Obj, ca
 class _Merge:
     """Server-side apply of one configuration."""
 
-    def __init__(self, registry: Registry, kind: ResourceKind, force: bool, call: Call, subresource: str) -> None:  # noqa: FBT001, PLR0913
+    def __init__(self, registry: Registry, kind: ResourceKind, force: bool, call: Call, subresource: str) -> None:
         self._registry = registry
         self._kind = kind
         self._force = force

@@ -79,7 +79,8 @@ def _check_budget(budget: Obj) -> None:
     if status.get("disruptionsAllowed", 0) > 0:
         return
     name = budget["metadata"]["name"]
-    text = f"The disruption budget {name} needs {status.get('desiredHealthy', 0)} healthy pods and has {status.get('currentHealthy', 0)} currently"
+    needed, healthy = status.get("desiredHealthy", 0), status.get("currentHealthy", 0)
+    text = f"The disruption budget {name} needs {needed} healthy pods and has {healthy} currently"
     causes = [{"reason": "DisruptionBudget", "message": text}]
     raise errors.too_many_requests("Cannot evict pod as it would violate the pod's disruption budget.", {"causes": causes})
 

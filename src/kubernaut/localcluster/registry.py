@@ -101,15 +101,11 @@ class Registry:
             group = "" if kind.hub == "v1" else kind.group
             raise errors.invalid_named(kind.kind, group, obj["metadata"].get("name") or "", found)
 
-    def _pass_gates(  # noqa: PLR0913 - what admission looks at
-        self, kind: ResourceKind, operation: str, new: Obj | None, old: Obj | None, call: Call, subresource: str
-    ) -> None:
+    def _pass_gates(self, kind: ResourceKind, operation: str, new: Obj | None, old: Obj | None, call: Call, subresource: str) -> None:
         for gate in self.gates:
             gate.check(kind, operation, new, old, call, subresource)
 
-    def update(  # noqa: PLR0913 - a write names its object, its part and its caller
-        self, kind: ResourceKind, namespace: str, name: str, change: Change, call: Call, subresource: str = ""
-    ) -> Record:
+    def update(self, kind: ResourceKind, namespace: str, name: str, change: Change, call: Call, subresource: str = "") -> Record:
         """Replace an object by what `change` makes of a copy of it; raise ApiError where a rule is broken."""
         record = self.get(kind, namespace, name)
         old = faces.shown(kind, record)
@@ -134,7 +130,7 @@ class Registry:
         found += metadata.change_faults(new, old) * strategy.times_told(kind, changed=True)
         self._refuse_faults(kind, new, self._faults(kind, new, old, found, subresource))
 
-    def _faults(self, kind: ResourceKind, new: Obj, old: Obj | None, found: Sequence[Cause], subresource: str) -> list[Cause]:  # noqa: PLR0913
+    def _faults(self, kind: ResourceKind, new: Obj, old: Obj | None, found: Sequence[Cause], subresource: str) -> list[Cause]:
         schema = self.schemas.of(kind)
         if not kind.custom:
             return [*found, *schema.validate(new, old), *strategy.faults(kind, new, old, subresource)]
@@ -171,7 +167,7 @@ class Registry:
         return self._save(kind, record.key, new, call, record)
 
     def remove(self, kind: ResourceKind, record: Record, last: Obj, call: Call) -> Record:
-        """Take an object out of the store and return `last`, its state as the caller is told; watchers are told the state that was stored."""
+        """Take an object out of the store and return `last`, its state as the caller is told; watchers are told what was stored."""
         if not call.dry_run:
             gone = self.store.remove(kind.stored, record.key, record.copy())
             last["metadata"]["resourceVersion"] = str(gone.revision)

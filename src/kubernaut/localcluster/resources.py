@@ -74,7 +74,7 @@ class Resources:
             raise errors.internal(str(error)) from error
         return self.answer(exchange, kind, self._registry.get(kind, target.namespace, target.name), form)
 
-    def answer(self, exchange: Exchange, kind: ResourceKind, record: Record, form: Form, status: int = 200) -> Answer:  # noqa: PLR0913
+    def answer(self, exchange: Exchange, kind: ResourceKind, record: Record, form: Form, status: int = 200) -> Answer:
         """Return one object in the form asked for."""
         body = shaping.one(kind, record, form, exchange.parameters.text("includeObject"))
         return negotiation.encode(body, form, status, pretty=exchange.parameters.flag("pretty"))

@@ -40,7 +40,7 @@ def check(scale: Obj, name: str) -> int:
     return int(wanted)
 
 
-def write(registry: Registry, kind: ResourceKind, namespace: str, name: str, scale: Obj, call: Call) -> Obj:  # noqa: PLR0913
+def write(registry: Registry, kind: ResourceKind, namespace: str, name: str, scale: Obj, call: Call) -> Obj:
     """Set the number of replicas; raise ApiError 404, 409 or 422."""
     wanted = check(scale, name)
     version = (scale.get("metadata") or {}).get("resourceVersion")

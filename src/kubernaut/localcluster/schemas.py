@@ -30,7 +30,7 @@ class Schemas:
         """Return the compiled root of a kind's schema."""
         return self.of(kind).node
 
-    def track(self, kind: ResourceKind, old: Obj | None, new: Obj, call: Call, now: str, subresource: str) -> None:  # noqa: PLR0913
+    def track(self, kind: ResourceKind, old: Obj | None, new: Obj, call: Call, now: str, subresource: str) -> None:
         """Write down in managedFields what a call changed; an apply has done so itself."""
         if call.applied:
             return

@@ -12,8 +12,8 @@ _META = ("metadata.name", "metadata.namespace")
 _EVENT = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
 _BY_KIND: Mapping[str, tuple[str, ...]] = {
     "pods": (
-        "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork", "status.phase", "status.podIP",
-        "status.podIPs", "status.nominatedNodeName",
+        "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork", "status.phase",
+        "status.podIP", "status.podIPs", "status.nominatedNodeName",
     ),
     "events": (*(f"involvedObject.{name}" for name in _EVENT), "reason", "reportingComponent", "source", "type"),
     "events.events.k8s.io": (*(f"regarding.{name}" for name in _EVENT), "reason", "reportingController", "type"),

@@ -2,11 +2,9 @@
 
 import asyncio
 import base64
-import random
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
@@ -23,17 +21,14 @@ from kubernaut.localcluster.authn import SERVICE_ACCOUNTS, Authenticator
 from kubernaut.localcluster.calls import Call, User
 from kubernaut.localcluster.catalog import Catalog
 from kubernaut.localcluster.certificates import Identity, make_identity
-from kubernaut.localcluster.controllers import REAL, LiveScenario, Pace, StandInSettings, stand_ins
-from kubernaut.localcluster.crd import CRDS, Definitions
+from kubernaut.localcluster.crd import Definitions
 from kubernaut.localcluster.discovery import Discovery
 from kubernaut.localcluster.errors import Obj
 from kubernaut.localcluster.furnishing import PodFurnisher
 from kubernaut.localcluster.journal import Journal
-from kubernaut.localcluster.kinds import builtin
 from kubernaut.localcluster.local import LocalApi
 from kubernaut.localcluster.metadata import Sources
 from kubernaut.localcluster.openapi import OpenApi
-from kubernaut.localcluster.pipelines import PipelineSettings, pipeline_runner, tekton_crds
 from kubernaut.localcluster.podparts import PodLogs
 from kubernaut.localcluster.rbac import MASTERS, Authorizer
 from kubernaut.localcluster.registry import Registry
@@ -62,7 +57,7 @@ class ClusterSettings:
     port: int = 0
     """0 takes any free port."""
     public: bool = False
-    """Allows a host that is not loopback: the embedded cluster has no TLS."""
+    """Allows a host that is not loopback."""
     admin_token: str = field(default="", repr=False)
     """Made up where empty."""
     users: Mapping[str, User] = field(default_factory=dict, repr=False)
@@ -72,13 +67,6 @@ class ClusterSettings:
     rbac: bool = False
     """Whether roles are enforced; off, every authenticated caller may do everything."""
     anonymous: bool = True
-    stand_ins: frozenset[str] = frozenset()
-    """Names of the stand-ins to run, out of `controllers.NAMES`."""
-    pace: Pace = REAL
-    scenario: LiveScenario = field(default_factory=LiveScenario)
-    """How the pod simulator's containers behave."""
-    pipelines: Callable[["LocalCluster"], PipelineSettings] | None = None
-    """Gives the settings of the pipeline runner once the cluster is served; None runs none."""
     history: History = field(default_factory=History)
     sources: Sources = field(default_factory=Sources)
 
@@ -92,9 +80,12 @@ class LocalCluster:
     """Where whoever runs pods publishes their logs."""
 
     def __init__(self, settings: ClusterSettings) -> None:
-        """Open the store and make the API ready for callers in process; HTTP comes with `start`. Raises ValueError for a host that is not loopback."""
+        """Open the store and make the API ready for callers in process; HTTP comes with `start`.
+
+        Raises ValueError for a host that is not loopback.
+        """
         if settings.host not in _LOOPBACK and not settings.public:
-            raise ValueError(f"host {settings.host} is not loopback; the embedded cluster has no TLS, so this takes public=True")
+            raise ValueError(f"host {settings.host} is not loopback; the embedded cluster is for one machine, so this takes public=True")
         self._settings = settings
         self.admin_token = settings.admin_token or secrets.token_urlsafe(_KEY_BYTES)
         journal = None if settings.database == ":memory:" else Journal(settings.database)
@@ -131,8 +122,8 @@ class LocalCluster:
         await self.stop()
 
     async def start(self) -> None:
-        """Serve HTTP and start the stand-ins."""
-        listener = web.Server(lambda request: self._app.handle(request), access_log=None)
+        """Serve HTTP; stand-ins are started with `run`."""
+        listener = web.Server(self._handle, access_log=None)
         self._runner = web.ServerRunner(listener, shutdown_timeout=0.2)
         await self._runner.setup()
         context = self._identity.context() if self._identity else None
@@ -142,7 +133,9 @@ class LocalCluster:
         shown = f"[{address[0]}]:{address[1]}" if ":" in str(address[0]) else f"{address[0]}:{address[1]}"
         self.url = f"{'https' if context else 'http'}://{shown}"
         self._app = self._face(shown)
-        await self._start_stand_ins()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        return await self._app.handle(request)
 
     def _face(self, address: str) -> App:
         registry = self.registry
@@ -153,28 +146,6 @@ class LocalCluster:
         discovery = Discovery(registry.catalog, address)
         return App(authenticator, authorizer, resources, discovery, OpenApi(registry.catalog, GIT_VERSION))
 
-    async def _start_stand_ins(self) -> None:
-        settings = self._settings
-        told = StandInSettings(
-            clock=settings.sources.clock,
-            rng=random.Random(self._settings.sources.chance.random()),  # noqa: S311 - jitter, no secret
-            scenario=settings.scenario,
-            pace=settings.pace,
-            ca_certificate=self.certificate,
-            logs=self.logs,
-        )
-        made = stand_ins(self.api, told)
-        for name in sorted(settings.stand_ins):
-            self.run(name, made[name])
-        if settings.pipelines:
-            await self._install(tekton_crds())
-            self.run("pipelines", pipeline_runner(self.api, settings.pipelines(self)))
-
-    async def _install(self, definitions: Iterable[Obj]) -> None:
-        for definition in definitions:
-            if self.registry.find(CRDS, "", definition["metadata"]["name"]) is None:
-                await self.api.create(CRDS, definition)
-
     def run(self, name: str, stand_in: StandIn) -> None:
         """Run a stand-in until `stop`. One that fails is logged, and `stop` raises what it failed with."""
         task = asyncio.create_task(self._keep(name, stand_in), name=name)
@@ -184,12 +155,6 @@ class LocalCluster:
     async def _keep(self, name: str, stand_in: StandIn) -> None:
         await stand_in()
         _log.warning("stand-in ended", stand_in=name)
-
-    def token_for(self, namespace: str, name: str) -> str:
-        """Return a token of a service account, good for a day; raise ApiError 404 where it is not there."""
-        account = self.registry.get(SERVICE_ACCOUNTS, namespace, name).obj
-        now = self._settings.sources.clock()
-        return self._book.issue(account, [ISSUER], now + _TOKEN_LIFE, now, self._settings.sources.uid())
 
     async def stop(self) -> None:
         """Stop the stand-ins and HTTP, and close the store."""
@@ -212,7 +177,7 @@ class LocalCluster:
 
     def service_account_token(self, namespace: str, name: str) -> str:
         """Return a bearer token of a service account, good for an hour; raise ApiError 404 where there is no such account."""
-        account = self.registry.get(builtin("", "serviceaccounts"), namespace, name).obj
+        account = self.registry.get(SERVICE_ACCOUNTS, namespace, name).obj
         now = self._settings.sources.clock()
         return self._book.issue(account, [ISSUER], now + TOKEN_LIFE, now, self._settings.sources.uid())
 

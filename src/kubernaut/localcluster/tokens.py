@@ -38,7 +38,7 @@ class TokenBook:
     def _sign(self, head: bytes) -> bytes:
         return _encode(hmac.new(self.key, head, hashlib.sha256).digest())
 
-    def issue(self, account: Obj, audiences: list[str], expires: datetime, now: datetime, token_id: str) -> str:  # noqa: PLR0913 - a token's parts
+    def issue(self, account: Obj, audiences: list[str], expires: datetime, now: datetime, token_id: str) -> str:
         """Return a token for a service account."""
         meta = account["metadata"]
         claims: dict[str, Any] = {

@@ -60,7 +60,7 @@ def line(type_: str, obj: bytes) -> bytes:
 class Stream:
     """One watch: its place in the history, what it lets through and how it shows it."""
 
-    def __init__(self, store: Store, kind: ResourceKind, namespace: str, selection: Selection, shape: Shape) -> None:  # noqa: PLR0913
+    def __init__(self, store: Store, kind: ResourceKind, namespace: str, selection: Selection, shape: Shape) -> None:
         """Prepare a watch of a namespace, or of all."""
         self._store = store
         self._kind = kind

@@ -11,14 +11,14 @@ from kubernaut.localcluster.registry import Registry
 from kubernaut.localcluster.store import Record
 
 
-def create(registry: Registry, kind: ResourceKind, namespace: str, body: Obj, call: Call, noticed: Sequence[str] = ()) -> Record:  # noqa: PLR0913
+def create(registry: Registry, kind: ResourceKind, namespace: str, body: Obj, call: Call, noticed: Sequence[str] = ()) -> Record:
     """Create an object from a decoded body (which becomes the registry's); `noticed` are the decoder's notices."""
     _check_namespace(namespace, body)
     _screen(registry, kind, body, call, noticed)
     return registry.create(kind, namespace, body, call)
 
 
-def replace(  # noqa: PLR0913 - a write names its object, its part and its caller
+def replace(
     registry: Registry,
     kind: ResourceKind,
     namespace: str,
@@ -57,7 +57,7 @@ def _replaced(kind: ResourceKind, name: str, old: Obj, body: Obj) -> Obj:
     return body
 
 
-def patch(  # noqa: PLR0913 - a write names its object, its part and its caller
+def patch(
     registry: Registry,
     kind: ResourceKind,
     namespace: str,
@@ -109,9 +109,7 @@ def _check_namespace(namespace: str, body: Obj) -> None:
         raise errors.bad_request("the namespace of the provided object does not match the namespace sent on the request")
 
 
-def _screen(  # noqa: PLR0913 - what is looked at, and how strictly
-    registry: Registry, kind: ResourceKind, body: Obj, call: Call, noticed: Sequence[str], *, patched: bool = False
-) -> None:
+def _screen(registry: Registry, kind: ResourceKind, body: Obj, call: Call, noticed: Sequence[str], *, patched: bool = False) -> None:
     """Refuse a body of the wrong types; drop, tell or refuse what the schema does not know."""
     schema = registry.schemas.of(kind)
     if fault := schema.decode_fault(body):

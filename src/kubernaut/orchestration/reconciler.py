@@ -26,6 +26,7 @@ from kubernaut.orchestration.family import (
     all_of,
     family_of,
     remediation_keys,
+    stepwise,
 )
 from kubernaut.orchestration.messages import approval, completion, escalation_fallback, manual_review
 from kubernaut.orchestration.observe import see

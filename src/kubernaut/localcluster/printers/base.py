@@ -41,7 +41,7 @@ def name(obj: Obj) -> str:
 
 def parse_time(text: str | None) -> datetime | None:
     """Return an RFC 3339 time, None where there is none."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
+    return datetime.fromisoformat(text) if text else None
 
 
 def age(obj: Obj, now: datetime) -> str:
@@ -102,7 +102,7 @@ def label_selector(obj: Obj | None) -> str:
     given = obj or {}
     parts = [f"{key}={value}" for key, value in sorted((given.get("matchLabels") or {}).items())]
     for rule in given.get("matchExpressions") or []:
-        parts.append(_OPERATORS[rule["operator"]].format(key=rule["key"], values=",".join(sorted(rule.get("values") or []))))
+        parts += [_OPERATORS[rule["operator"]].format(key=rule["key"], values=",".join(sorted(rule.get("values") or [])))]
     return ",".join(parts) or NONE
 
 

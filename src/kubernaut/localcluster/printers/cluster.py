@@ -162,7 +162,9 @@ PRINTERS = {
     "persistentvolumes": Printer(
         columns("Capacity|Access Modes|Reclaim Policy|Status|Claim|StorageClass|VolumeAttributesClass|Reason|Age", "VolumeMode"), _volume
     ),
-    "persistentvolumeclaims": Printer(columns("Status|Volume|Capacity|Access Modes|StorageClass|VolumeAttributesClass|Age", "VolumeMode"), _claim),
+    "persistentvolumeclaims": Printer(
+        columns("Status|Volume|Capacity|Access Modes|StorageClass|VolumeAttributesClass|Age", "VolumeMode"), _claim
+    ),
     "storageclasses.storage.k8s.io": Printer(
         columns("Provisioner|ReclaimPolicy|VolumeBindingMode|AllowVolumeExpansion|Age"), _storageclass
     ),
