@@ -6,7 +6,6 @@ import pytest
 
 from kubernaut.api.remediation import Outcome, Phase
 from kubernaut.orchestration.decide import Answer, Ask, End, Open, Progress, Stage, Wait, decide
-from kubernaut.orchestration.family import stepwise
 from kubernaut.orchestration.observe import answer_of, fault_of, see, waited
 from tests.orchestration.conftest import STEPS
 
@@ -53,19 +52,6 @@ def test_the_analysis_is_read(case, status, answer):
 
 def test_steps_of_the_first_recommendation_are_a_plan(case):
     assert answer_of(case.processed().stepped().family.analysis) is Answer.STEPS
-
-
-@pytest.mark.parametrize(("prefer", "answer", "name"), [(False, Answer.WORKFLOW, f"{RR}-wfe"), (True, Answer.STEPS, f"{RR}-workflow")])
-def test_where_the_analysis_offers_both_the_settings_decide(case, prefer, answer, name):
-    case.processed().analysed(recommendations=[BOTH])
-    case.family = stepwise(case.family, prefer=prefer)
-    assert seen(case).analysis.answer is answer
-    assert case.run().family.workflow.metadata.name == name
-
-
-def test_a_workflow_that_was_opened_keeps_its_mode(case):
-    opened = case.processed().analysed(recommendations=[BOTH]).run().family
-    assert stepwise(opened, prefer=True) == opened
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,12 @@
 """The founding documents' example, played from the alert to the audit trail."""
 
 import asyncio
-import shutil
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
 import aiohttp
 
+from kubernaut.analysis.settings import PlanMode
 from kubernaut.api.approval import AIApprovalRequest, Decision
 from kubernaut.api.base import Resource
 from kubernaut.api.kinds import ALL
@@ -32,12 +32,12 @@ WATCHED: tuple[type[Resource], ...] = ALL
 
 async def demo(place: Place, screen: Screen, *, steps: bool, interactive: bool, name: str = "payment-service") -> int:
     """Play the story; return the exit code: 0 when the case ended as it should."""
-    if place.path.exists():
-        shutil.rmtree(place.path)
     played = story(name)
     screen.heading("A cluster, and a workload whose memory limit is too small")
     settings = _settings(place, steps=steps)
     async with AsyncExitStack() as stack:
+        stack.enter_context(place.held())
+        place.wipe()
         system = await stack.enter_async_context(embedded(place, Ports(), story=played, settings=settings, show=screen.message))
         screen.line(f"embedded Kubernetes at {system.cluster.url}, all parts running, nothing else installed")
         view = await stack.enter_async_context(viewing(system.client, WATCHED, SYSTEM_NAMESPACE, screen.change))
@@ -48,8 +48,8 @@ async def demo(place: Place, screen: Screen, *, steps: bool, interactive: bool, 
 
 def _settings(place: Place, *, steps: bool) -> Settings:
     settings = quick_settings(place, Ports())
-    orchestration = settings.orchestration.model_copy(update={"prefer_step_mode": steps})
-    return settings.model_copy(update={"orchestration": orchestration})
+    mode = PlanMode.STEPS if steps else settings.analysis.mode
+    return settings.model_copy(update={"analysis": settings.analysis.model_copy(update={"mode": mode})})
 
 
 async def _case(system: Embedded, played: Story, view: View, screen: Screen, *, interactive: bool) -> RemediationRequest:

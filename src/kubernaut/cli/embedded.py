@@ -32,6 +32,7 @@ from kubernaut.notification.channels.base import Message
 from kubernaut.notification.settings import NotificationSettings
 from kubernaut.orchestration.settings import OrchestrationSettings
 from kubernaut.settings import Settings
+from kubernaut.verification.settings import VerificationSettings
 from kubernaut.wiring import Endpoints, system
 from kubernaut.workflow import bundle
 
@@ -74,6 +75,7 @@ def quick_settings(place: Place, ports: Ports) -> Settings:
         notification=NotificationSettings(port=ports.notification),
         datastorage=DataStorageSettings(port=ports.datastorage, database=f"sqlite+aiosqlite:///{place.audit}"),
         orchestration=OrchestrationSettings(stabilization_window=timedelta(seconds=2), validity=timedelta(seconds=60)),
+        verification=VerificationSettings(look_every=timedelta(seconds=0.25)),
     )
 
 
@@ -87,8 +89,7 @@ async def embedded(
     off: frozenset[str] = frozenset(),
     show: Callable[[Message], None] = lambda _: None,
 ) -> AsyncIterator[Embedded]:
-    """Run everything while the context lasts, on the state that the place holds; `off` names stand-ins to leave out."""
-    place.prepare()
+    """Run everything while the context lasts, on the state of a place that we hold; `off` names stand-ins to leave out."""
     async with AsyncExitStack() as stack:
         token = _token(place)
         users = {token: User(APPROVER, groups=APPROVERS)}

@@ -1,6 +1,10 @@
 """Where an embedded cluster keeps its state, and how other commands find the one that runs."""
 
+import fcntl
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,6 +13,7 @@ import yaml
 
 from kubernaut.api.base import Obj
 
+LOCK = "lock"
 RUNNING = "running.json"
 KUBECONFIG = "kubeconfig"
 
@@ -17,6 +22,10 @@ def state_home() -> Path:
     """Return the directory for state, as the XDG specification has it."""
     base = os.environ.get("XDG_STATE_HOME")
     return (Path(base) if base else Path.home() / ".local" / "state") / "kubernaut"
+
+
+class PlaceTaken(Exception):  # noqa: N818  (says what is so)
+    """Another process works on this state."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +64,26 @@ class Place:
         """What the simulated pods do."""
         return self.path / "scenario.yaml"
 
-    def prepare(self) -> None:
-        """Make the directory; only its owner may look into it."""
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the directory and keep it for ourselves; raise PlaceTaken when another process has it."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (self.path / LOCK).open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                other = self.announced()
+                who = f" (process {other.pid})" if other else ""
+                raise PlaceTaken(f"another kubernaut runs on {self.path}{who}: stop it, or give --state another directory") from None
+            yield
+
+    def wipe(self) -> None:
+        """Forget everything; only for who holds the place."""
+        for entry in self.path.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry.name != LOCK:
+                entry.unlink()
 
     def write_kubeconfig(self, content: Obj) -> None:
         """Write the kubeconfig, readable by its owner alone."""

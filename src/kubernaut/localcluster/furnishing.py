@@ -1,6 +1,6 @@
 """What admission adds to new pods: their service account, its token volume, default tolerations and priority."""
 
-from kubernaut.localcluster import errors
+from kubernaut.localcluster import addresses, errors
 from kubernaut.localcluster.api import ResourceKind
 from kubernaut.localcluster.authn import SERVICE_ACCOUNTS
 from kubernaut.localcluster.calls import Call
@@ -32,6 +32,8 @@ class PodFurnisher:
             _tolerations(obj)
         elif kind.resource == "persistentvolumeclaims":
             self._storage(obj)
+        elif kind.resource == "services":
+            addresses.settle(self._registry, kind, obj)
 
     def check(self, kind: ResourceKind, operation: str, new: Obj | None, old: Obj | None, call: Call, subresource: str) -> None:
         """Refuse nothing."""

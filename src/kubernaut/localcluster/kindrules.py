@@ -8,6 +8,9 @@ from kubernaut.localcluster.errors import Obj
 from kubernaut.localcluster.qos import qos_class
 
 
+_ALLOTTED = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
+
+
 def at_create(kind: ResourceKind, obj: Obj) -> None:
     """Set what only a new object gets, after its fields were ascribed to their writer."""
     if prepare := _AT_CREATE.get(kind.resource):
@@ -18,6 +21,25 @@ def at_write(kind: ResourceKind, obj: Obj) -> None:
     """Settle what every write settles, before defaults."""
     if settle := _AT_WRITE.get(kind.resource):
         settle(obj)
+
+
+def at_update(kind: ResourceKind, new: Obj, old: Obj) -> None:
+    """Keep what was allotted to an object, where a write leaves it out."""
+    if kind.resource == "services" and new["spec"].get("type") != "ExternalName":
+        for field in _ALLOTTED:
+            if field in old["spec"] and not new["spec"].get(field):
+                new["spec"][field] = old["spec"][field]
+        _keep_node_ports(new["spec"], old["spec"])
+
+
+def _keep_node_ports(new: Obj, old: Obj) -> None:
+    if new.get("type") not in {"NodePort", "LoadBalancer"}:
+        return
+    known = {(row.get("port"), row.get("protocol")): row["nodePort"] for row in old.get("ports") or [] if row.get("nodePort")}
+    for row in new.get("ports") or []:
+        held = known.get((row.get("port"), row.get("protocol")))
+        if held and not row.get("nodePort"):
+            row["nodePort"] = held
 
 
 def _namespace(obj: Obj) -> None:
@@ -46,6 +68,10 @@ def _volume(obj: Obj) -> None:
     obj["status"] = {"phase": "Pending"}
 
 
+def _service(obj: Obj) -> None:
+    obj["status"] = {"loadBalancer": {}}
+
+
 def _namespace_label(obj: Obj) -> None:
     meta = obj["metadata"]
     if meta.get("name"):
@@ -71,6 +97,7 @@ _AT_CREATE: Mapping[str, Callable[[Obj], None]] = {
     "pods": _pod,
     "persistentvolumeclaims": _claim,
     "persistentvolumes": _volume,
+    "services": _service,
     "customresourcedefinitions.apiextensions.k8s.io": _definition,
 }
 _AT_WRITE: Mapping[str, Callable[[Obj], None]] = {

@@ -71,8 +71,7 @@ class Registry:
         schema.default(obj)
         # what admission and the kind's own preparation add belongs to nobody
         self.schemas.track(kind, None, obj, call, self.sources.now(), "")
-        for gate in self.gates:
-            gate.mutate(kind, obj, call)
+        self._mutate(kind, obj, call)
         strategy.prepare_create(kind, obj)
         self._refuse_faults(kind, obj, self._faults(kind, obj, None, metadata.faults(kind, obj), ""))
         call.warnings.extend(metadata.warnings(kind, obj))
@@ -81,6 +80,10 @@ class Registry:
         if taken := self.store.get(kind.stored, *key):
             raise errors.already_exists(kind, key[1], dying="deletionTimestamp" in taken.obj["metadata"])
         return self._save(kind, key, obj, call, None)
+
+    def _mutate(self, kind: ResourceKind, obj: Obj, call: Call) -> None:
+        for gate in self.gates:
+            gate.mutate(kind, obj, call)
 
     def _check_namespace(self, kind: ResourceKind, namespace: str, obj: Obj) -> None:
         if not kind.namespaced:
@@ -118,6 +121,8 @@ class Registry:
         schema.default(new)
         self.schemas.track(kind, old, new, call, self.sources.now(), subresource)
         strategy.prepare_update(kind, new, old)
+        if kind.resource == "services" and not subresource:
+            self._mutate(kind, new, call)
         self._refuse_changes(kind, new, old, subresource)
         call.warnings.extend(metadata.warnings(kind, new))
         self._pass_gates(kind, "UPDATE", new, old, call, subresource)

@@ -17,8 +17,8 @@ def splits_status(kind: ResourceKind) -> bool:
 
 
 def drop_status(kind: ResourceKind, obj: Obj) -> None:
-    """Drop what a creator may not set."""
-    if splits_status(kind):
+    """Drop what a creator may not set; a node alone is born with its status."""
+    if splits_status(kind) and kind.resource != "nodes":
         obj.pop("status", None)
 
 
@@ -85,7 +85,9 @@ def version_required(kind: ResourceKind, name: str) -> errors.ApiError:
 
 
 def prepare_update(kind: ResourceKind, new: Obj, old: Obj) -> None:
-    """Move generation where the desired state changed."""
+    """Keep what was allotted, and move generation where the desired state changed."""
+    if not kind.custom:
+        kindrules.at_update(kind, new, old)
     if kind.generation and _desired(kind, new) != _desired(kind, old):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
 

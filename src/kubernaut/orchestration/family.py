@@ -75,16 +75,6 @@ def family_of(cluster: Cluster, request: RemediationRequest) -> Family:
     )
 
 
-def stepwise(family: Family, *, prefer: bool) -> Family:
-    """Return the family with the analysis's steps put before its workflow where both are offered; what was opened already decides."""
-    analysis, opened = family.analysis, family.workflow
-    by_steps = prefer if opened is None else opened.spec.workflow_definition is not None
-    if analysis is None or not by_steps or not any(each.workflow_steps for each in analysis.status.recommendations[:1]):
-        return family
-    status = analysis.status.model_copy(update={"selected_workflow": None})
-    return replace(family, analysis=analysis.model_copy(update={"status": status}))
-
-
 def all_of(cluster: Cluster, request: RemediationRequest) -> list[Resource]:
     """Return every object that names a remediation and goes with it, messages included."""
     return [found for model in READ for found in cluster.where(model, BY_REMEDIATION, "/".join(request.key))]

@@ -26,7 +26,6 @@ from kubernaut.orchestration.family import (
     all_of,
     family_of,
     remediation_keys,
-    stepwise,
 )
 from kubernaut.orchestration.messages import approval, completion, escalation_fallback, manual_review
 from kubernaut.orchestration.observe import see
@@ -60,9 +59,6 @@ class Orchestrator:
             metrics.PHASES.labels(before.value, request.status.overall_phase.value).inc()
             await keep(self._records, request, family)
         return outcome
-
-    def _family(self, request: RemediationRequest) -> Family:
-        return stepwise(family_of(self._cluster, request), prefer=self._settings.prefer_step_mode)
 
     async def finalize(self, request: RemediationRequest) -> Outcome:
         """Let a deleted remediation go once all facts of its children are stored (the kernel sees to its own); not later than a day."""

@@ -25,8 +25,6 @@ class OrchestrationSettings(BaseModel):
     """From creation until the fix is carried out; waiting for people and for the target's lock does not count."""
     lock_wait_limit: timedelta = timedelta(minutes=30)
     """How long a WorkflowExecution may wait for its target."""
-    prefer_step_mode: bool = False
-    """Carry out the first recommendation's typed steps where an analysis gives them beside a catalogue workflow."""
     verification: bool = True
     """Whether to look if the fix helped; without it a carried-out fix counts as a remediation."""
     stabilization_window: timedelta = timedelta(minutes=5)
