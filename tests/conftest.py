@@ -1,12 +1,15 @@
 """What all tests share: a world to test in, and the mark of those that need one."""
 
 import asyncio
+import inspect
 
 import pytest
 
 from tests.world import world as make_world
 
-CLUSTER_FIXTURES = {"world", "cluster", "system"}
+CLUSTER_FIXTURES = {"world"}
+PROCESSES = {"kubectl", "tmp_path_factory"}
+"""Fixtures of tests that start programs."""
 
 
 def pytest_configure():
@@ -15,10 +18,12 @@ def pytest_configure():
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what runs over a Kubernetes API, so that `make check` can leave it out and `make test-cluster` can pick it."""
+    """Mark what runs over a Kubernetes API of the test's choice (`cluster`), and what is pure judgement (`unit`): `make check` runs the latter."""
     for item in items:
         if CLUSTER_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.cluster)
+        elif not inspect.iscoroutinefunction(getattr(item, "function", None)) and not PROCESSES & set(item.fixturenames):
+            item.add_marker(pytest.mark.unit)
 
 
 @pytest.fixture

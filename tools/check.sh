@@ -32,7 +32,7 @@ start contracts $bin/lint-imports --no-cache
 start drift $bin/python tools/generate.py --check
 finish format lint contracts drift
 start types $bin/mypy
-start unit $bin/python -m pytest -q -m "not cluster" -p no:cacheprovider
+start unit $bin/python -m pytest -q -m unit -n 2 -p no:cacheprovider
 finish types unit
 grep -E '^[0-9]+ (passed|failed)|passed|failed' "$out/unit" | tail -n 1
 exit $failed

@@ -2,6 +2,7 @@
 
 import io
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import aiohttp
@@ -99,7 +100,7 @@ async def test_a_wrong_question_is_answered_with_what_is_wrong(http, params, tex
 
 
 async def test_a_remediation_record_is_updated_by_name_with_its_service_statuses(http):
-    record = {
+    record: dict[str, Any] = {
         "alertFingerprint": "a" * 64,
         "remediationName": "remediation-a",
         "overallPhase": "processing",

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from hashlib import sha256
+from typing import Any
 
 import orjson
 import pytest
@@ -74,7 +75,7 @@ def test_a_signal_without_a_known_owner_takes_the_alert_form_and_says_so():
 
 
 def signal(**changes):
-    fields = {
+    fields: dict[str, Any] = {
         "name": "KubePodCrashLooping",
         "severity": Severity.CRITICAL,
         "state": SignalState.FIRING,
@@ -90,7 +91,7 @@ def signal(**changes):
 
 def made(given_signal, **changes):
     identity = identify(given_signal.name, POD, DEPLOYMENT, FingerprintStrategy.OWNER)
-    fields = {"environment": "production", "source": "prometheus", "body_digest": "d" * 64, "now": NOW}
+    fields: dict[str, Any] = {"environment": "production", "source": "prometheus", "body_digest": "d" * 64, "now": NOW}
     return remediation_request("remediation-abcdefghij", "kubernaut-system", given_signal, identity, **(fields | changes))
 
 

@@ -110,7 +110,7 @@ class AIApprovalRequest(Resource):
             ("Action", "string", ".spec.recommendation.action"),
             ("Target", "string", ".spec.recommendation.targetResource"),
             ("Confidence", "number", ".spec.confidence"),
-            ("Required By", "date", ".spec.requiredBy"),
+            ("Required By", "string", ".spec.requiredBy"),
             ("Age", "date", ".metadata.creationTimestamp"),
         ),
         selectable=(".spec.remediationRequestRef.name",),

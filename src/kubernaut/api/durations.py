@@ -4,6 +4,8 @@ import re
 from datetime import timedelta
 
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)")
+_LONGEST = (2**63 - 1) / 1e9
+"""Seconds that Go's Duration can hold."""
 _SECOND = 1_000_000
 _MILLISECOND = 1000
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -14,7 +16,10 @@ def parse_duration(text: str) -> timedelta:
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(f"{text!r} is no duration; write it like 90s, 10m or 1h30m")
-    return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if seconds > _LONGEST:
+        raise ValueError(f"{text!r} is longer than a duration can be")
+    return timedelta(seconds=seconds)
 
 
 def go_duration(length: timedelta) -> str:

@@ -3,7 +3,7 @@
 import re
 from decimal import Decimal
 
-_FORM = re.compile(r"^([+-]?[0-9]+(?:\.[0-9]*)?)(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E|e[+-]?[0-9]+)?$")
+_FORM = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E|[eE][+-]?[0-9]{1,2})?")
 _BINARY = ("Ei", "Pi", "Ti", "Gi", "Mi", "Ki")
 _SCALE = {
     "": Decimal(1),
@@ -14,11 +14,11 @@ _SCALE = {
 
 def parse_quantity(text: str) -> Decimal:
     """Read a quantity as a number of its base unit (bytes, cores, pieces); raise ValueError when it is none."""
-    found = _FORM.match(str(text))
+    found = _FORM.fullmatch(str(text))
     if found is None:
         raise ValueError(f"{text!r} is no quantity; write it like 128Mi, 500m or 2")
     number, unit = found.groups(default="")
-    scale = Decimal(10) ** int(unit[1:]) if unit.startswith("e") else _SCALE[unit]
+    scale = _SCALE[unit] if unit in _SCALE else Decimal(10) ** int(unit[1:])
     return Decimal(number) * scale
 
 

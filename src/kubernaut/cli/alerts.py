@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
+from pathlib import Path
 
 import aiohttp
+import orjson
 import structlog
 
 from kubernaut.api import core
@@ -44,6 +46,8 @@ class AlertSource:
     gateway: str
     namespace: str
     deployment: str
+    memory: Path | None = None
+    """Where it keeps what fires, as Alertmanager does: a kill must not leave an alert firing for ever."""
     firing: dict[str, Firing] = field(default_factory=dict)
     _calm: tuple[int, datetime] | None = None
     """Restarts of all pods when they were first seen ready together, and when that was."""
@@ -51,6 +55,7 @@ class AlertSource:
     async def run(self) -> None:
         """Look again and again; send when something changed, and repeat while it fires. Ends only when cancelled."""
         loop = asyncio.get_running_loop()
+        self._recall()
         sent: frozenset[str] = frozenset()
         next_repeat = 0.0
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
@@ -59,10 +64,21 @@ class AlertSource:
                 now_firing = frozenset(self.firing)
                 if resolved or now_firing != sent or (now_firing and loop.time() >= next_repeat):
                     if await self.post(session, self.body(resolved)):
+                        self._keep()
                         sent, next_repeat = now_firing, loop.time() + REPEAT_SECONDS
                     else:
                         self.firing |= resolved
                 await asyncio.sleep(POLL_SECONDS)
+
+    def _recall(self) -> None:
+        """Take up what fired before."""
+        if self.memory is not None and self.memory.exists():
+            for name, (labels, since) in orjson.loads(self.memory.read_bytes()).items():
+                self.firing.setdefault(name, Firing(labels, datetime.fromisoformat(since)))
+
+    def _keep(self) -> None:
+        if self.memory is not None:
+            self.memory.write_bytes(orjson.dumps({name: [each.labels, each.since] for name, each in self.firing.items()}))
 
     async def _look(self) -> dict[str, Firing]:
         """Update what fires from the pods as they are; return what has resolved."""

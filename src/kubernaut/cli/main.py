@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -51,6 +52,8 @@ TOLD = (
     approving.CannotDecide,
 )
 """What is told in a sentence instead of a traceback."""
+WIDE = 200
+"""Columns of a table that no terminal shows."""
 SYSTEM = manifests.SYSTEM_NAMESPACE
 
 
@@ -156,7 +159,7 @@ def get(kubeconfig: KubeconfigOption = None, namespace: NamespaceOption = SYSTEM
 
     async def work(client: Client) -> None:
         found = await reading.cases(client, namespace)
-        console = Console(highlight=False)
+        console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
         console.print(reading.cases_table(found, datetime.now(UTC)) if found else f"no cases in {namespace}")
 
     _run(_with_client(kubeconfig, work))

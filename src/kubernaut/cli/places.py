@@ -95,11 +95,15 @@ class Place:
 
     def announced(self) -> "Announcement | None":
         """Return where the services are, or None when nothing runs here."""
+        found = self.last_announced()
+        return found if found is not None and _alive(found.pid) else None
+
+    def last_announced(self) -> "Announcement | None":
+        """Return where the services are or, after a kill, where they were."""
         try:
-            found = Announcement(**orjson.loads((self.path / RUNNING).read_bytes()))
+            return Announcement(**orjson.loads((self.path / RUNNING).read_bytes()))
         except (OSError, orjson.JSONDecodeError, TypeError):
             return None
-        return found if _alive(found.pid) else None
 
     def withdraw(self) -> None:
         """Say that nothing runs here any more."""

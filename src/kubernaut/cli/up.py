@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from contextlib import AsyncExitStack
+from urllib.parse import urlsplit
 
 from kubernaut.cli.alerts import AlertSource
 from kubernaut.cli.embedded import Embedded, Ports, embedded
@@ -25,6 +26,7 @@ async def up(place: Place, ports: Ports, screen: Screen, *, name: str, off: froz
         stack.enter_context(place.held())
         if fresh:
             place.wipe()
+        ports = ports if ports.api else after_a_kill(place)
         system = await stack.enter_async_context(embedded(place, ports, story=played, off=off, show=screen.message))
         if played is not None and "pods" not in off:
             await stack.enter_async_context(_alerting(system, played))
@@ -33,8 +35,15 @@ async def up(place: Place, ports: Ports, screen: Screen, *, name: str, off: froz
         screen.line("stopping")
 
 
+def after_a_kill(place: Place) -> Ports:
+    """Return free ports, but the API's own from before a kill: steps that outlived us still speak to it."""
+    last = place.last_announced()
+    return Ports(api=urlsplit(last.api).port or 0) if last else Ports()
+
+
 def _alerting(system: Embedded, played: Story) -> "_Task":
-    source = AlertSource(system.client, SystemClock(), system.endpoints.urls["gateway"], played.namespace, played.deployment)
+    gateway, memory = system.endpoints.urls["gateway"], system.place.path / "alerts.json"
+    source = AlertSource(system.client, SystemClock(), gateway, played.namespace, played.deployment, memory)
     return _Task(source)
 
 
@@ -67,13 +76,17 @@ def _tell(system: Embedded, played: Story | None, screen: Screen) -> None:
     ):
         screen.console.print(f"  {label:<16} {where}", soft_wrap=True)
     screen.heading("Next")
-    screen.console.print(f"  export KUBECONFIG={system.place.kubeconfig}", soft_wrap=True)
-    screen.console.print("  kubectl get rr,aia,wfe,ea -A           # kubectl of your own, or the one beside kubernaut")
+    hints = [
+        f"export KUBECONFIG={system.place.kubeconfig}",
+        "kubectl get rr,aia,wfe,ea -A           # your own kubectl, or the one beside kubernaut",
+    ]
     if played is not None:
-        screen.console.print(
-            f"  {played.namespace}/{played.deployment} is out of memory: its alert comes by itself. When a person is asked:"
-        )
-    screen.console.print("  kubernaut get                          # the cases")
-    screen.console.print("  kubernaut approve NAME                 # or: kubernaut reject NAME --reason '…'")
-    screen.console.print("  kubernaut timeline NAME                # what happened, from the audit trail")
-    screen.console.print("  Ctrl-C stops it; the next `kubernaut up` goes on where it stood, --fresh begins anew")
+        hints.append(f"# {played.namespace}/{played.deployment} runs out of memory: its alert comes by itself, and a person is asked")
+    hints += [
+        "kubernaut get                          # the cases",
+        "kubernaut approve NAME                 # or: kubernaut reject NAME --reason '…'",
+        "kubernaut timeline NAME                # what happened, from the audit trail",
+        "# Ctrl-C stops it; the next kubernaut up goes on where it stood, --fresh begins anew",
+    ]
+    for hint in hints:
+        screen.console.print(f"  {hint}", soft_wrap=True)

@@ -122,7 +122,18 @@ def yaml_value(body: bytes) -> Any:
         raise ValueError(f"error converting YAML to JSON: yaml: {error.problem}") from error
     except yaml.YAMLError as error:
         raise ValueError(f"error converting YAML to JSON: yaml: {error}") from error
-    return value
+    return _as_json(value)
+
+
+def _as_json(value: Any) -> Any:
+    """Return a YAML value as JSON can hold it: keys become text, `true` and numbers too."""
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else orjson.dumps(key).decode(): _as_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_json(item) for item in value]
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    raise ValueError(f"error converting YAML to JSON: yaml: a {type(value).__name__} has no place in JSON")
 
 
 class _Loader(yaml.CSafeLoader):

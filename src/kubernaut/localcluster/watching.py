@@ -1,8 +1,8 @@
 """Watch streams: what is there, then what happens, as one JSON line an event."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
-from time import monotonic
 
 import orjson
 
@@ -70,7 +70,7 @@ class Stream:
 
     async def lines(self, asked: Asked) -> AsyncIterator[bytes]:
         """Yield chunks of whole lines until the time is up, or a 410 has been told."""
-        end = monotonic() + asked.seconds
+        end = asyncio.get_running_loop().time() + asked.seconds
         initial = asked.initial if asked.initial is not None else not asked.version
         start = self._store.revision if initial or asked.initial is False else asked.version
         with self._store.follow(self._kind.stored, start) as follower:
@@ -91,7 +91,7 @@ class Stream:
     async def _changes(self, follower: Follower, asked: Asked, end: float) -> AsyncIterator[bytes]:
         told = follower.revision
         closing = not asked.bookmarks
-        while (left := end - monotonic()) > 0:
+        while (left := end - asyncio.get_running_loop().time()) > 0:
             wait = (
                 min(left, BOOKMARK_SECONDS)
                 if closing or left <= _LAST_BOOKMARK_SECONDS

@@ -1,0 +1,92 @@
+"""Secrets are taken out of text before it leaves."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubernaut.api.redact import HIDDEN, redact, redact_value
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJzaG9wIn0.c2lnbmF0dXJlLXBhcnQ"
+PLANTED = [
+    pytest.param("password=hunter2 rest", "hunter2", "rest", id="key=value"),
+    pytest.param("DB_PASSWORD: 'two words' rest", "two words", "DB_PASSWORD", id="a quoted value"),
+    pytest.param('{"apiKey": "abc-123", "kept": "yes"}', "abc-123", '"kept": "yes"', id="JSON"),
+    pytest.param('{"token": "with \\" quote inside"}', "quote inside", "token", id="JSON with an escaped quote"),
+    pytest.param("Authorization: Bearer abcdef123456", "abcdef123456", "Authorization", id="a header"),
+    pytest.param("Authorization: Basic dXNlcjpwYXNz", "dXNlcjpwYXNz", "Authorization", id="basic authentication"),
+    pytest.param("sent bearer abcdef123456 on", "abcdef123456", "on", id="a bearer token in prose"),
+    pytest.param(f"got {JWT} back", JWT, "back", id="a JSON web token"),
+    pytest.param("postgres://shop:s3cr3t@db:5432/shop", "s3cr3t", "postgres://shop:", id="a URL with a password"),
+    pytest.param("key ghp_0123456789abcdefghijABCDEFGHIJ012345 end", "ghp_0123456789", "end", id="a GitHub token"),
+    pytest.param("key sk-proj-0123456789abcdefghij end", "sk-proj-0123456789", "end", id="a model key"),
+    pytest.param("key xoxb-1234567890-abcdefghij end", "xoxb-1234567890", "end", id="a Slack token"),
+    pytest.param("id AKIAIOSFODNN7EXAMPLE end", "AKIAIOSFODNN7EXAMPLE", "end", id="an AWS access key"),
+    pytest.param("-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----\nafter", "MIIEow", "after", id="a private key"),
+    pytest.param("-----BEGIN PRIVATE KEY-----\nMIIEow cut off", "MIIEow", "", id="a private key that was cut off"),
+]
+
+
+@pytest.mark.parametrize(("text", "secret", "kept"), PLANTED)
+def test_a_secret_goes_and_what_stands_around_it_stays(text, secret, kept):
+    clean = redact(text)
+    assert secret not in clean
+    assert HIDDEN in clean
+    assert kept in clean
+
+
+@pytest.mark.parametrize(("text", "secret", "kept"), PLANTED)
+def test_a_clean_text_is_left_as_it_is(text, secret, kept):
+    assert redact(redact(text)) == redact(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Pod payment-service-7c9f restarted 5 times: OOMKilled (exit code 137)",
+        "Back-off restarting failed container",
+        "see https://grafana.example/d/abc?orgId=1 and https://alertmanager.example:9093",
+        "image registry.example/shop@sha256:" + "a" * 64,
+    ],
+)
+def test_what_people_need_is_not_hidden(text):
+    assert redact(text) == text
+
+
+def test_decoded_json_is_searched_whole_and_secret_names_hide_all_below_them():
+    value = {
+        "env": [{"name": "A", "value": f"x {JWT}"}],
+        "password": "hunter2",
+        "tokens": ["one", "two"],
+        "count": 3,
+        "empty": {"secret": ""},
+    }
+    assert redact_value(value) == {
+        "env": [{"name": "A", "value": f"x {HIDDEN}"}],
+        "password": HIDDEN,
+        "tokens": [HIDDEN, HIDDEN],
+        "count": 3,
+        "empty": {"secret": ""},
+    }
+
+
+@given(
+    st.text(alphabet=st.characters(codec="utf-8", exclude_characters="&'\",;}"), min_size=4).filter(
+        lambda text: not any(map(str.isspace, text))
+    )
+)
+def test_whatever_stands_behind_a_secrets_name_is_hidden(secret):
+    assert redact(f"before password={secret} after") == f"before password={HIDDEN} after"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+@given(JSON)
+def test_redacting_keeps_the_shape(value):
+    clean = redact_value(value)
+    assert type(clean) is type(value)
+    if isinstance(value, dict):
+        assert clean.keys() == value.keys()

@@ -1,0 +1,200 @@
+"""A whole embedded system at work, and the questions that journeys ask of it. Everything goes over HTTP, as from outside."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import aiohttp
+
+from kubernaut.analysis.settings import PlanMode
+from kubernaut.api import core
+from kubernaut.api.approval import AIApprovalRequest, Decision
+from kubernaut.api.base import Kind, Obj, Resource
+from kubernaut.api.kinds import ALL
+from kubernaut.api.notification import NotificationRequest
+from kubernaut.api.remediation import RemediationRequest
+from kubernaut.cli.alerts import AlertSource, crash_looping
+from kubernaut.cli.approving import answer
+from kubernaut.cli.embedded import Embedded, Ports, embedded, quick_settings
+from kubernaut.cli.places import Place
+from kubernaut.cli.story import Story, story
+from kubernaut.cli.watching import R, View, viewing
+from kubernaut.kube.client import Client
+from kubernaut.kube.clock import SystemClock
+from kubernaut.kube.status import status_of
+from kubernaut.manifests import SYSTEM_NAMESPACE
+from kubernaut.settings import Settings
+from tests.world import eventually
+
+PATIENCE = 30.0
+"""Seconds that anything may take; only a broken system takes so long."""
+NAMESPACE, DEPLOYMENT = "production", "payment-service"
+
+
+def told(**changes) -> Story:
+    """Return the founding documents' story, its one container behaving as the rule fields given say."""
+    shipped = story(DEPLOYMENT)
+    scenario = deepcopy(shipped.scenario)
+    scenario["rules"][0].update(changes)
+    return replace(shipped, scenario=scenario)
+
+
+def alone(played: Story) -> Story:
+    """Return the story with a single replica."""
+    objects = deepcopy(played.objects)
+    next(each for each in objects if each["kind"] == "Deployment")["spec"]["replicas"] = 1
+    return replace(played, objects=objects)
+
+
+def settings_for(place: Place, *, mode: PlanMode = PlanMode.CATALOGUE, **sections) -> Settings:
+    """Return the quick settings with fields of sections changed, such as `orchestration={"approval_limit": …}`."""
+    quick = quick_settings(place, Ports())
+    sections["analysis"] = {"mode": mode} | sections.get("analysis", {})
+    return quick.model_copy(update={name: getattr(quick, name).model_copy(update=changes) for name, changes in sections.items()})
+
+
+@dataclass
+class Stage:
+    """A running system, with the alerts and the person that a case needs."""
+
+    system: Embedded
+    view: View
+    source: AlertSource
+    person: Client
+    http: aiohttp.ClientSession
+    changes: list[tuple[Kind, Obj | None, Obj | None]] = field(default_factory=list)
+
+    @property
+    def client(self) -> Client:
+        """The administrator's."""
+        return self.system.client
+
+    async def look(self, pods: int = 1) -> None:
+        """Wait until so many pods crash-loop; the alert fires for exactly those."""
+
+        async def enough():
+            new = [pod for pod in await self.source.pods() if crash_looping(pod) and pod["metadata"]["name"] not in self.source.firing]
+            self.source.note(new[: pods - len(self.source.firing)])
+            return len(self.source.firing) >= pods
+
+        await eventually(enough, seconds=PATIENCE)
+
+    async def alert(self, pods: int = 1) -> tuple[int, Obj]:
+        """Send the webhook for so many pods; return the gateway's answer."""
+        await self.look(pods)
+        async with self.http.post(self.system.endpoints.urls["gateway"] + "/api/v1/signals/prometheus", json=self.source.body()) as reply:
+            return reply.status, await reply.json()
+
+    @asynccontextmanager
+    async def alerting(self) -> AsyncIterator[None]:
+        """Let the alert source look at the pods and tell the gateway while the context lasts."""
+        work = asyncio.create_task(self.source.run())
+        try:
+            yield
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+
+    def only(self, model: type[R]) -> R:
+        """Return the one resource of a kind."""
+        [found] = self.view.all(model)
+        return found
+
+    async def until(self, model: type[R], holds: Callable[[R], bool] = lambda _: True) -> R:
+        """Wait for a resource of which something is true."""
+        try:
+            return await self.view.until(model, holds, seconds=PATIENCE)
+        except TimeoutError as fault:
+            raise AssertionError("never seen; the case stands so:\n" + "\n".join(map(standing, self.family()))) from fault
+
+    async def ended(self) -> RemediationRequest:
+        """Wait for the end of the case."""
+        return await self.until(RemediationRequest, lambda each: each.status.phase.terminal)
+
+    async def question(self) -> AIApprovalRequest:
+        """Wait until a person is asked and the remediation waits for the answer."""
+        await self.until(RemediationRequest, lambda each: each.status.approval_notification_sent)
+        return await self.until(AIApprovalRequest, lambda each: each.status.decision is None)
+
+    async def decide(self, decision: Decision, reason: str = "") -> AIApprovalRequest:
+        """Answer the open question as the person whose kubeconfig the system wrote."""
+        return await answer(self.person, await self.question(), decision, reason, datetime.now(UTC))
+
+    async def patience(self, **limits: str) -> None:
+        """Give the one remediation other time limits, as a person would by kubectl patch."""
+        [request] = self.view.all(RemediationRequest)
+        body = {"spec": {"timeoutConfig": limits}}
+        await self.person.patch(RemediationRequest.card, request.metadata.name, SYSTEM_NAMESPACE, body)
+
+    async def message(self, name: str) -> NotificationRequest:
+        """Wait until a message was delivered."""
+        return await self.until(NotificationRequest, lambda each: each.metadata.name == name and each.status.completion_time is not None)
+
+    def family(self) -> list[Resource]:
+        """Return all objects of ours but the catalogue, in the order a signal travels."""
+        return [found for model in ALL[:-1] for found in self.view.all(model)]
+
+    async def facts(self, correlation_id: str) -> list[Obj]:
+        """Return the audit events of a case in order, once no fact is on its way any more."""
+        await eventually(lambda: self._shipped(), seconds=PATIENCE)
+        params = {"correlation_id": correlation_id, "limit": "1000"}
+        async with self.http.get(self.system.endpoints.urls["datastorage"] + "/api/v1/audit/events", params=params) as reply:
+            assert reply.status == 200
+            return (await reply.json())["data"]
+
+    async def record(self, name: str) -> Obj:
+        """Return data storage's record of a remediation."""
+        async with self.http.get(f"{self.system.endpoints.urls['datastorage']}/api/v1/query/remediation/{name}") as reply:
+            assert reply.status == 200
+            return await reply.json()
+
+    async def _shipped(self) -> bool:
+        live = [obj for model in ALL for obj in (await self.client.list(model.card, SYSTEM_NAMESPACE)).items]
+        return not any((obj.get("status") or {}).get("journal", {}).get("pending") for obj in live)
+
+    async def objects(self, kind: Kind, namespace: str = "") -> list[Obj]:
+        """Return what the cluster has of a kind now."""
+        return list((await self.client.list(kind, namespace)).items)
+
+    async def deployment(self) -> Obj:
+        """Return the story's Deployment."""
+        return await self.client.get(core.DEPLOYMENT, DEPLOYMENT, NAMESPACE)
+
+    async def locks(self) -> list[str]:
+        """Return the names of the Leases that lock targets."""
+        return [lease["metadata"]["name"] for lease in await self.objects(core.LEASE, SYSTEM_NAMESPACE) if lease["metadata"]["name"].startswith("target-")]
+
+    async def unlocked(self) -> None:
+        """Wait until no target is locked."""
+
+        async def free():
+            return not await self.locks()
+
+        await eventually(free, seconds=PATIENCE)
+
+
+def standing(resource: Resource) -> str:
+    """Say where an object stands, for the message of a failed test."""
+    status = status_of(resource)
+    return f"  {resource.card.kind} {resource.metadata.name}: {getattr(status, 'phase', '')} {status.message[:300]}"
+
+
+@asynccontextmanager
+async def playing(path, *, played: Story | None = None, settings: Callable[[Place], Settings] = settings_for, source=AlertSource, ports=None) -> AsyncIterator[Stage]:
+    """Run a system with a story on the state in `path`; with `alerts`, the alert source watches the pods and tells of what changes."""
+    place = Place(path / "state")
+    played = played or told()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(place.held())
+        system = await stack.enter_async_context(embedded(place, ports or Ports(), story=played, settings=settings(place)))
+        person = Client.from_kubeconfig(str(place.kubeconfig))
+        stack.push_async_callback(person.close)
+        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
+        changes: list[tuple[Kind, Obj | None, Obj | None]] = []
+        view = await stack.enter_async_context(viewing(system.client, ALL, SYSTEM_NAMESPACE, lambda *change: changes.append(change)))
+        alarm = source(system.client, SystemClock(), system.endpoints.urls["gateway"], played.namespace, played.deployment)
+        yield Stage(system, view, alarm, person, http, changes)
+

@@ -1,0 +1,86 @@
+import asyncio
+import json
+import os
+import signal
+import sys
+
+import aiohttp
+import pytest
+
+from kubernaut.localcluster import ClusterSettings
+from kubernaut.localcluster.store import History
+from tests.localcluster.http import CONFIGMAPS, CRDS, WIDGETS, configmap, served, widget, widget_definition
+
+pytestmark = pytest.mark.cluster
+
+PROGRAM = """
+import asyncio, sys
+from kubernaut.localcluster import ClusterSettings, LocalCluster
+async def main():
+    async with LocalCluster(ClusterSettings(database=sys.argv[1], admin_token="t")) as cluster:
+        print(cluster.url, flush=True)
+        await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+async def write_until_killed(url, acknowledged):
+    headers = {"Authorization": "Bearer t", "Content-Type": "application/json"}
+    async with aiohttp.ClientSession(url, headers=headers) as session:
+        for index in range(10_000):
+            async with session.post(CONFIGMAPS, data=json.dumps(configmap(f"c{index}"))) as response:
+                if (await response.json())["kind"] == "ConfigMap":
+                    acknowledged.append(f"c{index}")
+
+
+async def test_a_killed_process_loses_no_acknowledged_write(tmp_path):
+    database, acknowledged = str(tmp_path / "db"), []
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", PROGRAM, database, stdout=asyncio.subprocess.PIPE, env=dict(os.environ))
+    assert process.stdout
+    url = (await process.stdout.readline()).decode().strip()
+    writers = [asyncio.create_task(write_until_killed(url, acknowledged))]
+    while len(acknowledged) < 50:
+        await asyncio.sleep(0)
+    process.send_signal(signal.SIGKILL)
+    await process.wait()
+    ended = await asyncio.gather(*writers, return_exceptions=True)
+    assert all(isinstance(error, (aiohttp.ClientError, ConnectionError)) for error in ended)
+    async with served(ClusterSettings(database=database)) as (_, http):
+        names = {row["metadata"]["name"] for row in (await http.get(CONFIGMAPS)).body["items"]}
+    assert set(acknowledged) <= names
+
+
+async def test_a_restart_serves_the_same_objects_kinds_and_versions(tmp_path):
+    settings = ClusterSettings(database=str(tmp_path / "db"))
+    async with served(settings) as (_, http):
+        await http.post(CRDS, widget_definition())
+        made = (await http.post(WIDGETS, widget())).body
+        listed = (await http.get(WIDGETS)).body["metadata"]["resourceVersion"]
+    async with served(settings) as (_, http):
+        assert (await http.get(f"{WIDGETS}/one")).body == made
+        async with http.watch(WIDGETS, resourceVersion=listed, timeoutSeconds=5) as following:
+            await http.post(WIDGETS, widget("two"))
+            assert (await following())["object"]["metadata"]["name"] == "two"
+
+
+async def test_service_account_tokens_and_the_certificate_outlive_a_restart(tmp_path):
+    settings = ClusterSettings(database=str(tmp_path / "db"), tls=True)
+    async with served(settings) as (cluster, _):
+        token, certificate = cluster.service_account_token("default", "default"), cluster.certificate
+    async with served(ClusterSettings(database=settings.database)) as (cluster, http):
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
+        answer = await http.post("/apis/authentication.k8s.io/v1/tokenreviews", review)
+        assert answer.body["status"]["user"]["username"] == "system:serviceaccount:default:default"
+    async with served(settings) as (cluster, _):
+        assert cluster.certificate == certificate
+
+
+async def test_a_watch_from_before_the_kept_history_is_told_to_list_again(tmp_path):
+    async with served(ClusterSettings(history=History(revisions=20))) as (_, http):
+        start = (await http.get(CONFIGMAPS)).body["metadata"]["resourceVersion"]
+        for index in range(40):
+            await http.post(CONFIGMAPS, configmap(f"c{index}"))
+        async with http.watch(CONFIGMAPS, resourceVersion=start) as following:
+            event = await following()
+            assert (event["type"], event["object"]["code"], event["object"]["reason"]) == ("ERROR", 410, "Expired")
+            assert await following() is None
