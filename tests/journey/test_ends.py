@@ -34,7 +34,7 @@ async def escalation(stage, request, phase, reason):
     assert message.spec.type is NotificationType.ESCALATION
     assert message.status.successful_deliveries == 1
     assert [each.channel for each in message.status.delivery_attempts] == [ChannelName.CONSOLE]
-    [sent] = [each for each in await stage.facts(request.metadata.name) if each["event_action"] == "escalationsent"]
+    [sent] = [each for each in await stage.facts(request.metadata.name) if each["event_action"] == "EscalationSent"]
     assert (sent["event_data"]["way"], sent["event_data"]["reason"], sent["event_data"]["phase"]) == ("post", reason, phase)
     assert request.status.escalation_sent_for == [f"{phase}/{reason}"]
     return message

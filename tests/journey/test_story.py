@@ -137,11 +137,11 @@ async def on_record(stage, request):
     for model in ALL[:-1]:
         for obj in await stage.objects(model.card, SYSTEM_NAMESPACE):
             life_is_whole(model.model_validate(obj), [each for each in facts if each["resource_id"] == obj["metadata"]["uid"]])
-    phases = [each["event_data"]["to"] for each in facts if each["resource_type"] == "RemediationRequest" and each["event_action"] == "phasetransition"]
+    phases = [each["event_data"]["to"] for each in facts if each["resource_type"] == "RemediationRequest" and each["event_action"] == "PhaseTransition"]
     story = ["Processing", "Analyzing", "AwaitingApproval", "Executing", "Verifying", "Completed"]
     assert phases == [each for each in story if each in phases], phases
     assert {"Processing", "AwaitingApproval", "Executing", "Completed"} <= set(phases)
-    [decided] = [each for each in facts if each["event_action"] == "approvaldecided"]
+    [decided] = [each for each in facts if each["event_action"] == "ApprovalDecided"]
     assert (decided["actor_type"], decided["actor_id"]) == ("user", APPROVER)
     kept = await stage.record(name)
     assert kept["overallPhase"] == "completed"
@@ -152,7 +152,7 @@ def life_is_whole(resource, facts):
     journal, phase = resource.status.journal, resource.status.phase
     facts.sort(key=lambda each: each["sequence"])
     assert [each["sequence"] for each in facts] == list(range(journal.count))
-    moves = [each["event_data"] for each in facts if each["event_action"] == "phasetransition"]
+    moves = [each["event_data"] for each in facts if each["event_action"] == "PhaseTransition"]
     assert all(before["to"] == after["from"] for before, after in pairwise(moves))
     assert not moves or (moves[0]["from"], moves[-1]["to"]) == ("Pending", phase)
 

@@ -29,12 +29,20 @@ def definition(plural="widgets", kind="Widget", group="example.dev", **version) 
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {"name": f"{plural}.{group}"},
-        "spec": {"group": group, "scope": "Namespaced", "names": {"plural": plural, "kind": kind, "shortNames": [kind[:2].lower()]}, "versions": [row]},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"plural": plural, "kind": kind, "shortNames": [kind[:2].lower()]},
+            "versions": [row],
+        },
     }
 
 
 def widget_definition() -> Obj:
-    columns = [{"name": "Size", "type": "string", "jsonPath": ".spec.size"}, {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}]
+    columns = [
+        {"name": "Size", "type": "string", "jsonPath": ".spec.size"},
+        {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+    ]
     return definition(subresources={"status": {}}, selectableFields=[{"jsonPath": ".spec.size"}], additionalPrinterColumns=columns)
 
 
@@ -60,7 +68,7 @@ class Answer:
 
     @property
     def message(self) -> str:
-        return self.body["message"]
+        return str(self.body["message"])
 
 
 class Http:

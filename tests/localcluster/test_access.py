@@ -1,6 +1,6 @@
 import pytest
 
-from kubernaut.localcluster import ClusterSettings
+from kubernaut.localcluster import ClusterSettings, LocalCluster
 from kubernaut.localcluster.calls import User
 from tests.localcluster.http import CONFIGMAPS, configmap, served
 
@@ -60,7 +60,10 @@ async def test_a_subresource_is_not_covered_by_its_resource(guarded):
     _, http = guarded
     role = {"metadata": {"name": "r"}, "rules": [{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["*"]}]}
     await http.post(f"{RBAC}/clusterroles", role)
-    await http.post(f"{RBAC}/clusterrolebindings", binding(USER) | {"roleRef": {"kind": "ClusterRole", "name": "r", "apiGroup": "rbac.authorization.k8s.io"}})
+    await http.post(
+        f"{RBAC}/clusterrolebindings",
+        binding(USER) | {"roleRef": {"kind": "ClusterRole", "name": "r", "apiGroup": "rbac.authorization.k8s.io"}},
+    )
     answer = await http.acting("limited").patch("/apis/apps/v1/namespaces/default/deployments/d/scale", {})
     assert (answer.status, "deployments/scale" in answer.message) == (403, True)
 
@@ -117,7 +120,5 @@ async def test_a_forged_token_is_refused(guarded):
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1"])
 def test_other_hosts_than_loopback_must_be_asked_for(host):
-    from kubernaut.localcluster import LocalCluster
-
     with pytest.raises(ValueError, match="not loopback"):
         LocalCluster(ClusterSettings(host=host))

@@ -10,7 +10,13 @@ def condition(crd, type_):
 async def test_a_kind_is_served_as_soon_as_its_definition_is_made(http):
     assert (await http.get(WIDGETS)).status == 404
     made = await http.post(CRDS, widget_definition())
-    assert made.body["spec"]["names"] == {"plural": "widgets", "singular": "widget", "shortNames": ["wi"], "kind": "Widget", "listKind": "WidgetList"}
+    assert made.body["spec"]["names"] == {
+        "plural": "widgets",
+        "singular": "widget",
+        "shortNames": ["wi"],
+        "kind": "Widget",
+        "listKind": "WidgetList",
+    }
     assert (await http.get(WIDGETS)).body["items"] == []
     assert condition((await http.get(f"{CRDS}/widgets.example.dev")).body, "Established") == "True"
 
@@ -45,7 +51,10 @@ async def test_a_name_in_use_is_accepted_once_it_is_free(widgets):
 async def test_a_tighter_schema_holds_for_new_objects_and_lets_old_ones_be(widgets):
     await widgets.post(WIDGETS, widget())
     tight = widget_definition()["spec"]["versions"]
-    tight[0]["schema"]["openAPIV3Schema"] = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"size": {"type": "string", "maxLength": 2}}}}}
+    tight[0]["schema"]["openAPIV3Schema"] = {
+        "type": "object",
+        "properties": {"spec": {"type": "object", "properties": {"size": {"type": "string", "maxLength": 2}}}},
+    }
     await widgets.patch(f"{CRDS}/widgets.example.dev", {"spec": {"versions": tight}})
     assert (await widgets.post(WIDGETS, widget("two"))).status == 422
     assert (await widgets.patch(f"{WIDGETS}/one", {"metadata": {"labels": {"a": "b"}}})).status == 200
@@ -65,8 +74,14 @@ async def test_versions_share_their_objects_and_the_best_is_preferred(http):
 
 BAD = [
     pytest.param({"metadata": {"name": "other.example.dev"}}, 'must be spec.names.plural+"."+spec.group', id="name"),
-    pytest.param({"versions": [{"name": "v1", "served": True, "storage": False}]}, "exactly one version marked as storage version", id="storage"),
-    pytest.param({"versions": [{"name": "v1", "served": True, "storage": True}]}, "spec.versions[0].schema.openAPIV3Schema: Required value", id="schema"),
+    pytest.param(
+        {"versions": [{"name": "v1", "served": True, "storage": False}]}, "exactly one version marked as storage version", id="storage"
+    ),
+    pytest.param(
+        {"versions": [{"name": "v1", "served": True, "storage": True}]},
+        "spec.versions[0].schema.openAPIV3Schema: Required value",
+        id="schema",
+    ),
 ]
 
 

@@ -34,8 +34,11 @@ async def write_until_killed(url, acknowledged):
 
 
 async def test_a_killed_process_loses_no_acknowledged_write(tmp_path):
-    database, acknowledged = str(tmp_path / "db"), []
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", PROGRAM, database, stdout=asyncio.subprocess.PIPE, env=dict(os.environ))
+    database = str(tmp_path / "db")
+    acknowledged: list[str] = []
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROGRAM, database, stdout=asyncio.subprocess.PIPE, env=dict(os.environ)
+    )
     assert process.stdout
     url = (await process.stdout.readline()).decode().strip()
     writers = [asyncio.create_task(write_until_killed(url, acknowledged))]

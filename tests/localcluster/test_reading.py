@@ -31,7 +31,12 @@ async def test_lists_of_core_kinds_leave_the_kind_to_the_list_and_custom_ones_do
 
 @pytest.mark.parametrize(
     ("selector", "found"),
-    [("name=a", ["a"]), ("name in (a, c)", ["a", "c"]), ("list=five,name notin (a,b,c)", ["d", "e"]), ("!nosuch,list", ["a", "b", "c", "d", "e"])],
+    [
+        ("name=a", ["a"]),
+        ("name in (a, c)", ["a", "c"]),
+        ("list=five,name notin (a,b,c)", ["d", "e"]),
+        ("!nosuch,list", ["a", "b", "c", "d", "e"]),
+    ],
 )
 async def test_label_selectors_choose(five, selector, found):
     assert names(await five.get(CONFIGMAPS, labelSelector=selector)) == found
@@ -108,7 +113,13 @@ async def test_metadata_alone_can_be_asked_for(http):
 
 
 async def test_an_event_has_two_faces(http):
-    event = {"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e"}, "involvedObject": {"namespace": "default", "name": "x"}, "message": "m"}
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": "e"},
+        "involvedObject": {"namespace": "default", "name": "x"},
+        "message": "m",
+    }
     assert (await http.post("/api/v1/namespaces/default/events", event)).status == 201
     seen = (await http.get("/apis/events.k8s.io/v1/namespaces/default/events/e")).body
     assert (seen["note"], seen["regarding"]["name"], seen["apiVersion"]) == ("m", "x", "events.k8s.io/v1")

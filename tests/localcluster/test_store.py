@@ -110,7 +110,11 @@ def test_a_restart_brings_back_objects_revisions_and_history(tmp_path):
     again = Store(Journal(path))
     assert again.revision == store.revision
     assert [record.obj["n"] for record in again.scan(THINGS)] == [2]
-    assert [(record.type, record.key[1]) for record in again.since(THINGS, middle)] == [("MODIFIED", "a"), ("ADDED", "gone"), ("DELETED", "gone")]
+    assert [(record.type, record.key[1]) for record in again.since(THINGS, middle)] == [
+        ("MODIFIED", "a"),
+        ("ADDED", "gone"),
+        ("DELETED", "gone"),
+    ]
     assert again.at(THINGS, middle)["ns", "a"].obj["n"] == 1
     again.close()
 

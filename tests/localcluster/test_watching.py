@@ -69,7 +69,12 @@ async def test_a_selectable_field_is_followed_alike(widgets):
 
 
 async def test_the_end_of_the_initial_part_is_marked(http):
-    query = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan", "allowWatchBookmarks": "true", "fieldSelector": "metadata.name=c"}
+    query = {
+        "sendInitialEvents": "true",
+        "resourceVersionMatch": "NotOlderThan",
+        "allowWatchBookmarks": "true",
+        "fieldSelector": "metadata.name=c",
+    }
     await http.post(CONFIGMAPS, configmap("c"))
     async with http.watch(CONFIGMAPS, **query) as following:
         assert told(await following()) == ("ADDED", "c")

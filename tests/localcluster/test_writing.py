@@ -81,7 +81,9 @@ async def test_duplicate_fields_are_told_and_the_last_wins(http):
 
 
 async def test_yaml_bodies_and_answers_are_understood(http):
-    made = await http.post(CONFIGMAPS, b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\ndata: {on: 'yes', k: x}\n", content_type="application/yaml")
+    made = await http.post(
+        CONFIGMAPS, b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\ndata: {on: 'yes', k: x}\n", content_type="application/yaml"
+    )
     assert made.body["data"] == {"true": "yes", "k": "x"}
     shown = await http.get(f"{CONFIGMAPS}/y", headers={"Accept": "application/yaml"})
     assert shown.headers["Content-Type"] == "application/yaml"

@@ -99,7 +99,7 @@ def audit_event(resource: Resource, entry: JournalEntry, *, actor: str) -> Audit
         event_timestamp=entry.at,
         event_type=f"{category}.{kind.lower()}.{entry.reason.lower()}",
         event_category=category,
-        event_action=entry.reason.lower()[:50],
+        event_action=entry.reason[:50],
         event_outcome=entry.outcome,
         correlation_id=resource.correlation_id,
         actor_id=str(entry.data.get("actor") or actor),

@@ -13,6 +13,7 @@ import structlog
 
 from kubernaut.api import core
 from kubernaut.api.base import Obj
+from kubernaut.cli.places import write_whole
 from kubernaut.kube.client import Client
 from kubernaut.kube.clock import Clock
 from kubernaut.kube.errors import ApiError
@@ -78,7 +79,7 @@ class AlertSource:
 
     def _keep(self) -> None:
         if self.memory is not None:
-            self.memory.write_bytes(orjson.dumps({name: [each.labels, each.since] for name, each in self.firing.items()}))
+            write_whole(self.memory, orjson.dumps({name: [each.labels, each.since] for name, each in self.firing.items()}))
 
     async def _look(self) -> dict[str, Firing]:
         """Update what fires from the pods as they are; return what has resolved."""

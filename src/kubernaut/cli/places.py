@@ -18,6 +18,14 @@ RUNNING = "running.json"
 KUBECONFIG = "kubeconfig"
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace a file whole, readable by its owner alone: readers see the old one or the new one, whenever we are killed."""
+    beside = path.with_name(f"{path.name}.new")
+    beside.touch(mode=0o600)
+    beside.write_bytes(content)
+    beside.replace(path)
+
+
 def state_home() -> Path:
     """Return the directory for state, as the XDG specification has it."""
     base = os.environ.get("XDG_STATE_HOME")
@@ -87,11 +95,11 @@ class Place:
 
     def write_kubeconfig(self, content: Obj) -> None:
         """Write the kubeconfig, readable by its owner alone."""
-        self._write(self.kubeconfig, yaml.safe_dump(content).encode())
+        write_whole(self.kubeconfig, yaml.safe_dump(content).encode())
 
     def announce(self, running: "Announcement") -> None:
         """Say where the services are, for other commands."""
-        self._write(self.path / RUNNING, orjson.dumps(asdict(running)))
+        write_whole(self.path / RUNNING, orjson.dumps(asdict(running)))
 
     def announced(self) -> "Announcement | None":
         """Return where the services are, or None when nothing runs here."""
@@ -108,13 +116,6 @@ class Place:
     def withdraw(self) -> None:
         """Say that nothing runs here any more."""
         (self.path / RUNNING).unlink(missing_ok=True)
-
-    def _write(self, path: Path, content: bytes) -> None:
-        """Replace a file whole: readers see the old one or the new one."""
-        beside = path.with_suffix(".new")
-        beside.touch(mode=0o600)
-        beside.write_bytes(content)
-        beside.replace(path)
 
 
 @dataclass(frozen=True)

@@ -43,9 +43,11 @@ class Screen:
 
     def line(self, text: str, *, style: str = "") -> None:
         """Say one thing that happened."""
-        self.console.print(
-            f"[dim]{self._clock() - self._began:6.1f}s[/]  {text}", style=style or None, soft_wrap=not self.console.is_terminal
-        )
+        told = f"[dim]{self._clock() - self._began:6.1f}s[/]  {text}"
+        if self._plain:
+            self.console.print(told, style=style or None, soft_wrap=True)
+        else:
+            self.console.print(told, style=style or None, no_wrap=True, overflow="ellipsis")
 
     def change(self, kind: Kind, old: Obj | None, new: Obj | None) -> None:
         """Say that an object of ours entered another phase."""

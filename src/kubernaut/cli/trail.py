@@ -10,7 +10,7 @@ from rich.text import Text
 
 PAGE = 500
 MAX_EVENTS = 10_000
-TRANSITION = "phasetransition"
+TRANSITION = "PhaseTransition"
 STYLES = {"failure": "red", "pending": "yellow"}
 
 

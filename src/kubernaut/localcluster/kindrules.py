@@ -7,7 +7,6 @@ from kubernaut.localcluster.api import ResourceKind
 from kubernaut.localcluster.errors import Obj
 from kubernaut.localcluster.qos import qos_class
 
-
 _ALLOTTED = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
 
 

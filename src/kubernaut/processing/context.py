@@ -11,23 +11,27 @@ from kubernaut.processing.enrich import Surroundings, scales
 MAX_PODS = 5
 MAX_EVENTS = 12
 TEXT_LIMIT = 240
-DROP_ORDER = ("configMaps", "networkPolicies", "resourceQuotas", "services", "node", "namespaceLabels", "events", "revisions")
-"""What is left out first when the whole is too large."""
+DROP_ORDER = (
+    *("configMaps", "networkPolicies", "resourceQuotas", "services", "node", "namespaceLabels", "events", "revisions"),
+    *("pdb", "hpa", "pods", "workload", "ownerChain"),
+)
+"""What is left out first when the whole is too large; pods go one by one."""
 
 
 def kubernetes_context(around: Surroundings, limit: int) -> Obj:
     """Return the context, at most `limit` bytes of JSON."""
     context = {key: value for key, value in _parts(around).items() if value not in (None, [], {})}
-    left_out = []
     for key in DROP_ORDER:
-        if len(orjson.dumps(context)) <= limit:
-            break
-        if context.pop(key, None) is not None:
-            left_out.append(key)
-    while len(orjson.dumps(context)) > limit and context.get("pods"):
-        context["pods"] = context["pods"][:-1]
-        left_out.append("pods")
-    return {**context, "leftOut": sorted(set(left_out))} if left_out else context
+        while key in context and len(orjson.dumps(context)) > limit:
+            context = _shortened(context, key)
+    return context
+
+
+def _shortened(context: Obj, key: str) -> Obj:
+    """Return the context with one pod fewer, or without a part, and the part's name among what is left out."""
+    fewer = context[key][:-1] if key == "pods" else []
+    rest = {name: value for name, value in context.items() if name != key} | ({key: fewer} if fewer else {})
+    return {**rest, "leftOut": sorted({*context.get("leftOut", ()), key})}
 
 
 def _parts(around: Surroundings) -> dict[str, Any]:
