@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kubernaut.analysis.settings import AnalysisSettings
+from kubernaut.api.base import Unusable
 from kubernaut.datastorage.settings import DataStorageSettings
 from kubernaut.execution.settings import ExecutionSettings
 from kubernaut.gateway.settings import GatewaySettings
@@ -22,7 +23,7 @@ PREFIX = "KUBERNAUT_"
 DIVIDER = "__"
 
 
-class BadSettings(ValueError):  # noqa: N818  (says what they are)
+class BadSettings(Unusable):
     """The settings cannot be used; the message lists every fault."""
 
 

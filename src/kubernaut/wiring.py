@@ -12,7 +12,7 @@ from kubernaut.api import core
 from kubernaut.api.analysis import AIAnalysis
 from kubernaut.api.approval import AIApprovalRequest
 from kubernaut.api.audit import audit_event
-from kubernaut.api.base import JournalEntry, Resource
+from kubernaut.api.base import JournalEntry, Resource, Unusable
 from kubernaut.api.execution import KubernetesExecution
 from kubernaut.api.notification import NotificationRequest
 from kubernaut.api.processing import RemediationProcessing
@@ -72,7 +72,7 @@ class Running:
     manager: Manager
 
 
-class UnknownPart(ValueError):  # noqa: N818  (says what was asked for)
+class UnknownPart(Unusable):
     """A part that does not exist was asked for."""
 
 

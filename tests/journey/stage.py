@@ -42,10 +42,10 @@ def told(**changes) -> Story:
     return replace(shipped, scenario=scenario)
 
 
-def alone(played: Story) -> Story:
-    """Return the story with a single replica."""
+def alone(played: Story, **spec) -> Story:
+    """Return the story with a single replica, and fields of the Deployment's spec changed."""
     objects = deepcopy(played.objects)
-    next(each for each in objects if each["kind"] == "Deployment")["spec"]["replicas"] = 1
+    next(each for each in objects if each["kind"] == "Deployment")["spec"].update({"replicas": 1} | spec)
     return replace(played, objects=objects)
 
 

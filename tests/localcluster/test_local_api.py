@@ -84,6 +84,16 @@ async def test_custom_kinds_are_known_once_defined(api):
     assert changed["status"] == {"phase": "Ready"}
 
 
+async def test_a_watch_says_when_its_kind_is_served_no_more(api):
+    definitions = api.kind("apiextensions.k8s.io", "customresourcedefinitions")
+    await api.create(definitions, widget_definition())
+    kind = api.kind("example.dev", "widgets")
+    await api.delete(definitions, "widgets.example.dev")
+    with pytest.raises(ApiError) as gone:
+        await anext(api.watch(kind))
+    assert gone.value.code == 404
+
+
 async def test_a_stand_in_that_fails_is_told_at_the_end():
     async def broken():
         raise RuntimeError("boom")

@@ -136,6 +136,14 @@ async def test_many_watchers_see_the_same(widgets):
         assert {told(await following()) for following in watchers} == {("ADDED", "one")}
 
 
+async def test_a_watch_ends_when_its_kind_is_served_no_more(widgets):
+    await widgets.post(WIDGETS, widget())
+    async with widgets.watch(WIDGETS, resourceVersion=await version(widgets)) as following:
+        await widgets.delete("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.dev")
+        assert told(await following()) == ("DELETED", "one")
+        assert await following() is None
+
+
 async def test_the_older_watch_path_is_served(http):
     await http.post(CONFIGMAPS, configmap("c"))
     async with http.watch("/api/v1/watch/namespaces/default/configmaps", fieldSelector="metadata.name=c") as following:

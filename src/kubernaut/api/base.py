@@ -38,6 +38,10 @@ FreeForm = Annotated[dict[str, JsonValue], Field(json_schema_extra={"x-kubernete
 """An object whose fields the API server stores as they come."""
 
 
+class Unusable(ValueError):  # noqa: N818  (says what is so)
+    """What the program was given cannot be used; the message tells a person why."""
+
+
 class Model(BaseModel):
     """Base of every type on the wire: camelCase outside, snake_case inside, unknown fields tolerated."""
 

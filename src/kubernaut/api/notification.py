@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from kubernaut.api.base import (
     Confidence,
@@ -11,6 +11,7 @@ from kubernaut.api.base import (
     FreeForm,
     Kind,
     Model,
+    Name,
     Namespace,
     ObjectReference,
     Resource,
@@ -20,6 +21,7 @@ from kubernaut.api.base import (
     cel,
     immutable_spec,
 )
+from kubernaut.api.durations import parse_duration
 from kubernaut.api.signal import Priority as RemediationPriority
 from kubernaut.api.signal import RiskLevel
 
@@ -200,7 +202,7 @@ _Required = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 class EscalationRequest(Model):
     """Body of POST `/api/v1/notify/escalation`."""
 
-    remediation_request_name: _Required
+    remediation_request_name: Name
     remediation_request_namespace: Namespace
     escalating_controller: _Required
     alert_fingerprint: _Required
@@ -225,6 +227,12 @@ class EscalationRequest(Model):
     alertmanager_url: Annotated[str | None, Field(alias="alertmanagerURL", max_length=2048)] = None
     grafana_url: Annotated[str | None, Field(alias="grafanaURL", max_length=2048)] = None
     kubernetes_ui_url: Annotated[str | None, Field(alias="kubernetesUIURL", max_length=2048)] = None
+
+    @field_validator("remediation_duration")
+    @classmethod
+    def _readable(cls, text: str) -> str:
+        parse_duration(text)
+        return text
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -4,10 +4,13 @@ from datetime import datetime
 
 from kubernaut.api import core
 from kubernaut.api.approval import AIApprovalRequest, Decision
+from kubernaut.api.base import Obj
 from kubernaut.kube.client import Client
 from kubernaut.kube.errors import ApiError
 
 VIA = "console"
+TRIES = 5
+"""How often a decision is written anew when something else about the request changed meanwhile; what is asked never changes."""
 
 
 class CannotDecide(Exception):  # noqa: N818  (says what is so)
@@ -33,28 +36,35 @@ async def find_request(client: Client, namespace: str, name: str) -> AIApprovalR
 
 async def answer(client: Client, request: AIApprovalRequest, decision: Decision, reason: str, now: datetime) -> AIApprovalRequest:
     """Write the decision under our own name; raise CannotDecide when it was made already."""
-    status = request.status
-    if status.decision is not None:
-        raise CannotDecide(f"{request.metadata.name} was {status.decision.value.lower()} by {status.decided_by}: a decision is final")
     who = await whoami(client)
-    said = f": {reason}" if reason else ""
-    body = {
-        "metadata": {"resourceVersion": request.metadata.resource_version},
-        "status": {
-            "phase": decision.value,
-            "decision": decision.value,
-            "decidedBy": who,
-            "message": f"{decision.value.lower()} by {who}{said}",
-            "decidedVia": VIA,
-            "decidedAt": now.isoformat(),
-            "decisionMessage": reason,
-        },
-    }
     meta = request.metadata
-    try:
-        stored = await client.patch(AIApprovalRequest.card, meta.name, meta.namespace, body, subresource="status")
-    except ApiError as error:
-        if error.conflict:
-            raise CannotDecide(f"{meta.name} has just been changed by somebody else: look again") from error
-        raise
-    return AIApprovalRequest.model_validate(stored)
+    for _ in range(TRIES):
+        status = request.status
+        if status.decision is not None:
+            raise CannotDecide(f"{meta.name} was {status.decision.value.lower()} by {status.decided_by}: a decision is final")
+        body = {
+            "metadata": {"resourceVersion": request.metadata.resource_version},
+            "status": _decided(decision, who, reason, now),
+        }
+        try:
+            stored = await client.patch(AIApprovalRequest.card, meta.name, meta.namespace, body, subresource="status")
+        except ApiError as error:
+            if not error.conflict:
+                raise
+        else:
+            return AIApprovalRequest.model_validate(stored)
+        request = AIApprovalRequest.model_validate(await client.get(AIApprovalRequest.card, meta.name, meta.namespace))
+    raise CannotDecide(f"{meta.name} changes too fast to be answered: look again")
+
+
+def _decided(decision: Decision, who: str, reason: str, now: datetime) -> Obj:
+    said = f": {reason}" if reason else ""
+    return {
+        "phase": decision.value,
+        "decision": decision.value,
+        "decidedBy": who,
+        "message": f"{decision.value.lower()} by {who}{said}",
+        "decidedVia": VIA,
+        "decidedAt": now.isoformat(),
+        "decisionMessage": reason,
+    }

@@ -93,7 +93,8 @@ async def embedded(
     async with AsyncExitStack() as stack:
         token = _token(place)
         users = {token: User(APPROVER, groups=APPROVERS)}
-        cluster = LocalCluster(ClusterSettings(database=str(place.database), port=ports.api, users=users, anonymous=False, tls=True))
+        asked = ClusterSettings(database=str(place.database), port=ports.api, users=users, anonymous=False, tls=True, rbac=True)
+        cluster = LocalCluster(asked)
         await cluster.start()
         stack.push_async_callback(cluster.stop)
         client = Client(cluster.url, token=cluster.admin_token, tls=ssl.create_default_context(cadata=cluster.certificate))

@@ -16,20 +16,15 @@ from rich.console import Console
 
 from kubernaut import manifests
 from kubernaut.api.approval import Decision
+from kubernaut.api.base import Unusable
 from kubernaut.cli import approving, reading
-from kubernaut.cli.demo import demo as play
-from kubernaut.cli.embedded import FIXED, STAND_INS, Ports
 from kubernaut.cli.places import Place, PlaceTaken, default_place, demo_place, running_place
 from kubernaut.cli.screen import Screen
 from kubernaut.cli.trail import NoTrail, read_trail
-from kubernaut.cli.up import up as keep_up
-from kubernaut.datastorage.store import NewerSchema
 from kubernaut.kube.client import Client
 from kubernaut.kube.errors import ApiError
 from kubernaut.kube.kubeconfig import KubeconfigError
-from kubernaut.settings import BadSettings, load
 from kubernaut.telemetry import configure_logging
-from kubernaut.wiring import PARTS, UnknownPart, system
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="From a Kubernetes alert to a verified fix."
@@ -39,18 +34,7 @@ KubeconfigOption = Annotated[
     Path | None, typer.Option("--kubeconfig", help="default: $KUBECONFIG, the embedded cluster that runs, ~/.kube/config")
 ]
 NamespaceOption = Annotated[str, typer.Option("--namespace", "-n", help="where the RemediationRequests are")]
-TOLD = (
-    ApiError,
-    BadSettings,
-    KubeconfigError,
-    NewerSchema,
-    NoTrail,
-    OSError,
-    PlaceTaken,
-    TimeoutError,
-    UnknownPart,
-    approving.CannotDecide,
-)
+TOLD = (ApiError, KubeconfigError, NoTrail, OSError, PlaceTaken, TimeoutError, Unusable, approving.CannotDecide)
 """What is told in a sentence instead of a traceback."""
 WIDE = 200
 """Columns of a table that no terminal shows."""
@@ -101,6 +85,8 @@ def demo(
     """Play the whole story: alert, diagnosis, approval, fix, verification, audit trail."""
     if path not in {"catalogue", "steps"}:
         _fail(f"there is no path {path!r}: it is catalogue or steps", 2)
+    from kubernaut.cli.demo import demo as play  # noqa: PLC0415  (a command loads only what it runs)
+
     configure_logging(level="error", form="console")
     place = Place(state) if state else demo_place()
     _run(play(place, Screen(), steps=path == "steps", interactive=interactive, name=story))
@@ -115,6 +101,9 @@ def up(
     fresh: Annotated[bool, typer.Option("--fresh", help="forget the state first")] = False,
 ) -> None:
     """Keep an embedded cluster with all parts running until Ctrl-C."""
+    from kubernaut.cli.embedded import FIXED, STAND_INS, Ports  # noqa: PLC0415  (a command loads only what it runs)
+    from kubernaut.cli.up import up as keep_up  # noqa: PLC0415
+
     if unknown := sorted(set(off or ()) - STAND_INS):
         _fail(f"there are no stand-ins {', '.join(unknown)}; the stand-ins are {', '.join(sorted(STAND_INS))}", 2)
     configure_logging(level="warning", form="console")
@@ -125,15 +114,18 @@ def up(
 
 @app.command()
 def run(
-    parts: Annotated[list[str] | None, typer.Argument(help=f"all, or some of {', '.join(PARTS)}")] = None,
+    parts: Annotated[list[str] | None, typer.Argument(help="all, or the parts to run, such as gateway orchestration")] = None,
     config: Annotated[Path | None, typer.Option("--config", help="YAML file of settings")] = None,
     kubeconfig: KubeconfigOption = None,
 ) -> None:
     """Run all or some parts against the cluster of a kubeconfig, or the one we run in."""
+    from kubernaut.settings import load  # noqa: PLC0415  (a command loads only what it runs)
+    from kubernaut.wiring import PARTS, system  # noqa: PLC0415
+
     wanted = PARTS if not parts or parts == ["all"] else tuple(parts)
     try:
         settings = load(config)
-    except BadSettings as error:
+    except Unusable as error:
         _fail(str(error), 2)
     configure_logging(level=settings.log_level, form=settings.log_format)
 

@@ -15,12 +15,13 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from kubernaut.api.audit import AuditEvent, RemediationAudit, WorkflowAudit
+from kubernaut.api.base import Unusable
 from kubernaut.datastorage.tables import audit_events, remediation_audit, service_crd_status, workflow_audit
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-class NewerSchema(RuntimeError):  # noqa: N818  (says what the database is)
+class NewerSchema(Unusable):
     """The database was made by a later version of this program."""
 
 

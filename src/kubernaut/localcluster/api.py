@@ -91,7 +91,10 @@ class Api(Protocol):
         """Delete an object; `uid` is a precondition, `propagation` Background, Foreground or Orphan."""
 
     def watch(self, kind: ResourceKind) -> AsyncIterator[WatchEvent]:
-        """Yield an ADDED for all that is there, a BOOKMARK when caught up, then every change; never ends by itself."""
+        """Yield an ADDED for all that is there, a BOOKMARK when caught up, then every change; never ends by itself.
+
+        Raises ApiError 404 once the kind is served no more, 410 where the caller fell behind the history: it begins anew then.
+        """
 
     def acting_as(self, manager: str) -> "Api":
         """Return the same API with writes made under a field manager's name."""

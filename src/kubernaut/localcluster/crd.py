@@ -66,6 +66,7 @@ class Definitions:
         definition = record.obj
         if record.type == "DELETED":
             self._registry.catalog.replace(definition["spec"]["group"], definition["spec"]["names"]["plural"], [])
+            self._registry.store.dismiss(definition["metadata"]["name"])
             self._retry_refused(definition["spec"]["group"])
         elif "deletionTimestamp" in definition["metadata"]:
             self._clear(record)

@@ -74,16 +74,23 @@ class LocalApi:
         deletion.delete(self._registry, kind, namespace, name, options, self._fresh())
 
     async def watch(self, kind: ResourceKind) -> AsyncIterator[WatchEvent]:
-        """Yield an ADDED for all that is there, a BOOKMARK when caught up, then every change; start over when too slow."""
+        """Yield an ADDED for all that is there, a BOOKMARK when caught up, then every change.
+
+        Raises ApiError 404 once the kind is served no more, 410 where the caller is too slow; the watch is begun anew then.
+        """
         store = self._registry.store
+        if self._registry.catalog.find(kind.group, kind.version, kind.plural) is None:
+            raise errors.no_resource()
         with store.follow(kind.stored, store.revision) as follower:
             for record in list(self._registry.all_of(kind)):
                 yield WatchEvent("ADDED", faces.shown(kind, record))
             meta = {"resourceVersion": str(follower.revision), "annotations": {"k8s.io/initial-events-end": "true"}}
             yield WatchEvent("BOOKMARK", {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta})
-            while True:
+            while not follower.ended:
                 for record in await follower.batch():
                     yield WatchEvent(record.type, faces.shown(kind, record))
+
+        raise errors.no_resource()
 
     async def list(self, kind: ResourceKind, namespace: str = "", *, labels: str = "", fields: str = "") -> Objects:
         """Return the objects of a namespace (or of all), by namespace and name."""
@@ -92,6 +99,3 @@ class LocalApi:
 
     def _fresh(self) -> Call:
         return replace(self._call, warnings=[])
-
-
-__all__ = ["LocalApi", "errors"]

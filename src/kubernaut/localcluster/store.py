@@ -87,7 +87,7 @@ class Store:
         self._log_of: dict[str, deque[Record]] = defaultdict(deque)
         self._octets = 0
         self._floors: dict[str, int] = {}
-        self._bells: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._followers: dict[str, set[Follower]] = defaultdict(set)
         self._base = 0
         self.revision = 1
         if journal:
@@ -140,8 +140,8 @@ class Store:
             self._journal.append(row)
         record = self._apply(row, obj)
         self._trim()
-        for bell in self._bells[resource]:
-            bell.set()
+        for follower in self._followers[resource]:
+            follower.ring()
         return record
 
     def _apply(self, row: Row, obj: Obj | None) -> Record:
@@ -222,9 +222,15 @@ class Store:
         """Return a reader of the changes after a revision."""
         return Follower(self, resource, after)
 
-    def bells(self, resource: str) -> set[asyncio.Event]:
-        """Return the events set at each change of a resource."""
-        return self._bells[resource]
+    def followers(self, resource: str) -> "set[Follower]":
+        """Return who follows a resource now."""
+        return self._followers[resource]
+
+    def dismiss(self, resource: str) -> None:
+        """End every watch of a resource: it is served no more."""
+        for follower in self._followers[resource]:
+            follower.ended = True
+            follower.ring()
 
     def close(self) -> None:
         """Close the journal."""
@@ -241,20 +247,25 @@ class Follower:
         self._resource = resource
         self._bell = asyncio.Event()
         self.revision = after
+        self.ended = False
+
+    def ring(self) -> None:
+        """Wake the reader."""
+        self._bell.set()
 
     def __enter__(self) -> Self:
         """Start listening."""
-        self._store.bells(self._resource).add(self._bell)
+        self._store.followers(self._resource).add(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Stop listening."""
-        self._store.bells(self._resource).discard(self._bell)
+        self._store.followers(self._resource).discard(self)
 
     async def batch(self, seconds: float | None = None) -> list[Record]:
-        """Return the next changes, waiting for one; an empty list when the time is up. Raise ApiError 410 when cut off."""
+        """Return the next changes, waiting for one; an empty list when the time is up or it has ended. Raise ApiError 410 when cut off."""
         found = self.ready()
-        if found:
+        if found or self.ended:
             return found
         try:
             async with asyncio.timeout(seconds):

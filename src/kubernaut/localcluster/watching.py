@@ -91,7 +91,7 @@ class Stream:
     async def _changes(self, follower: Follower, asked: Asked, end: float) -> AsyncIterator[bytes]:
         told = follower.revision
         closing = not asked.bookmarks
-        while (left := end - asyncio.get_running_loop().time()) > 0:
+        while not follower.ended and (left := end - asyncio.get_running_loop().time()) > 0:
             wait = (
                 min(left, BOOKMARK_SECONDS)
                 if closing or left <= _LAST_BOOKMARK_SECONDS

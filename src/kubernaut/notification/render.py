@@ -15,8 +15,11 @@ from kubernaut.api.notification import (
     Urgency,
 )
 from kubernaut.api.redact import redact, redact_value
+from kubernaut.kube.status import cut
 from kubernaut.notification.channels.base import Message
 
+BODY_LIMIT = 40_000
+"""The bound of `NotificationRequestSpec.body`."""
 PRIORITIES = {Urgency.CRITICAL: Priority.CRITICAL, Urgency.HIGH: Priority.HIGH, Urgency.NORMAL: Priority.MEDIUM, Urgency.LOW: Priority.LOW}
 HAPPENED = {
     EscalationReason.TIMEOUT: "ran out of time",
@@ -72,7 +75,7 @@ def _body(request: EscalationRequest) -> str:
     lines += [f"- {action.action} ({action.category}, risk {action.risk_level.value})" for action in request.recommended_actions]
     lines += ["", f"Look: `kubernaut timeline {request.remediation_request_name}`"]
     lines += [f"{label}: {url}" for label, url in (("Alertmanager", request.alertmanager_url), ("Grafana", request.grafana_url)) if url]
-    return redact("\n".join(lines))
+    return cut(redact("\n".join(lines)), BODY_LIMIT)
 
 
 def _rounded(duration: str) -> str:
@@ -93,6 +96,6 @@ def message(request: NotificationRequest, channel: ChannelName) -> Message:
         body=redact(spec.body),
         correlation_id=request.correlation_id,
         addresses=tuple(recipient.address for recipient in spec.recipients if recipient.channel is channel),
-        metadata={key: redact(value) for key, value in spec.metadata.items()},
+        metadata=redact_value(spec.metadata),
         details=redact_value(spec.details),
     )

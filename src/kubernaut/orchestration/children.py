@@ -20,6 +20,9 @@ from kubernaut.orchestration.family import Family
 from kubernaut.orchestration.limits import Limits
 from kubernaut.orchestration.settings import OrchestrationSettings
 
+PROVING: Final = 5 / 6
+"""How much of the verification's limit may pass before it says what it saw; the rest is for being heard."""
+
 
 class Incomplete(Exception):  # noqa: N818  (says what is missing)
     """A stage object cannot be made, since the one before it lacks what it needs."""
@@ -159,7 +162,7 @@ def assessment(
         baseline=baseline_of(family.processing.status.enriched_signal if family.processing else None, target_of(request, family)),
         config=AssessmentConfig(
             stabilization_window=go_duration(settings.stabilization_window),
-            validity=go_duration(min(settings.validity, until - now)),
+            validity=go_duration(min(settings.validity, (until - now) * PROVING)),
         ),
         times_out_at=until,
     )

@@ -139,14 +139,14 @@ def _priority(obj: Obj, now: datetime) -> Cells:
     ]
 
 
-_EVENT = columns("Last Seen|Type|Reason|Object", "Subobject|Source") + columns("Message") + columns("", "First Seen|Count:integer|Name")
+_EVENT = columns("Last Seen|Type|Reason|Object", "Subobject|Source") + columns("Message") + columns("", "First Seen|Count|Name")
 _EVENT_TOLD = {
     "Last Seen": "@lastTimestamp",
     "Type": "@type",
     "Reason": "@reason",
     "Object": "@involvedObject",
     "Subobject": "@involvedObject.fieldPath",
-    "Source": "@source.component",
+    "Source": "The component reporting this event. Should be a short machine understandable string.",
     "Message": "@message",
     "First Seen": "@firstTimestamp",
     "Count": "@count",

@@ -12,6 +12,7 @@ from kubernaut.verification.decide import Component, Reading
 from kubernaut.verification.probes.pods import Pods, moment, sum_up
 from kubernaut.verification.probes.workload import READABLE, Wanted, kind_of, pods_of, wanted
 
+BACK_OFF: Final = "CrashLoopBackOff"
 PRESSURES: Final = frozenset({"MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable"})
 
 
@@ -82,7 +83,8 @@ def _worse(want: Wanted, pods: Pods, baseline: Baseline | None) -> bool:
     if baseline is None:
         return False
     fewer = pods.ready < min(baseline.ready, want.replicas)
-    return fewer or any(reason not in baseline.crash_reasons for reason in pods.crashes)
+    known = {*baseline.crash_reasons, *((BACK_OFF,) if baseline.restarts else ())}  # between two starts it looks otherwise
+    return fewer or any(reason not in known for reason in pods.crashes)
 
 
 def _gone(kind: Kind, target: ResourceIdentifier) -> Reading:

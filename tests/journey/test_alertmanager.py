@@ -1,0 +1,99 @@
+"""A real Alertmanager between the alerts and the gateway: its grouping, its repeats, its resolved."""
+
+import asyncio
+import shutil
+import socket
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+import yaml
+
+from kubernaut.api.approval import Decision
+from kubernaut.api.remediation import Outcome, Phase, RemediationRequest
+from kubernaut.cli.alerts import PATH, RECEIVER, AlertSource
+from tests.journey.stage import PATIENCE, playing
+from tests.world import eventually
+
+PROGRAM = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+SEEN = '{}:{alertname="KubePodCrashLooping", namespace="production"}'
+
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="not run: no Alertmanager here; on Debian: apt-get install prometheus-alertmanager")
+
+
+class Prometheus(AlertSource):
+    """An alert source that tells Alertmanager, in the words of its API v2, instead of the gateway."""
+
+    alertmanager = ""
+
+    async def post(self, session, body):
+        fields = ("labels", "annotations", "startsAt", "generatorURL")
+        alerts = [{name: each[name] for name in fields} | _end(each) for each in body["alerts"]]
+        async with session.post(self.alertmanager + "/api/v2/alerts", json=alerts) as answer:
+            assert answer.status == 200, await answer.text()
+            return True
+
+
+def _end(alert):
+    """A firing alert has no end: Alertmanager itself says when it has heard nothing for too long."""
+    return {"endsAt": alert["endsAt"]} if alert["status"] == "resolved" else {}
+
+
+def configuration(gateway):
+    quick = {"group_by": ["alertname", "namespace"], "group_wait": "100ms", "group_interval": "300ms", "repeat_interval": "600ms"}
+    webhook = {"url": gateway + PATH, "send_resolved": True}
+    return {
+        "route": {"receiver": RECEIVER} | quick,
+        "receivers": [{"name": RECEIVER, "webhook_configs": [webhook]}],
+    }
+
+
+@asynccontextmanager
+async def alertmanager(directory, gateway):
+    """Run Alertmanager; give its URL."""
+    (directory / "alertmanager.yml").write_text(yaml.safe_dump(configuration(gateway)))
+    url = f"127.0.0.1:{_free_port()}"
+    arguments = (
+        f"--config.file={directory}/alertmanager.yml",
+        f"--storage.path={directory}/data",
+        f"--web.listen-address={url}",
+        "--cluster.listen-address=",
+    )
+    with (directory / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(PROGRAM, *arguments, stdout=log, stderr=log)
+    try:
+        await eventually(lambda: _ready(f"http://{url}"), seconds=PATIENCE)
+        yield f"http://{url}"
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def _free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+async def _ready(url):
+    try:
+        async with aiohttp.ClientSession() as http, http.get(url + "/-/ready") as answer:
+            return answer.status == 200
+    except aiohttp.ClientError:
+        return False
+
+
+async def test_alerts_that_a_real_alertmanager_sends_end_in_one_verified_remediation(tmp_path):
+    async with playing(tmp_path, source=Prometheus) as stage, alertmanager(tmp_path, stage.system.endpoints.urls["gateway"]) as url:
+        stage.source.alertmanager = url
+        async with stage.alerting():
+            await stage.decide(Decision.APPROVED)
+            request = await stage.ended()
+        assert (request.status.phase, request.status.outcome) == (Phase.COMPLETED, Outcome.REMEDIATED)
+        assert stage.only(RemediationRequest).metadata.name == request.metadata.name
+        assert request.status.signal_state == "resolved"
+        assert request.status.deduplication.occurrence_count > 3  # its repeats were counted
+        assert request.spec.signal_labels["alertname"] == "KubePodCrashLooping"
+        assert SEEN in request.spec.original_payload.replace('\\"', '"')
+        assert url.rsplit(":", 1)[1] in request.spec.provider_data  # its externalURL: where people look
+        await stage.unlocked()
