@@ -60,6 +60,7 @@ def _files() -> Iterator[tuple[str, str]]:
     yield "deploy/namespaces.yaml", manifest(manifests.namespaces())
     yield "deploy/identities.yaml", manifest(manifests.identities())
     yield "deploy/approval-policy.yaml", manifest(manifests.approval_policy())
+    yield "deploy/kustomization.yaml", manifest([kustomization()])
     yield "docs/kinds/README.md", kinds_index()
     yield "docs/settings.md", settings_page()
 
@@ -68,6 +69,16 @@ def manifest(objects: Iterable[Obj]) -> str:
     """Return objects as one YAML file."""
     text = yaml.dump_all(objects, Dumper=Plain, sort_keys=False, width=120, allow_unicode=True, explicit_start=True)
     return f"# {MARK}\n{text}"
+
+
+def kustomization() -> Obj:
+    """Return what `kubectl apply -k deploy` reads: all manifests, in the order they must be applied."""
+    definitions = [f"crds/{model.card.plural}.yaml" for model in ALL]
+    return {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": ["namespaces.yaml", *definitions, "identities.yaml", "approval-policy.yaml"],
+    }
 
 
 def page_name(model: type[Resource]) -> str:

@@ -64,10 +64,8 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
     Raise BadSettings with every fault when the file cannot be read, or a key is unknown, or a value wrong.
     """
     tree = _read(path) if path is not None else {}
-    unknown = [
-        name for name in sorted(environment) if name.startswith(PREFIX) and DIVIDER in name and not _override(tree, name, environment[name])
-    ]
-    faults = [f"{name}: a section of that name holds a plain value" for name in unknown]
+    variables = [name for name in sorted(environment) if name.startswith(PREFIX) and DIVIDER in name]
+    faults = [f"{name}: {fault}" for name in variables if (fault := _override(tree, name, environment[name]))]
     try:
         settings = Settings.model_validate(tree)
     except ValidationError as error:
@@ -82,20 +80,23 @@ def _read(path: Path) -> dict[str, Any]:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise BadSettings(f"{path} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise BadSettings(f"{path} is no YAML: {error}") from error
     if not isinstance(tree or {}, dict):
         raise BadSettings(f"{path} must hold a mapping of sections")
-    return tree or {}
+    return {key: {} if value is None else value for key, value in (tree or {}).items()}
 
 
-def _override(tree: dict[str, Any], name: str, text: str) -> bool:
-    """Put a variable's value at its place in the tree; False when a plain value stands in the way."""
+def _override(tree: dict[str, Any], name: str, text: str) -> str:
+    """Put a variable's value at its place in the tree; return what is wrong with it, if anything."""
     *sections, key = name.removeprefix(PREFIX).lower().split(DIVIDER)
     for section in sections:
         below = tree.setdefault(section, {})
         if not isinstance(below, dict):
-            return False
+            return "a section of that name holds a plain value"
         tree = below
-    tree[key] = yaml.safe_load(text)
-    return True
+    try:
+        tree[key] = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        return "its text is no YAML"
+    return ""

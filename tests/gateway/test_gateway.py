@@ -13,6 +13,9 @@ from kubernaut.api.remediation import RemediationRequest
 from kubernaut.gateway.app import gateway_app, setup
 from kubernaut.gateway.settings import GatewaySettings
 from kubernaut.gateway.sources.alertmanager import Alertmanager
+from kubernaut.kube.clock import SystemClock
+from kubernaut.kube.cluster import Caches, Cluster
+from kubernaut.orchestration.claim import release
 from kubernaut.service import serving
 from tests.world import eventually, running
 
@@ -128,6 +131,36 @@ async def test_a_new_problem_after_the_end_is_a_new_remediation(world, shop):
     assert status == 201
     assert len({each.metadata.name for each in found}) == 2
     assert [each.status.phase.terminal for each in found].count(False) == 1
+
+
+async def test_a_deleted_remediations_name_is_not_given_again(world, shop):
+    async with gateway(world) as http:
+        await post(http, group(shop, ["shop-1-0"]))
+        [first] = await requests(world)
+        await release(Cluster(world.client, SystemClock(), Caches(world.client)), first)
+        await world.client.delete(RemediationRequest.card, first.metadata.name, world.system)
+
+        async def gone():
+            return await requests(world) == []
+
+        await eventually(gone)
+        assert (await post(http, group(shop, ["shop-1-0"])))[0] == 201
+        [second] = await requests(world)
+    assert second.metadata.name != first.metadata.name
+
+
+async def test_an_alert_for_a_pod_that_is_gone_belongs_to_the_problem_it_was_part_of(world, shop):
+    async with gateway(world) as http:
+        await post(http, group(shop, ["shop-1-0", "shop-1-1"]))
+        for pod in ("shop-1-0", "shop-1-1"):
+            await world.client.delete(core.POD, pod, shop, grace_seconds=0)
+        assert (await post(http, group(shop, ["shop-1-0"])))[0] == 202
+        await post(http, group(shop, ["shop-1-0"], status="resolved"))
+        [request] = await requests(world)
+        assert request.status.signal_state == "firing"
+        await post(http, group(shop, ["shop-1-1"], status="resolved"))
+        [request] = await requests(world)
+    assert request.status.signal_state == "resolved"
 
 
 async def test_resolved_is_noted_on_the_open_remediation_and_never_opens_one(world, shop):

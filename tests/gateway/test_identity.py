@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from kubernaut.api import core
 from kubernaut.api.base import ResourceIdentifier
-from kubernaut.api.remediation import NAME_LIMIT, KubernetesProviderData
+from kubernaut.api.remediation import NAME_LIMIT, KubernetesProviderData, claimed_name
 from kubernaut.api.signal import Priority, Severity, SignalState, fallback_priority
 from kubernaut.gateway.fingerprint import identify
 from kubernaut.gateway.owners import top_owner
 from kubernaut.gateway.payload import PAYLOAD_LIMIT, stored
-from kubernaut.gateway.requests import label_value, remediation_request, request_name
+from kubernaut.gateway.requests import label_value, remediation_request
 from kubernaut.gateway.settings import FingerprintStrategy
 from kubernaut.gateway.sources.base import Signal
 
@@ -143,7 +143,8 @@ def test_any_text_has_a_legal_label_value(text):
 
 
 def test_a_claims_turns_have_names_of_their_own_within_the_limit():
-    names = {request_name(uid, turn) for uid in ("a", "b") for turn in range(50)}
+    claims = ({"metadata": {"uid": uid}, "spec": {"leaseTransitions": turn}} for uid in ("a", "b") for turn in range(50))
+    names = {claimed_name(claim) for claim in claims}
     assert len(names) == 100
     assert all(len(name) <= NAME_LIMIT for name in names)
 

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import aiohttp
 
@@ -26,6 +27,7 @@ from kubernaut.kube.client import Client
 from kubernaut.kube.clock import SystemClock
 from kubernaut.kube.status import status_of
 from kubernaut.manifests import SYSTEM_NAMESPACE
+from kubernaut.notification.channels.base import Message
 from kubernaut.settings import Settings
 from tests.world import eventually
 
@@ -50,7 +52,7 @@ def alone(played: Story, **spec) -> Story:
 
 
 def settings_for(place: Place, *, mode: PlanMode = PlanMode.CATALOGUE, **sections) -> Settings:
-    """Return the quick settings with fields of sections changed, such as `orchestration={"approval_limit": …}`."""
+    """Return the quick settings on free ports, with fields of sections changed, such as `orchestration={"approval_limit": …}`."""
     quick = quick_settings(place, Ports())
     sections["analysis"] = {"mode": mode} | sections.get("analysis", {})
     return quick.model_copy(update={name: getattr(quick, name).model_copy(update=changes) for name, changes in sections.items()})
@@ -65,7 +67,6 @@ class Stage:
     source: AlertSource
     person: Client
     http: aiohttp.ClientSession
-    changes: list[tuple[Kind, Obj | None, Obj | None]] = field(default_factory=list)
 
     @property
     def client(self) -> Client:
@@ -183,18 +184,24 @@ def standing(resource: Resource) -> str:
 
 
 @asynccontextmanager
-async def playing(path, *, played: Story | None = None, settings: Callable[[Place], Settings] = settings_for, source=AlertSource, ports=None) -> AsyncIterator[Stage]:
-    """Run a system with a story on the state in `path`; with `alerts`, the alert source watches the pods and tells of what changes."""
-    place = Place(path / "state")
-    played = played or told()
+async def playing(
+    path: Path,
+    *,
+    played: Story | None = None,
+    settings: Callable[[Place], Settings] = settings_for,
+    source: type[AlertSource] = AlertSource,
+    memory: Path | None = None,
+    ports: Ports | None = None,
+    show: Callable[[Message], None] = lambda _: None,
+) -> AsyncIterator[Stage]:
+    """Run a system with a story on the state in `path`."""
+    place, played = Place(path / "state"), played or told()
     async with AsyncExitStack() as stack:
         stack.enter_context(place.held())
-        system = await stack.enter_async_context(embedded(place, ports or Ports(), story=played, settings=settings(place)))
+        system = await stack.enter_async_context(embedded(place, ports or Ports(), story=played, settings=settings(place), show=show))
         person = Client.from_kubeconfig(str(place.kubeconfig))
         stack.push_async_callback(person.close)
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
-        changes: list[tuple[Kind, Obj | None, Obj | None]] = []
-        view = await stack.enter_async_context(viewing(system.client, ALL, SYSTEM_NAMESPACE, lambda *change: changes.append(change)))
-        alarm = source(system.client, SystemClock(), system.endpoints.urls["gateway"], played.namespace, played.deployment)
-        yield Stage(system, view, alarm, person, http, changes)
-
+        view = await stack.enter_async_context(viewing(system.client, ALL, SYSTEM_NAMESPACE, lambda *_: None))
+        alarm = source(system.client, SystemClock(), system.endpoints.urls["gateway"], played.namespace, played.deployment, memory)
+        yield Stage(system, view, alarm, person, http)

@@ -1,9 +1,8 @@
-"""`kubernaut demo` as a newcomer runs it: its words, its exit code, and that it cannot be talked into success."""
+"""The demo cannot be talked into success: its alert source and its verification look at the pods, whatever the story."""
 
 import asyncio
 import io
 
-import pytest
 from rich.console import Console
 
 from kubernaut.api.remediation import RemediationRequest
@@ -21,15 +20,6 @@ async def told(place, **options):
     paper = io.StringIO()
     code = await demo(place, Screen(Console(file=paper, width=200)), interactive=False, **options)
     return code, paper.getvalue()
-
-
-@pytest.mark.parametrize("steps", [False, True], ids=["catalogue", "steps"])
-async def test_the_demo_ends_well_and_tells_the_whole_case(tmp_path, steps):
-    code, said = await told(Place(tmp_path / "state"), steps=steps)
-    assert code == 0, said
-    for words in ("still one remediation", "Approval Required", "as oncall@example.com", "Remediated", "read back from the audit trail", "KUBECONFIG="):
-        assert words in said
-    assert ("KubernetesExecution" in said) is steps
 
 
 async def test_a_fix_that_does_not_help_ends_the_demo_with_an_honest_word(tmp_path):

@@ -1,7 +1,9 @@
 """RemediationRequest: one problem, from the signal that raised it to its end."""
 
+import base64
 from collections.abc import Iterable
 from datetime import datetime
+from hashlib import sha256
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -34,6 +36,13 @@ RETENTION_FINALIZER = "kubernaut.ai/remediation-retention"
 def claim_name(fingerprint: str) -> str:
     """Return the name of the Lease that says which remediation a fingerprint's signals belong to."""
     return f"signal-{fingerprint[:40]}"
+
+
+def claimed_name(claim: Obj) -> str:
+    """Return the name of the remediation that a claim's turn stands for: the same for everybody who reads the claim."""
+    turn = int((claim.get("spec") or {}).get("leaseTransitions") or 0)
+    digest = sha256(f"{claim['metadata']['uid']}/{turn}".encode()).digest()
+    return f"remediation-{base64.b32encode(digest).decode().lower()[:10]}"
 
 
 BY_REMEDIATION = "remediation"

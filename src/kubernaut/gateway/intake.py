@@ -6,7 +6,7 @@ ended. Memory decides nothing: the cache only says where to look first.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from weakref import WeakValueDictionary
@@ -16,12 +16,12 @@ from prometheus_client import Counter as Metric
 
 from kubernaut.api import core
 from kubernaut.api.base import Obj
-from kubernaut.api.remediation import RemediationRequest, claim_name
+from kubernaut.api.remediation import RemediationRequest, claim_name, claimed_name
 from kubernaut.api.signal import SignalState
 from kubernaut.gateway.counting import Counter, NoLongerOpen, Repeat, first_tally, reported
 from kubernaut.gateway.fingerprint import Identity, identify
 from kubernaut.gateway.owners import top_owner
-from kubernaut.gateway.requests import environment_of, remediation_request, request_name
+from kubernaut.gateway.requests import environment_of, remediation_request
 from kubernaut.gateway.settings import FingerprintStrategy, GatewaySettings
 from kubernaut.gateway.sources.base import Refused, Signal
 from kubernaut.kube.cluster import Cluster
@@ -80,6 +80,10 @@ class Result:
 def is_open(request: RemediationRequest) -> bool:
     """Whether signals still belong to it."""
     return not request.status.phase.terminal and request.metadata.deletion_timestamp is None
+
+
+def _version(claim: Obj) -> tuple[str, str]:
+    return claim["metadata"]["uid"], claim["metadata"]["resourceVersion"]
 
 
 def resources_of(obj: Obj) -> Iterable[str]:
@@ -168,39 +172,44 @@ class Intake:
 
     async def _claimed(self, signal: Signal, identity: Identity, source: str, body_digest: str) -> RemediationRequest | Result:
         """Take the fingerprint's turn: return the result of a creation, or the open remediation that another one made."""
-        claim = await self._claim(identity.fingerprint)
+        claim, ours = await self._claim(identity.fingerprint)
         for _ in range(ROUNDS):
-            name = request_name(claim["metadata"]["uid"], int(claim["spec"].get("leaseTransitions", 0)))
+            name = claimed_name(claim)
             there = await self._cluster.fetch(RemediationRequest, self._settings.namespace, name)
             if there is not None and is_open(there):
                 return there
-            if there is None:
-                made = await self._created(name, signal, identity, source, body_digest)
-                if made is not None:
-                    return made
+            if there is not None:
+                claim, ours = await self._moved_on(claim, identity.fingerprint)
                 continue
-            claim = await self._moved_on(claim, identity.fingerprint)
+            if not ours and (stands := await self._claim(identity.fingerprint)) and _version(stands[0]) != _version(claim):
+                claim, ours = stands  # it went with a remediation that was deleted just now: the name must not be given again
+                continue
+            made = await self._created(name, signal, identity, source, body_digest)
+            if made is not None:
+                return made
         raise ApiError(503, "Contended", "others keep taking this signal's turn")
 
-    async def _claim(self, fingerprint: str) -> Obj:
-        """Return the fingerprint's claim, made now if there was none."""
+    async def _claim(self, fingerprint: str) -> tuple[Obj, bool]:
+        """Return the fingerprint's claim, and whether this very write made it."""
         namespace, name = self._settings.namespace, claim_name(fingerprint)
         lease = {"metadata": {"name": name, "namespace": namespace}, "spec": {"leaseTransitions": 0}}
-        return await self._created_or_read(lambda: self._cluster.client.create(core.LEASE, lease), name)
+        try:
+            return await self._cluster.client.create(core.LEASE, lease), True
+        except ApiError as error:
+            if not error.already_exists:
+                raise
+        return await self._cluster.client.get(core.LEASE, name, namespace), False
 
-    async def _moved_on(self, claim: Obj, fingerprint: str) -> Obj:
-        """Move the claim to its next turn, unless somebody else did; return it as it stands then."""
+    async def _moved_on(self, claim: Obj, fingerprint: str) -> tuple[Obj, bool]:
+        """Move the claim to its next turn, unless somebody else did; return it as it stands then, and whether this write moved it."""
         spec = {**claim["spec"], "leaseTransitions": int(claim["spec"].get("leaseTransitions", 0)) + 1}
         moved = {**claim, "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "spec": spec}
-        return await self._created_or_read(lambda: self._cluster.client.update(core.LEASE, moved), claim_name(fingerprint))
-
-    async def _created_or_read(self, write: Callable[[], Awaitable[Obj]], name: str) -> Obj:
         try:
-            return await write()
+            return await self._cluster.client.update(core.LEASE, moved), True
         except ApiError as error:
-            if not (error.already_exists or error.conflict):
+            if not (error.conflict or error.not_found):
                 raise
-        return await self._cluster.client.get(core.LEASE, name, self._settings.namespace)
+        return await self._claim(fingerprint)
 
     async def _created(self, name: str, signal: Signal, identity: Identity, source: str, body_digest: str) -> Result | None:
         """Create the remediation of this turn; None when somebody else just did."""

@@ -1,9 +1,7 @@
 """The RemediationRequest of a signal. Reads nothing, writes nothing."""
 
-import base64
 import re
 from datetime import datetime
-from hashlib import sha256
 
 import orjson
 
@@ -24,12 +22,6 @@ from kubernaut.gateway.sources.base import Signal
 ENVIRONMENT_KEYS = ("environment", "env")
 LABEL_VALUE_LIMIT = 63
 URL_LIMIT = 2048
-
-
-def request_name(claim_uid: str, turn: int) -> str:
-    """Return the name of the remediation that a claim's turn stands for: the same for everybody who reads the claim."""
-    digest = sha256(f"{claim_uid}/{turn}".encode()).digest()
-    return f"remediation-{base64.b32encode(digest).decode().lower()[:10]}"
 
 
 def remediation_request(

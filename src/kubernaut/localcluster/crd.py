@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from kubernaut.localcluster import deletion, errors
+from kubernaut.localcluster import deletion
 from kubernaut.localcluster.api import ResourceKind
 from kubernaut.localcluster.calls import Call, DeleteOptions
 from kubernaut.localcluster.errors import Obj
@@ -192,10 +192,3 @@ def _untimed(status: Obj) -> Obj:
 
 def _is_true(definition: Obj, type_: str) -> bool:
     return any(row["type"] == type_ and row["status"] == "True" for row in (definition.get("status") or {}).get("conditions") or [])
-
-
-def check_served(registry: Registry, kind: ResourceKind) -> None:
-    """Refuse new objects of a dying definition with ApiError 405."""
-    holder = registry.find(CRDS, "", kind.stored) if kind.custom else None
-    if holder is not None and "deletionTimestamp" in holder.obj["metadata"]:
-        raise errors.method_not_allowed()

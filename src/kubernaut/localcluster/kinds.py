@@ -180,7 +180,6 @@ def _shared_events(row: ResourceKind) -> ResourceKind:
 
 BUILTIN: tuple[ResourceKind, ...] = tuple(_shared_events(row) for row in _ROWS)
 _BY_NAME: Mapping[tuple[str, str], ResourceKind] = {(row.group, row.plural): row for row in BUILTIN}
-_BY_KIND: Mapping[tuple[str, str], ResourceKind] = {(row.group, row.kind): row for row in BUILTIN}
 
 
 def builtin(group: str, plural: str) -> ResourceKind:
@@ -188,8 +187,3 @@ def builtin(group: str, plural: str) -> ResourceKind:
     if found := _BY_NAME.get((group, plural)):
         return found
     raise no_resource()
-
-
-def builtin_kind(group: str, kind: str) -> ResourceKind | None:
-    """Return a built-in kind by group and kind, or None."""
-    return _BY_KIND.get((group, kind))

@@ -1,7 +1,5 @@
 """The scale subresource: the number of replicas of anything that has one, in one shape."""
 
-from dataclasses import replace
-
 from kubernaut.localcluster import errors, jsonpath
 from kubernaut.localcluster.api import ResourceKind
 from kubernaut.localcluster.calls import Call
@@ -52,7 +50,7 @@ def write(registry: Registry, kind: ResourceKind, namespace: str, name: str, sca
         _put(obj, path.lstrip(".").split("."), wanted)
         return obj
 
-    record = registry.update(kind, namespace, name, scaled, replace(call), "scale")
+    record = registry.update(kind, namespace, name, scaled, call, "scale")
     return show(kind, record.obj)
 
 

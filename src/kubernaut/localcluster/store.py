@@ -116,10 +116,6 @@ class Store:
         """Return how many objects a resource has."""
         return len(self._keys[resource])
 
-    def resources(self) -> list[str]:
-        """Return the resources that have objects."""
-        return [resource for resource, keys in self._keys.items() if keys]
-
     def put(self, resource: str, key: Key, obj: Obj) -> Record:
         """Store an object (which becomes the store's) under the next revision."""
         kind = "MODIFIED" if key in self._live[resource] else "ADDED"

@@ -17,6 +17,7 @@ from kubernaut.kube.outcome import DONE, Outcome, again
 from kubernaut.kube.status import set_condition, status_of
 from kubernaut.orchestration import metrics
 from kubernaut.orchestration.children import Incomplete, build
+from kubernaut.orchestration.claim import release
 from kubernaut.orchestration.decide import Ask, End, Forget, Keep, Notice, Open, Stage, Step, Wait, broken, decide
 from kubernaut.orchestration.escalation import Escalation, deliver
 from kubernaut.orchestration.family import (
@@ -70,7 +71,10 @@ class Orchestrator:
             return again(now)
         deadline = (request.metadata.deletion_timestamp or now) + self._settings.release_limit
         held = self._records is not None and any(status_of(each).journal.pending for each in all_of(self._cluster, request))
-        return again(min(now + self._settings.release_poll, deadline)) if held and now < deadline else DONE
+        if held and now < deadline:
+            return again(min(now + self._settings.release_poll, deadline))
+        await release(self._cluster, request)
+        return DONE
 
     async def _act(self, request: RemediationRequest, family: Family, step: Step, now: datetime) -> tuple[Step, Family, Outcome]:
         """Do one step; return the step done, the stage objects after it, and when to look again."""

@@ -1,0 +1,90 @@
+"""Killed by SIGKILL at any recorded write and started again, a case goes on to its end: one run, one change, one remediation."""
+
+import asyncio
+import json
+import multiprocessing
+import signal
+import socket
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from kubernaut.analysis.settings import PlanMode
+from kubernaut.cli.embedded import Ports
+from tests.journey import mortal
+
+MODES = pytest.mark.parametrize("mode", PlanMode, ids=lambda mode: mode.value)
+STRIDE = 7
+"""Writes of one life in the chain: about a dozen lives to a case."""
+MOST = 140
+"""More writes than a case has."""
+
+
+@pytest.fixture(scope="module")
+def lives():
+    """Give a context in which each new process is a fork of one that has imported everything."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([mortal.__name__])
+    return context
+
+
+def birth(root, mode):
+    """Choose where and how; the ports stay the same over all lives, as those of `kubernaut up` do."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return mortal.Fate(root, Ports(api=probe.getsockname()[1]), mode)
+
+
+async def lived(context, fate, writes=0):
+    """Live one life to its end; return the exit code."""
+    process = context.Process(target=mortal.main, args=(replace(fate, writes=writes),))
+    process.start()
+    over = asyncio.Event()
+    asyncio.get_running_loop().add_reader(process.sentinel, over.set)
+    await over.wait()
+    asyncio.get_running_loop().remove_reader(process.sentinel)
+    process.join()
+    return process.exitcode
+
+
+def all_went_well(fate, deaths):
+    seen = json.loads((fate.root / "outcome.json").read_text())
+    steps = fate.mode is PlanMode.STEPS
+    assert (seen["phase"], seen["outcome"], len(seen["requests"])) == ("Completed", "Remediated", 1)
+    assert (len(seen["pipeline_runs"]), len(seen["task_runs"])) == ((0, 0) if steps else (1, 1))
+    assert (seen["generation"], seen["limit"], seen["replica_sets"]) == (2, "256Mi", 2)
+    kinds = Counter(seen["kinds"])
+    assert kinds == Counter(
+        ["RemediationRequest", "RemediationProcessing", "AIAnalysis", "AIApprovalRequest", "WorkflowExecution", "EffectivenessAssessment"]
+        + ["NotificationRequest"] * 2
+        + ["KubernetesExecution"] * steps
+    )
+    expected = [[uid, ordinal] for uid, count in seen["journals"].items() for ordinal in range(count)]
+    assert sorted(seen["facts"]) == sorted(expected)
+    shown = Counter(id_ for id_, _ in map(json.loads, (fate.root / "shown").read_text().splitlines()))
+    assert len(shown) == 2
+    assert shown.total() <= 2 + deaths
+
+
+@MODES
+async def test_killed_again_and_again_a_case_still_does_everything_once(tmp_path, lives, mode):
+    fate, deaths = birth(tmp_path, mode), 0
+    while await lived(lives, fate, STRIDE) == -signal.SIGKILL:
+        deaths += 1
+        assert deaths * STRIDE < MOST, (tmp_path / "log").read_text()[-3000:]
+    assert deaths >= 10
+    all_went_well(fate, deaths)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("writes", range(1, MOST))
+@MODES
+async def test_killed_once_after_any_write_a_case_still_does_everything_once(tmp_path, lives, mode, writes):
+    fate = birth(tmp_path, mode)
+    first = await lived(lives, fate, writes)
+    if first == -signal.SIGKILL:
+        assert await lived(lives, fate) == 0, (tmp_path / "log").read_text()[-3000:]
+    else:
+        assert first == 0, (tmp_path / "log").read_text()[-3000:]
+    all_went_well(fate, int(first != 0))
