@@ -40,6 +40,7 @@ def approval_policy() -> list[Obj]:
                         "apiVersions": [VERSION],
                         "operations": ["CREATE", "UPDATE"],
                         "resources": ["aiapprovalrequests/status"],
+                        "scope": "*",
                     }
                 ]
             },

@@ -1,6 +1,4 @@
-"""What journeys share: their marks, and that the long ones run only when asked for."""
-
-import pytest
+"""The mark of long series, which run only when asked for."""
 
 
 def pytest_configure(config):
@@ -8,13 +6,10 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Mark what is here as running a cluster; leave out what is asked for by name alone."""
-    here = [item for item in items if "tests/journey" in item.path.as_posix()]
-    for item in here:
-        item.add_marker(pytest.mark.cluster)
+    """Leave out what runs only when asked for by its mark."""
     if "full" in config.option.markexpr:
         return
-    left_out = [item for item in here if item.get_closest_marker("full")]
+    left_out = [item for item in items if item.get_closest_marker("full")]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]

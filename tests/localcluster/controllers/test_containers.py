@@ -151,3 +151,13 @@ def test_what_a_kubelet_forgets_is_told_by_the_status_to_the_second():
         "running"
         in step(container, step(container, first, Memo(), around(24, exit=OOM)).row, Memo(created=T0), around(26, exit=OOM)).row["state"]
     )
+
+
+def test_a_kubelet_that_lost_its_memory_starts_an_ended_container_again():
+    _, _, row = live(exit=OOM, until=6)
+    assert "terminated" in row["state"]
+    memo, seconds = Memo(), 100.0
+    for _ in range(3):
+        moved = step(APP, row, memo, around(seconds))
+        row, memo, seconds = moved.row, moved.memo, seconds + moved.wait
+    assert ("running" in row["state"], row["restartCount"]) == (True, 1)

@@ -90,7 +90,7 @@ SLEEPER = pipeline(
     **{"finally": FINALLY},
     params=[{"name": "fifo", "default": "/dev/null"}],
 )
-SIDE_BY_SIDE = pipeline("side-by-side", task("a", step("quick", "exit 7")), task("b", step("slow", "sleep 0.3")))
+SIDE_BY_SIDE = pipeline("side-by-side", task("a", step("quick", "exit 7")), task("b", step("slow", "sleep 2")))
 CARRY_ON = pipeline(
     "carry-on",
     task("soft", step("break", "exit 3"), onError="continue"),

@@ -348,7 +348,7 @@ def _after_end(container: Obj, row: Obj, memo: Memo, around: Circumstances) -> S
     if around.restart == "Never" or (around.restart == "OnFailure" and code == 0):
         return Step(row, memo)
     rest = _back_off_left(row, memo, around)
-    seen = _left(memo.finished or around.now, around.pace.start, around.now)
+    seen = 0.0 if memo.finished is None else _left(memo.finished, around.pace.start, around.now)  # after a restart it was seen already
     if seen > 0:
         return Step(row, memo, seen)
     if rest <= 0:
