@@ -14,7 +14,7 @@ from kubernaut.api.remediation import Outcome, RemediationRequest
 from kubernaut.cli.alerts import AlertSource, crash_looping
 from kubernaut.cli.approving import answer
 from kubernaut.cli.embedded import Embedded, Ports, embedded, quick_settings
-from kubernaut.cli.places import Place
+from kubernaut.cli.places import Place, command
 from kubernaut.cli.screen import Screen
 from kubernaut.cli.story import Story, story
 from kubernaut.cli.trail import read_trail
@@ -101,13 +101,13 @@ async def _approve(system: Embedded, view: View, screen: Screen, *, interactive:
                 AIApprovalRequest, lambda each: each.status.decision is None and each.metadata.name not in asked, seconds=None
             )
             asked.add(waiting.metadata.name)
-            command = f"kubernaut approve {waiting.spec.remediation_request_ref.name}"
+            typed = f"{command('kubernaut')} approve {waiting.spec.remediation_request_ref.name}"
             screen.heading("A person is asked")
             if interactive:
-                screen.line(f"answer from another terminal: [bold]{command}[/]  (or kubernaut reject …)")
+                screen.line(f"answer from another terminal: [bold]{typed}[/]  (or kubernaut reject …)")
                 continue
             decided = await answer(person, waiting, Decision.APPROVED, "the demo approves its own fix", datetime.now(UTC))
-            screen.line(f"$ {command}   (as {decided.status.decided_by})")
+            screen.line(f"$ {typed}   (as {decided.status.decided_by})")
     finally:
         await person.close()
 
@@ -120,9 +120,10 @@ async def _epilogue(system: Embedded, request: RemediationRequest, screen: Scree
     entries = await read_trail(system.endpoints.urls["datastorage"], name)
     screen.trail(entries, f"{name}: {request.status.outcome or request.status.phase}")
     screen.heading("Where to look next")
-    screen.line(f"kubernaut up --state {place.path}    the same cluster again, with this case in it")
-    screen.line(f"KUBECONFIG={place.kubeconfig} kubectl get rr,aia,wfe -A    while it is up")
-    screen.line("kubernaut up    a fresh one to play with")
+    ours, kubectl = command("kubernaut"), command("kubectl")
+    screen.hint(f"{ours} up --state {place.path}", "the same cluster again, with this case in it")
+    screen.hint(f"KUBECONFIG={place.kubeconfig} {kubectl} get rr,aia,wfe -A", "while it is up")
+    screen.hint(f"{ours} up", "a fresh one to play with")
 
 
 async def _recorded(system: Embedded, name: str) -> None:

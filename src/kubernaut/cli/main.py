@@ -46,12 +46,25 @@ def _fail(message: str, code: int = 1) -> NoReturn:
     raise typer.Exit(code)
 
 
+def _fail_together(group: ExceptionGroup[Exception]) -> NoReturn:
+    """Tell what went wrong in parts that run side by side; what is no sentence of ours is raised as it is."""
+    _, rest = group.split(TOLD)
+    if rest is not None:
+        raise rest
+    leaf: BaseException = group
+    while isinstance(leaf, BaseExceptionGroup):
+        leaf = leaf.exceptions[0]
+    _fail(str(leaf) or type(leaf).__name__)
+
+
 def _run(work: Coroutine[Any, Any, int | None]) -> None:
     """Run a command to its end; what goes wrong is told in a sentence."""
     try:
         code = asyncio.run(work)
     except TOLD as error:
         _fail(str(error) or type(error).__name__)
+    except ExceptionGroup as group:
+        _fail_together(group)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     raise typer.Exit(code or 0)

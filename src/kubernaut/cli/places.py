@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -16,6 +17,14 @@ from kubernaut.api.base import Obj
 LOCK = "lock"
 RUNNING = "running.json"
 KUBECONFIG = "kubeconfig"
+
+
+def command(name: str) -> str:
+    """Return what a person types for a program of ours: its name where the shell finds it, else its path."""
+    if shutil.which(name):
+        return name
+    path = Path(sys.executable).with_name(name)
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -140,8 +149,10 @@ def demo_place() -> Place:
 
 
 def running_place() -> Place | None:
-    """Return the embedded cluster that runs, if one does."""
-    return next((place for place in (default_place(), demo_place()) if place.announced()), None)
+    """Return the embedded cluster that runs: the one whose kubeconfig is in use, else one in the usual places."""
+    in_use = os.environ.get("KUBECONFIG", "")
+    places = [Place(Path(in_use).parent)] if Path(in_use).name == KUBECONFIG else []
+    return next((place for place in (*places, default_place(), demo_place()) if place.announced()), None)
 
 
 def _alive(pid: int) -> bool:

@@ -25,6 +25,7 @@ PHASE_STYLES = {
 }
 QUIET_KINDS = frozenset({"NotificationRequest", "RemediationWorkflow"})
 KIND_WIDTH = 24
+HINT_WIDTH = 38
 
 
 class Screen:
@@ -48,6 +49,11 @@ class Screen:
             self.console.print(told, style=style or None, soft_wrap=True)
         else:
             self.console.print(told, style=style or None, no_wrap=True, overflow="ellipsis")
+
+    def hint(self, typed: str, does: str = "") -> None:
+        """Show something a person can type, ready to be copied."""
+        line = f"  {typed:<{HINT_WIDTH}}  # {does}" if does else f"  {typed}"
+        self.console.print(line, markup=False, soft_wrap=True)
 
     def change(self, kind: Kind, old: Obj | None, new: Obj | None) -> None:
         """Say that an object of ours entered another phase."""

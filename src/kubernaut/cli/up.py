@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from kubernaut.cli.alerts import AlertSource
 from kubernaut.cli.embedded import Embedded, Ports, embedded
-from kubernaut.cli.places import Place
+from kubernaut.cli.places import Place, command
 from kubernaut.cli.screen import Screen
 from kubernaut.cli.story import Story, story
 from kubernaut.kube.clock import SystemClock
@@ -76,17 +76,12 @@ def _tell(system: Embedded, played: Story | None, screen: Screen) -> None:
     ):
         screen.console.print(f"  {label:<16} {where}", soft_wrap=True)
     screen.heading("Next")
-    hints = [
-        f"export KUBECONFIG={system.place.kubeconfig}",
-        "kubectl get rr,aia,wfe,ea -A           # your own kubectl, or the one beside kubernaut",
-    ]
+    ours, kubectl = command("kubernaut"), command("kubectl")
+    screen.hint(f"export KUBECONFIG={system.place.kubeconfig}")
+    screen.hint(f"{kubectl} get rr,aia,wfe,ea -A")
     if played is not None:
-        hints.append(f"# {played.namespace}/{played.deployment} runs out of memory: its alert comes by itself, and a person is asked")
-    hints += [
-        "kubernaut get                          # the cases",
-        "kubernaut approve NAME                 # or: kubernaut reject NAME --reason '…'",
-        "kubernaut timeline NAME                # what happened, from the audit trail",
-        "# Ctrl-C stops it; the next kubernaut up goes on where it stood, --fresh begins anew",
-    ]
-    for hint in hints:
-        screen.console.print(f"  {hint}", soft_wrap=True)
+        screen.hint(f"# {played.namespace}/{played.deployment} runs out of memory: its alert comes by itself, and a person is asked")
+    screen.hint(f"{ours} get", "the cases")
+    screen.hint(f"{ours} approve NAME", "or: reject NAME --reason '…'")
+    screen.hint(f"{ours} timeline NAME", "what happened, from the audit trail")
+    screen.hint("# Ctrl-C stops it; the next one goes on where it stood, --fresh begins anew")
