@@ -23,6 +23,8 @@ HEADROOM: Final = 16
 """How many facts one pass may record; with less room than that, a reconcile waits until the journal drains."""
 ORPHANS: Final = 4096
 """How many deleted objects with facts to ship are remembered."""
+GATHER_SECONDS: Final = 0.25
+"""How long facts gather in their object before they are delivered together: fewer writes, and fewer that meet each other."""
 DATA_LIMIT: Final = 4096
 """Bytes of an entry's data; 128 full entries stay well below the 1.5 MB an API object may have."""
 
@@ -126,7 +128,7 @@ class Lane:
             self._keep(key, obj)
         self._count(key, count if new is not None else 0)
         if count:
-            self._workers.add(key)
+            self._workers.add_after(key, GATHER_SECONDS if new is not None else 0)
 
     def _count(self, key: Key, count: int) -> None:
         self._total += count - self._pending.pop(key, 0)

@@ -60,8 +60,12 @@ class Workers:
 
     def add(self, key: Key) -> None:
         """Ask for a pass over a key. While nobody works this is dropped: a start begins with all keys."""
+        self.add_after(key, 0)
+
+    def add_after(self, key: Key, seconds: float) -> None:
+        """Ask for a pass over a key some time from now; an earlier wish stays."""
         if self._queue is not None:
-            self._queue.add(key)
+            self._queue.add_after(key, seconds)
             metrics.QUEUE_DEPTH.labels(self.name).set(len(self._queue))
 
     async def run(self) -> None:
