@@ -36,7 +36,7 @@ from kubernaut.wiring import system
 CASES, WARM, SECONDS = 8, 2, 30.0
 NAMESPACE = "shop"
 PATH = "/api/v1/signals/prometheus"
-AT_ONCE = Pace(sandbox=0, image_pull=0, start=0, stop=0, back_off=0.05, back_off_cap=0.2, probe=0)
+AT_ONCE = Pace(sandbox=0, image_pull=0, start=0, stop=0, back_off=60, back_off_cap=60, probe=0)
 SCENARIO = {"nodes": [{"name": "node-1"}], "rules": [{"match": {"namespace": NAMESPACE}, "needsMemory": {"memory": "200Mi", "after": 0}}]}
 QUICK = Settings(
     leader_election=False,

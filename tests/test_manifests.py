@@ -34,7 +34,7 @@ QUESTION = {
     "requiredBy": "2126-01-01T00:00:00Z",
 }
 
-pytestmark = [pytest.mark.cluster, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 class Town:

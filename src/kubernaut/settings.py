@@ -2,17 +2,19 @@
 
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kubernaut.analysis.settings import AnalysisSettings
 from kubernaut.api.base import Unusable
 from kubernaut.datastorage.settings import DataStorageSettings
 from kubernaut.execution.settings import ExecutionSettings
 from kubernaut.gateway.settings import GatewaySettings
+from kubernaut.kube.leader import LeaderSettings
 from kubernaut.notification.settings import NotificationSettings
 from kubernaut.orchestration.settings import OrchestrationSettings
 from kubernaut.processing.settings import ProcessingSettings
@@ -36,6 +38,28 @@ class ServiceUrls(BaseModel):
     notification: str = ""
 
 
+class LeaderTimes(BaseModel):
+    """How soon another replica takes over from a leader that is gone; the defaults are client-go's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lease: timedelta = timedelta(seconds=15)
+    """How long a rival waits after the last sign of life; whole seconds."""
+    renew: timedelta = timedelta(seconds=10)
+    """How long a leader tries to renew before it stops working."""
+    retry: timedelta = timedelta(seconds=2)
+    """How often the lease is looked at."""
+
+    @model_validator(mode="after")
+    def _one_leads(self) -> "LeaderTimes":
+        self.election(name="", namespace="")
+        return self
+
+    def election(self, *, name: str, namespace: str) -> LeaderSettings:
+        """Return the election of a lease; raise ValueError for times under which two could lead at once."""
+        return LeaderSettings(name=name, namespace=namespace, lease=self.lease, renew=self.renew, retry=self.retry)
+
+
 class Settings(BaseModel):
     """All settings."""
 
@@ -46,6 +70,7 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
     leader_election: bool = True
+    leader: LeaderTimes = LeaderTimes()
     services: ServiceUrls = ServiceUrls()
     gateway: GatewaySettings = GatewaySettings()
     orchestration: OrchestrationSettings = OrchestrationSettings()

@@ -143,11 +143,13 @@ async def test_outlives_a_server_that_expires_everything(api, started, diary):
     await diary.reads("+a1", "+b1", "~a2")
 
 
-async def test_waits_for_a_kind_that_does_not_exist_yet(api, informer, diary, running):
+async def test_a_kind_that_is_not_served_is_taken_for_none_until_it_is(api, informer, diary, running):
+    api.put(WIDGETS, widget("a"))
     api.refuse("GET", "widgets", 404, times=2)
     running(informer.run())
     await informer.synced.wait()
     assert informer.store.all() == []
+    await diary.reads("+a1")
 
 
 async def test_takes_an_event_of_700_kb(api, started, diary, informer):

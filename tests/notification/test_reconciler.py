@@ -16,6 +16,8 @@ from kubernaut.notification.settings import NotificationSettings
 from tests.notification.pieces import PERMANENT, TEMPORARY, Later, Scripted, note, request, spec
 from tests.world import eventually, running
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 START = datetime(2026, 1, 1, 3, tzinfo=UTC)
 QUICK = NotificationSettings(send_timeout_seconds=0.05)
 

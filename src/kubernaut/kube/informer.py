@@ -181,6 +181,9 @@ class Informer:
                 return 0
         except ApiError as fault:
             log.info("watch interrupted", kind=self.kind.kind, fault=str(fault)[:500])
+            if fresh and fault.not_found and not self.synced.is_set():
+                log.warning("kind is not served: taken for none until it is", kind=self.kind.kind, api_version=self.kind.api_version)
+                self.synced.set()
             if fault.expired:
                 self._version = ""
                 if not fresh:

@@ -7,6 +7,7 @@ import aiohttp
 import orjson
 
 from kubernaut.api.notification import ChannelName
+from kubernaut.api.redact import redact
 from kubernaut.notification.channels.base import Message, NotDelivered
 from kubernaut.notification.settings import WebhookSettings
 
@@ -35,7 +36,7 @@ class Webhook:
             async with self._session.post(str(self._settings.url), data=body, headers=headers, allow_redirects=False) as answer:
                 if 200 <= answer.status < 300:  # noqa: PLR2004  (HTTP's own)
                     return
-                text = (await answer.content.read(ANSWER_LIMIT)).decode(errors="replace")
+                text = redact((await answer.content.read(ANSWER_LIMIT)).decode(errors="replace"))
                 raise NotDelivered(f"the receiver answered {answer.status}: {text}", permanent=answer.status in PERMANENT)
         except aiohttp.InvalidURL as error:
             raise NotDelivered(f"the URL is not one: {error}", permanent=True) from error
