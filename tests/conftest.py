@@ -20,7 +20,7 @@ def pytest_configure():
 def pytest_collection_modifyitems(items):
     """Mark what runs over a Kubernetes API of the test's choice (`cluster`), and what is pure judgement (`unit`): `make check` runs the latter."""
     for item in items:
-        if CLUSTER_FIXTURES & set(getattr(item, "fixturenames", ())):
+        if CLUSTER_FIXTURES & (set(getattr(item, "fixturenames", ())) - set(getattr(getattr(item, "callspec", None), "params", ()))):
             item.add_marker(pytest.mark.cluster)
         elif not inspect.iscoroutinefunction(getattr(item, "function", None)) and not PROCESSES & set(item.fixturenames):
             item.add_marker(pytest.mark.unit)

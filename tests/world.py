@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from kubernaut import manifests
 from kubernaut.api import core
 from kubernaut.api.base import Kind, Obj
+from kubernaut.api.kinds import ALL
 from kubernaut.kube.client import Client
 from kubernaut.kube.clock import SystemClock
 from kubernaut.kube.errors import ApiError
@@ -89,12 +90,24 @@ async def _external() -> AsyncIterator[World]:
         await install(client)
         found = World(client)
         found.system, found.workflows = await found.namespace("kubernaut-test"), await found.namespace("kubernaut-test-runs")
-        yield found
-        for name in found.made:
-            with suppress(ApiError):
-                await client.delete(core.NAMESPACE, name)
+        try:
+            yield found
+        finally:
+            for name in found.made:
+                await _remove(client, name)
     finally:
         await client.close()
+
+
+async def _remove(client: Client, namespace: str) -> None:
+    """Delete a namespace; nobody is left who would take our finalizers off what is in it."""
+    for model in ALL:
+        for obj in (await client.list(model.card, namespace)).items:
+            if obj["metadata"].get("finalizers"):
+                with suppress(ApiError):
+                    await client.patch(model.card, obj["metadata"]["name"], namespace, {"metadata": {"finalizers": None}})
+    with suppress(ApiError):
+        await client.delete(core.NAMESPACE, namespace)
 
 
 async def install(client: Client) -> None:

@@ -236,7 +236,7 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(app: ASGIApp, *, host: str, port: int) -> AsyncIterator[str]:
+async def serving(app: FastAPI, *, host: str, port: int) -> AsyncIterator[str]:
     """Serve an app while the context lasts; gives its URL. Port 0 takes a free one; a taken port raises OSError at once."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -251,7 +251,9 @@ async def serving(app: ASGIApp, *, host: str, port: int) -> AsyncIterator[str]:
     task = asyncio.create_task(server.serve(sockets=[listener]), name=f"http {host}:{port}")
     try:
         name = f"[{host}]" if ":" in host else host
-        yield f"http://{name}:{listener.getsockname()[1]}"
+        url = f"http://{name}:{listener.getsockname()[1]}"
+        log.info("listening", service=app.title, url=url)
+        yield url
     finally:
         server.should_exit = True
         await asyncio.gather(task, return_exceptions=True)

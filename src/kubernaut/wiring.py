@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from kubernaut.analysis import reconciler as analysis
+from kubernaut.analysis.investigators.base import Investigator
+from kubernaut.analysis.investigators.rules.investigator import RuleInvestigator
 from kubernaut.api import core
 from kubernaut.api.analysis import AIAnalysis
 from kubernaut.api.approval import AIApprovalRequest
@@ -24,16 +26,17 @@ from kubernaut.datastorage.store import Store
 from kubernaut.execution import reconciler as execution
 from kubernaut.gateway import app as gateway
 from kubernaut.gateway.sources.alertmanager import Alertmanager
+from kubernaut.gateway.sources.base import Source
 from kubernaut.kube.client import Client
 from kubernaut.kube.clock import Clock, SystemClock
 from kubernaut.kube.journal import Deliver, JournalShipper
-from kubernaut.kube.leader import LeaderSettings
 from kubernaut.kube.manager import Manager
 from kubernaut.notification import reconciler as notification
 from kubernaut.notification.app import notification_app
 from kubernaut.notification.channels.base import Channel, Message
 from kubernaut.notification.channels.console import Console
 from kubernaut.notification.channels.webhook import Webhook
+from kubernaut.notification.settings import NotificationSettings
 from kubernaut.orchestration import reconciler as orchestration
 from kubernaut.outbound import EVENTS, JsonService
 from kubernaut.processing import reconciler as processing
@@ -54,6 +57,16 @@ JOURNALS: dict[str, tuple[type[Resource], ...]] = {
     "notification": (NotificationRequest,),
 }
 """Whose facts each part sends to data storage."""
+SOURCES: tuple[Source, ...] = (Alertmanager(),)
+"""The built-in sources of signals."""
+INVESTIGATORS: tuple[Investigator, ...] = (RuleInvestigator(),)
+"""The built-in investigators, in the order they are asked."""
+
+
+def channels(settings: NotificationSettings, session: aiohttp.ClientSession, show: Callable[[Message], None]) -> tuple[Channel, ...]:
+    """Return the built-in channels, as far as they are configured."""
+    webhooks = (Webhook(session, settings.webhook),) if settings.webhook else ()
+    return Console(show), *webhooks
 
 
 @dataclass(frozen=True)
@@ -134,29 +147,23 @@ class _Builder:
         self._stack = stack
         self._parts = parts
         name = "kubernaut" if parts == frozenset(PARTS) else f"kubernaut-{'-'.join(sorted(parts))}"[:60]
-        election = LeaderSettings(name=name, namespace=settings.namespace) if settings.leader_election else None
+        election = settings.leader.election(name=name, namespace=settings.namespace) if settings.leader_election else None
         self.manager = Manager(client, clock, name=name, namespace=settings.namespace, leader_election=election)
 
     async def gateway(self) -> str:
         """Serve the gateway; return its URL."""
         settings = self._settings.gateway
         intake = gateway.setup(self.manager, settings)
-        app = gateway.gateway_app(intake, (Alertmanager(),), settings, {"kubernetes": self._kubernetes()})
+        app = gateway.gateway_app(intake, SOURCES, settings, {"kubernetes": self._kubernetes()})
         return await self._stack.enter_async_context(serving(app, host=settings.host, port=settings.port))
 
     async def notification(self, show: Callable[[Message], None]) -> str:
         """Serve the notification service and deliver messages; return its URL."""
         settings = self._settings.notification
-        notification.setup(self.manager, settings, await self._channels(show))
+        session = await self._stack.enter_async_context(aiohttp.ClientSession())
+        notification.setup(self.manager, settings, channels(settings, session, show))
         app = notification_app(self.manager.cluster, settings, {"kubernetes": self._kubernetes()})
         return await self._stack.enter_async_context(serving(app, host=settings.host, port=settings.port))
-
-    async def _channels(self, show: Callable[[Message], None]) -> Sequence[Channel]:
-        webhook = self._settings.notification.webhook
-        if webhook is None:
-            return (Console(show),)
-        session = await self._stack.enter_async_context(aiohttp.ClientSession())
-        return Console(show), Webhook(session, webhook)
 
     async def controllers(self, urls: dict[str, str]) -> None:
         """Add the controllers of the parts, and send their facts to data storage."""
@@ -165,7 +172,7 @@ class _Builder:
         adding: dict[str, Callable[[], None]] = {
             "orchestration": lambda: orchestration.setup(self.manager, settings.orchestration, escalations=escalations, records=records),
             "processing": lambda: processing.setup(self.manager, settings.processing),
-            "analysis": lambda: analysis.setup(self.manager, settings.analysis),
+            "analysis": lambda: analysis.setup(self.manager, settings.analysis, INVESTIGATORS),
             "workflow": lambda: workflow.setup(self.manager, settings.workflow, records),
             "execution": lambda: execution.setup(self.manager, settings.execution),
             "verification": lambda: verification.setup(self.manager, settings.verification),

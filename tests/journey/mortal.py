@@ -17,6 +17,7 @@ from pathlib import Path
 from kubernaut.analysis.settings import PlanMode
 from kubernaut.api import core
 from kubernaut.api.approval import AIApprovalRequest, Decision
+from kubernaut.api.base import Obj
 from kubernaut.api.kinds import ALL
 from kubernaut.api.remediation import RemediationRequest
 from kubernaut.cli.approving import answer
@@ -26,7 +27,7 @@ from kubernaut.localcluster.store import Store
 from kubernaut.manifests import SYSTEM_NAMESPACE
 from tests.journey.stage import NAMESPACE, Stage, alone, playing, settings_for, told
 
-COUNTED = tuple(model.card.plural + "." for model in ALL[:-1]) + ("pipelineruns.", "taskruns.")
+COUNTED = (*(f"{model.card.plural}." for model in ALL[:-1]), "pipelineruns.", "taskruns.")
 """What counts as a recorded write: all kinds of the case, and of its run."""
 
 
@@ -60,7 +61,7 @@ def die_after(writes: int) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
         return record
 
-    Store.put = counted
+    Store.put = counted  # type: ignore[method-assign]
 
 
 def _is_fix(resource, key, obj):
@@ -91,14 +92,15 @@ async def live(fate: Fate) -> None:
 
 
 async def answer_all(stage: Stage) -> None:
-    """Say yes to every question."""
+    """Say yes to every question, once people were told of it."""
     while True:
-        open_ = await stage.view.until(AIApprovalRequest, lambda each: each.status.decision is None, seconds=None)
-        await answer(stage.person, open_, Decision.APPROVED, "", datetime.now(UTC))
+        await stage.view.until(RemediationRequest, lambda each: each.status.approval_notification_sent, seconds=None)
+        asked = await stage.view.until(AIApprovalRequest, lambda each: each.status.decision is None, seconds=None)
+        await answer(stage.person, asked, Decision.APPROVED, "", datetime.now(UTC))
         await stage.view.until(AIApprovalRequest, lambda each: each.status.decision is not None, seconds=None)
 
 
-async def outcome(stage: Stage, request: RemediationRequest) -> dict:
+async def outcome(stage: Stage, request: RemediationRequest) -> Obj:
     """Gather what a test wants to know, once all has come to rest."""
     name = request.metadata.name
     await stage.message(f"{name}-completion")

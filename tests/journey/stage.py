@@ -31,7 +31,7 @@ from kubernaut.notification.channels.base import Message
 from kubernaut.settings import Settings
 from tests.world import eventually
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds that anything may take; only a broken system takes so long."""
 NAMESPACE, DEPLOYMENT = "production", "payment-service"
 
@@ -59,13 +59,10 @@ def settings_for(place: Place, *, mode: PlanMode = PlanMode.CATALOGUE, **section
 
 
 @dataclass
-class Stage:
-    """A running system, with the alerts and the person that a case needs."""
+class Questions:
+    """What a test asks of a running system: of its API server, and of data storage."""
 
     system: Embedded
-    view: View
-    source: AlertSource
-    person: Client
     http: aiohttp.ClientSession
 
     @property
@@ -73,7 +70,53 @@ class Stage:
         """The administrator's."""
         return self.system.client
 
-    async def look(self, pods: int = 1) -> None:
+    async def objects(self, kind: Kind, namespace: str = "") -> list[Obj]:
+        """Return what the cluster has of a kind now."""
+        return list((await self.client.list(kind, namespace)).items)
+
+    async def deployment(self) -> Obj:
+        """Return the story's Deployment."""
+        return await self.client.get(core.DEPLOYMENT, DEPLOYMENT, NAMESPACE)
+
+    async def unlocked(self) -> None:
+        """Wait until no target is locked."""
+
+        async def free() -> bool:
+            leases = await self.objects(core.LEASE, SYSTEM_NAMESPACE)
+            return not any(lease["metadata"]["name"].startswith("target-") for lease in leases)
+
+        await eventually(free, seconds=PATIENCE)
+
+    async def facts(self, correlation_id: str) -> list[Obj]:
+        """Return the audit events of a case in order, once no fact is on its way any more."""
+        await eventually(self._shipped, seconds=PATIENCE)
+        params = {"correlation_id": correlation_id, "limit": "1000"}
+        async with self.http.get(self.system.endpoints.urls["datastorage"] + "/api/v1/audit/events", params=params) as reply:
+            assert reply.status == 200
+            found: list[Obj] = (await reply.json())["data"]
+            return found
+
+    async def record(self, name: str) -> Obj:
+        """Return data storage's record of a remediation."""
+        async with self.http.get(f"{self.system.endpoints.urls['datastorage']}/api/v1/query/remediation/{name}") as reply:
+            assert reply.status == 200
+            found: Obj = await reply.json()
+            return found
+
+    async def _shipped(self) -> bool:
+        live = [obj for model in ALL for obj in (await self.client.list(model.card, SYSTEM_NAMESPACE)).items]
+        return not any((obj.get("status") or {}).get("journal", {}).get("pending") for obj in live)
+
+
+@dataclass
+class Stage(Questions):
+    """A running system, with the alerts and the person that a case needs."""
+
+    view: View
+    source: AlertSource
+    person: Client
+
+    async def _look(self, pods: int = 1) -> None:
         """Wait until so many pods crash-loop; the alert fires for exactly those."""
 
         async def enough():
@@ -85,7 +128,7 @@ class Stage:
 
     async def alert(self, pods: int = 1) -> tuple[int, Obj]:
         """Send the webhook for so many pods; return the gateway's answer."""
-        await self.look(pods)
+        await self._look(pods)
         async with self.http.post(self.system.endpoints.urls["gateway"] + "/api/v1/signals/prometheus", json=self.source.body()) as reply:
             return reply.status, await reply.json()
 
@@ -138,44 +181,6 @@ class Stage:
         """Return all objects of ours but the catalogue, in the order a signal travels."""
         return [found for model in ALL[:-1] for found in self.view.all(model)]
 
-    async def facts(self, correlation_id: str) -> list[Obj]:
-        """Return the audit events of a case in order, once no fact is on its way any more."""
-        await eventually(lambda: self._shipped(), seconds=PATIENCE)
-        params = {"correlation_id": correlation_id, "limit": "1000"}
-        async with self.http.get(self.system.endpoints.urls["datastorage"] + "/api/v1/audit/events", params=params) as reply:
-            assert reply.status == 200
-            return (await reply.json())["data"]
-
-    async def record(self, name: str) -> Obj:
-        """Return data storage's record of a remediation."""
-        async with self.http.get(f"{self.system.endpoints.urls['datastorage']}/api/v1/query/remediation/{name}") as reply:
-            assert reply.status == 200
-            return await reply.json()
-
-    async def _shipped(self) -> bool:
-        live = [obj for model in ALL for obj in (await self.client.list(model.card, SYSTEM_NAMESPACE)).items]
-        return not any((obj.get("status") or {}).get("journal", {}).get("pending") for obj in live)
-
-    async def objects(self, kind: Kind, namespace: str = "") -> list[Obj]:
-        """Return what the cluster has of a kind now."""
-        return list((await self.client.list(kind, namespace)).items)
-
-    async def deployment(self) -> Obj:
-        """Return the story's Deployment."""
-        return await self.client.get(core.DEPLOYMENT, DEPLOYMENT, NAMESPACE)
-
-    async def locks(self) -> list[str]:
-        """Return the names of the Leases that lock targets."""
-        return [lease["metadata"]["name"] for lease in await self.objects(core.LEASE, SYSTEM_NAMESPACE) if lease["metadata"]["name"].startswith("target-")]
-
-    async def unlocked(self) -> None:
-        """Wait until no target is locked."""
-
-        async def free():
-            return not await self.locks()
-
-        await eventually(free, seconds=PATIENCE)
-
 
 def standing(resource: Resource) -> str:
     """Say where an object stands, for the message of a failed test."""
@@ -204,4 +209,4 @@ async def playing(
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
         view = await stack.enter_async_context(viewing(system.client, ALL, SYSTEM_NAMESPACE, lambda *_: None))
         alarm = source(system.client, SystemClock(), system.endpoints.urls["gateway"], played.namespace, played.deployment, memory)
-        yield Stage(system, view, alarm, person, http)
+        yield Stage(system, http, view, alarm, person)

@@ -1,6 +1,6 @@
 """Cases that do not end well: each ends as it should, and somebody is told."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
@@ -55,8 +55,13 @@ async def test_a_workflow_that_may_not_change_its_target_fails_with_the_reason_i
         await stage.decide(Decision.APPROVED)
         request = await stage.ended()
         details = stage.only(WorkflowExecution).status.failure_details
+        assert details is not None
         assert (request.status.phase, request.status.outcome, request.status.failure_phase) == (Phase.FAILED, None, "Executing")
-        assert (details.category, details.was_execution_failure, details.failed_task_name) == (we.FailureCategory.TASK_FAILED, True, "apply")
+        assert (details.category, details.was_execution_failure, details.failed_task_name) == (
+            we.FailureCategory.TASK_FAILED,
+            True,
+            "apply",
+        )
         assert details.exit_code not in {None, 0}
         assert "forbidden" in f"{details.message} {details.termination_message}".lower()
         assert "increase-memory-conservative" in details.natural_language_summary
@@ -93,7 +98,7 @@ async def test_nobody_answering_in_time_is_a_no(tmp_path):
         assert request.status.failure_reason.startswith("ApprovalExpired")
         await escalation(stage, request, "approval", "timeout")
         with pytest.raises(CannotDecide):
-            await answer(stage.person, question, Decision.APPROVED, "too late", request.status.completion_time)
+            await answer(stage.person, question, Decision.APPROVED, "too late", datetime.now(UTC))
         await untouched(stage)
 
 
@@ -121,10 +126,16 @@ async def test_a_run_that_outlives_its_limit_is_cancelled_and_the_case_is_out_of
         await stage.decide(Decision.APPROVED)
         request = await stage.ended()
         status = request.status
-        assert (status.phase, status.outcome, status.timeout_phase, status.failure_phase) == (Phase.TIMED_OUT, None, "workflow-execution", "Executing")
+        assert (status.phase, status.outcome, status.timeout_phase, status.failure_phase) == (
+            Phase.TIMED_OUT,
+            None,
+            "workflow-execution",
+            "Executing",
+        )
         message = await escalation(stage, request, "workflow-execution", "timeout")
         assert message.spec.details["escalationDetails"]["timeoutDuration"] == "2s"
         execution = await stage.until(WorkflowExecution, lambda each: each.status.completion_time is not None)
+        assert execution.status.failure_details
         assert execution.status.failure_details.category is we.FailureCategory.DEADLINE_EXCEEDED
         [run] = await stage.objects(core.PIPELINE_RUN)
         assert [each["reason"] for each in run["status"]["conditions"]] == ["PipelineRunTimeout"]

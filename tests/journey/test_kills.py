@@ -5,18 +5,30 @@ import json
 import multiprocessing
 import signal
 import socket
+import sys
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from kubernaut.analysis.settings import PlanMode
+from kubernaut.api import core
+from kubernaut.api.approval import AIApprovalRequest, Decision
+from kubernaut.api.remediation import Outcome, Phase, RemediationRequest
+from kubernaut.cli.approving import answer
 from kubernaut.cli.embedded import Ports
+from kubernaut.cli.places import Place
+from kubernaut.cli.watching import viewing
+from kubernaut.kube.client import Client
+from kubernaut.manifests import SYSTEM_NAMESPACE
 from tests.journey import mortal
+from tests.journey.stage import DEPLOYMENT, NAMESPACE
+from tests.world import eventually
 
 MODES = pytest.mark.parametrize("mode", PlanMode, ids=lambda mode: mode.value)
-STRIDE = 7
-"""Writes of one life in the chain: about a dozen lives to a case."""
+STRIDE = 9
+"""Writes of one life in the chain: about ten lives to a case."""
 MOST = 140
 """More writes than a case has."""
 
@@ -73,7 +85,7 @@ async def test_killed_again_and_again_a_case_still_does_everything_once(tmp_path
     while await lived(lives, fate, STRIDE) == -signal.SIGKILL:
         deaths += 1
         assert deaths * STRIDE < MOST, (tmp_path / "log").read_text()[-3000:]
-    assert deaths >= 10
+    assert deaths >= 8
     all_went_well(fate, deaths)
 
 
@@ -88,3 +100,46 @@ async def test_killed_once_after_any_write_a_case_still_does_everything_once(tmp
     else:
         assert first == 0, (tmp_path / "log").read_text()[-3000:]
     all_went_well(fate, int(first != 0))
+
+
+async def up(root):
+    """Start `kubernaut up` as a user does, on a state directory; return its process and a client like the user's kubectl, once it is up."""
+    command = ("-m", "kubernaut.cli.main", "up", "--state", str(root / "state"), "--free-ports")
+    with (root / "log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=log, stderr=log)
+
+    async def announced():
+        assert process.returncode is None, (root / "log").read_text()[-3000:]
+        running = Place(root / "state").announced()
+        return running is not None and running.pid == process.pid
+
+    await eventually(announced, seconds=60)
+    return process, Client.from_kubeconfig(str(root / "state" / "kubeconfig"))
+
+
+async def reached(client, phase):
+    """Wait for the one case to be in a phase, answering its question where that is what it needs; return it."""
+    async with viewing(client, (RemediationRequest, AIApprovalRequest), SYSTEM_NAMESPACE, lambda *_: None) as view:
+        if phase is Phase.EXECUTING:
+            await view.until(RemediationRequest, lambda each: each.status.approval_notification_sent, seconds=60)
+            [question] = view.all(AIApprovalRequest)
+            await answer(client, question, Decision.APPROVED, "", datetime.now(UTC))
+        return await view.until(RemediationRequest, lambda each: each.status.phase is phase, seconds=60)
+
+
+async def test_kubernaut_up_itself_is_killed_while_it_waits_and_while_it_works(tmp_path):
+    for phase in (Phase.AWAITING_APPROVAL, Phase.EXECUTING):
+        process, client = await up(tmp_path)
+        await reached(client, phase)
+        await client.close()
+        process.kill()
+        await process.wait()
+    process, client = await up(tmp_path)
+    request = await reached(client, Phase.COMPLETED)
+    [run] = (await client.list(core.PIPELINE_RUN)).items
+    deployment = await client.get(core.DEPLOYMENT, DEPLOYMENT, NAMESPACE)
+    await client.close()
+    process.terminate()
+    assert await process.wait() == 0
+    assert request.status.outcome is Outcome.REMEDIATED
+    assert (run["metadata"]["name"], deployment["metadata"]["generation"]) == (f"{request.metadata.name}-wfe", 2)

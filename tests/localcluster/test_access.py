@@ -7,7 +7,7 @@ from tests.localcluster.http import CONFIGMAPS, configmap, served
 pytestmark = pytest.mark.cluster
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 ACCESS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-SETTINGS = ClusterSettings(rbac=True, users={"limited": User("limited", groups=("limiteds",))})
+SETTINGS = ClusterSettings(rbac=True, anonymous=True, users={"limited": User("limited", groups=("limiteds",))})
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ async def test_health_and_version_are_public_and_discovery_is_not(guarded):
     assert [(await nobody.get(path)).status for path in ("/readyz", "/version", "/api")] == [200, 200, 403]
 
 
-async def test_anonymous_callers_can_be_shut_out():
-    async with served(ClusterSettings(anonymous=False)) as (_, http):
+async def test_anonymous_callers_are_shut_out_unless_told_otherwise():
+    async with served(ClusterSettings()) as (_, http):
         assert (await http.acting("").get("/readyz")).status == 401
 
 
@@ -84,7 +84,7 @@ async def test_access_can_be_asked_for(guarded):
 async def test_with_roles_off_everybody_known_may_do_everything():
     async with served(ClusterSettings(users={"limited": User("limited")})) as (_, http):
         assert (await http.acting("limited").post(CONFIGMAPS, configmap())).status == 201
-        assert (await http.acting("").get(CONFIGMAPS)).status == 403
+        assert (await http.acting("").get(CONFIGMAPS)).status == 401
 
 
 async def test_an_administrator_may_act_as_another_and_others_may_not(guarded):

@@ -128,7 +128,11 @@ def test_member_names_are_escaped_as_kubernetes_does(name: str, escaped: str):
 
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=3)
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 9) | texts | st.datetimes(datetime(1900, 1, 1), datetime(2300, 1, 1), timezones=st.just(UTC)),
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 9)
+    | texts
+    | st.datetimes(datetime(1900, 1, 1), datetime(2300, 1, 1), timezones=st.just(UTC)),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=6,
 )

@@ -17,7 +17,7 @@ def test_every_identity_is_new_and_loads():
 
 
 async def test_a_client_that_checks_strictly_trusts_the_certificate():
-    async with LocalCluster(ClusterSettings(tls=True)) as cluster:
+    async with LocalCluster(ClusterSettings(tls=True, anonymous=True)) as cluster:
         trusted = ssl.create_default_context(cadata=cluster.certificate)
         trusted.verify_flags |= ssl.VERIFY_X509_STRICT
         async with aiohttp.ClientSession() as session:

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import os
+import random
 import signal
 import sys
 
@@ -51,6 +52,68 @@ async def test_a_killed_process_loses_no_acknowledged_write(tmp_path):
     async with served(ClusterSettings(database=database)) as (_, http):
         names = {row["metadata"]["name"] for row in (await http.get(CONFIGMAPS)).body["items"]}
     assert set(acknowledged) <= names
+
+
+class Writer:
+    """Writes one object again and again, and remembers the last state that was acknowledged and the one that is under way."""
+
+    def __init__(self, name, seed):
+        self.path, self.name, self.chance = f"{CONFIGMAPS}/{name}", name, random.Random(seed)
+        self.acknowledged = self.asked = None
+        self.version = self.count = 0
+
+    async def write(self, session):
+        while True:
+            self.asked = None if self.acknowledged is not None and self.chance.random() < 0.3 else str(self.chance.random())
+            async with self.request(session) as response:
+                answer = await response.json()
+                assert response.status in {200, 201}, answer
+            self.acknowledged = self.asked
+            self.version = max(self.version, int(answer["metadata"].get("resourceVersion", 0)))
+            self.count += 1
+
+    def request(self, session):
+        if self.asked is None:
+            return session.delete(self.path)
+        if self.acknowledged is None:
+            return session.post(CONFIGMAPS, data=json.dumps(configmap(self.name, v=self.asked)))
+        patch = json.dumps({"data": {"v": self.asked}})
+        return session.patch(self.path, data=patch, headers={"Content-Type": "application/merge-patch+json"})
+
+    async def check(self, session):
+        async with session.get(self.path) as response:
+            found = (await response.json()).get("data", {}).get("v")
+        assert found in {self.acknowledged, self.asked}
+        self.acknowledged = found
+
+
+async def test_processes_killed_at_random_moments_under_load_lose_nothing_that_was_acknowledged(tmp_path):
+    chance, writers = random.Random(7), [Writer(f"w{index}", index) for index in range(6)]
+    headers = {"Authorization": "Bearer t", "Content-Type": "application/json"}
+    for _ in range(4):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", PROGRAM, str(tmp_path / "db"), stdout=asyncio.subprocess.PIPE, env=dict(os.environ)
+        )
+        assert process.stdout
+        url = (await process.stdout.readline()).decode().strip()
+        async with aiohttp.ClientSession(url, headers=headers) as session:
+            async with session.get(CONFIGMAPS) as response:
+                listed = int((await response.json())["metadata"]["resourceVersion"])
+            assert listed >= max(writer.version for writer in writers)
+            for writer in writers:
+                await writer.check(session)
+            before, wanted = sum(writer.count for writer in writers), chance.randint(20, 300)
+            tasks = [asyncio.create_task(writer.write(session)) for writer in writers]
+            while sum(writer.count for writer in writers) - before < wanted:
+                await asyncio.sleep(0)
+            process.send_signal(signal.SIGKILL)
+            await process.wait()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(error, aiohttp.ClientError | ConnectionError) for error in ended), ended
+    async with served(ClusterSettings(database=str(tmp_path / "db"), admin_token="t")) as (_, http):
+        for writer in writers:
+            found = (await http.get(writer.path)).body.get("data", {}).get("v")
+            assert found in {writer.acknowledged, writer.asked}
 
 
 async def test_a_restart_serves_the_same_objects_kinds_and_versions(tmp_path):

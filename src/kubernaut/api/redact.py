@@ -11,16 +11,16 @@ _RULES: tuple[tuple[str, re.Pattern[str], str], ...] = (
         re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
         HIDDEN,
     ),
-    ("jwt", re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"), HIDDEN),
+    ("jwt", re.compile(r"\beyJ[A-Za-z0-9_-]{8,4096}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"), HIDDEN),
     ("authorization-header", re.compile(r"(?i)(authorization\s*[:=]\s*)(?:(bearer|basic|token)\s+)?[^\s,;\"']+"), rf"\g<1>{HIDDEN}"),
     ("bearer-token", re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]{8,}"), rf"\g<1>{HIDDEN}"),
-    ("url-password", re.compile(r"([a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+(@)"), rf"\g<1>{HIDDEN}\g<2>"),
+    ("url-password", re.compile(r"([a-z][a-z0-9+.-]{0,30}://[^\s:/@]*:)[^\s@/]+(@)"), rf"\g<1>{HIDDEN}\g<2>"),
     ("github-token", re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,}"), HIDDEN),
     ("openai-key", re.compile(r"\bsk-[A-Za-z0-9_-]{16,}"), HIDDEN),
     ("slack-token", re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,}"), HIDDEN),
     ("aws-access-key", re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), HIDDEN),
-    ("key-json", re.compile(rf"(?i)(\"[\w.-]*{_KEYS}[\w.-]*\"\s*:\s*\")(?:[^\"\\]|\\.)*(\")"), rf"\g<1>{HIDDEN}\g<2>"),
-    ("key-plain", re.compile(rf"(?i)\b([\w.-]*{_KEYS}[\w.-]*\s*[=:]\s*)(?!\*\*\*)(?:'[^']*'|\"[^\"]*\"|[^\s,;&}}]+)"), rf"\g<1>{HIDDEN}"),
+    ("key-json", re.compile(rf"(?i)({_KEYS}[\w.-]{{0,64}}\"\s*:\s*\")(?:[^\"\\]|\\.)*(\")"), rf"\g<1>{HIDDEN}\g<2>"),
+    ("key-plain", re.compile(rf"(?i)({_KEYS}[\w.-]{{0,64}}\s*[=:]\s*)(?!\*\*\*)(?:'[^']*'|\"[^\"]*\"|[^\s,;&}}]+)"), rf"\g<1>{HIDDEN}"),
 )
 _SECRET_KEY = re.compile(rf"(?i){_KEYS}")
 

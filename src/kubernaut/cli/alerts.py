@@ -57,8 +57,8 @@ class AlertSource:
         """Look again and again; send when something changed, and repeat while it fires. Ends only when cancelled."""
         loop = asyncio.get_running_loop()
         self._recall()
-        sent: frozenset[str] = frozenset()
-        next_repeat = 0.0
+        sent = frozenset(self.firing)  # what is remembered was sent: it may have resolved since
+        next_repeat = loop.time() + REPEAT_SECONDS
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
             while True:
                 resolved = await self._look()

@@ -91,7 +91,7 @@ async def embedded(
 ) -> AsyncIterator[Embedded]:
     """Run everything while the context lasts, on the state of a place that we hold; `off` names stand-ins to leave out."""
     async with AsyncExitStack() as stack:
-        token = _token(place)
+        token = place.token()
         users = {token: User(APPROVER, groups=APPROVERS)}
         asked = ClusterSettings(database=str(place.database), port=ports.api, users=users, anonymous=False, tls=True, rbac=True)
         cluster = LocalCluster(asked)
@@ -107,15 +107,6 @@ async def embedded(
         place.announce(Announcement(os.getpid(), cluster.url, urls["gateway"], urls["datastorage"], urls["notification"]))
         stack.callback(place.withdraw)
         yield Embedded(place, cluster, client, running.endpoints)
-
-
-def _token(place: Place) -> str:
-    """Return the person's token: made once, so that a kubeconfig stays good over restarts."""
-    path = place.path / "token"
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(random.SystemRandom().randbytes(24).hex(), encoding="utf-8")
-    return path.read_text(encoding="utf-8")
 
 
 async def _furnish(client: Client, place: Place, story: Story | None) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 import yaml
@@ -17,57 +17,39 @@ from rich.console import Console
 from kubernaut import manifests
 from kubernaut.api.approval import Decision
 from kubernaut.api.base import Unusable
-from kubernaut.cli import approving, reading
-from kubernaut.cli.places import Place, PlaceTaken, default_place, demo_place, running_place
+from kubernaut.cli import approving, cluster, reading
+from kubernaut.cli.places import Place, default_place, demo_place, running_place
 from kubernaut.cli.screen import Screen
-from kubernaut.cli.trail import NoTrail, read_trail
+from kubernaut.cli.telling import fail, finish
+from kubernaut.cli.trail import read_trail
 from kubernaut.kube.client import Client
-from kubernaut.kube.errors import ApiError
-from kubernaut.kube.kubeconfig import KubeconfigError
 from kubernaut.telemetry import configure_logging
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="From a Kubernetes alert to a verified fix."
 )
+app.add_typer(cluster.app, name="cluster")
 
 KubeconfigOption = Annotated[
     Path | None, typer.Option("--kubeconfig", help="default: $KUBECONFIG, the embedded cluster that runs, ~/.kube/config")
 ]
 NamespaceOption = Annotated[str, typer.Option("--namespace", "-n", help="where the RemediationRequests are")]
-TOLD = (ApiError, KubeconfigError, NoTrail, OSError, PlaceTaken, TimeoutError, Unusable, approving.CannotDecide)
-"""What is told in a sentence instead of a traceback."""
 WIDE = 200
 """Columns of a table that no terminal shows."""
 SYSTEM = manifests.SYSTEM_NAMESPACE
 
 
-def _fail(message: str, code: int = 1) -> NoReturn:
-    typer.echo(f"kubernaut: {message}", err=True)
-    raise typer.Exit(code)
-
-
-def _fail_together(group: ExceptionGroup[Exception]) -> NoReturn:
-    """Tell what went wrong in parts that run side by side; what is no sentence of ours is raised as it is."""
-    _, rest = group.split(TOLD)
-    if rest is not None:
-        raise rest
-    leaf: BaseException = group
-    while isinstance(leaf, BaseExceptionGroup):
-        leaf = leaf.exceptions[0]
-    _fail(str(leaf) or type(leaf).__name__)
-
-
-def _run(work: Coroutine[Any, Any, int | None]) -> None:
-    """Run a command to its end; what goes wrong is told in a sentence."""
-    try:
-        code = asyncio.run(work)
-    except TOLD as error:
-        _fail(str(error) or type(error).__name__)
-    except ExceptionGroup as group:
-        _fail_together(group)
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
-    raise typer.Exit(code or 0)
+async def _until_told(work: Coroutine[Any, Any, None]) -> None:
+    """Run something until SIGINT or SIGTERM, whatever it is at: filling its caches, waiting to lead, or leading."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    running, told = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait({running, told}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (running, told):
+        task.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
 
 
 async def _with_client(kubeconfig: Path | None, use: Callable[[Client], Coroutine[Any, Any, int | None]]) -> int | None:
@@ -97,12 +79,12 @@ def demo(
 ) -> None:
     """Play the whole story: alert, diagnosis, approval, fix, verification, audit trail."""
     if path not in {"catalogue", "steps"}:
-        _fail(f"there is no path {path!r}: it is catalogue or steps", 2)
+        fail(f"there is no path {path!r}: it is catalogue or steps", 2)
     from kubernaut.cli.demo import demo as play  # noqa: PLC0415  (a command loads only what it runs)
 
     configure_logging(level="error", form="console")
     place = Place(state) if state else demo_place()
-    _run(play(place, Screen(), steps=path == "steps", interactive=interactive, name=story))
+    finish(play(place, Screen(), steps=path == "steps", interactive=interactive, name=story))
 
 
 @app.command()
@@ -118,11 +100,11 @@ def up(
     from kubernaut.cli.up import up as keep_up  # noqa: PLC0415
 
     if unknown := sorted(set(off or ()) - STAND_INS):
-        _fail(f"there are no stand-ins {', '.join(unknown)}; the stand-ins are {', '.join(sorted(STAND_INS))}", 2)
+        fail(f"there are no stand-ins {', '.join(unknown)}; the stand-ins are {', '.join(sorted(STAND_INS))}", 2)
     configure_logging(level="warning", form="console")
     place = Place(state) if state else default_place()
     ports = Ports() if free_ports else FIXED
-    _run(keep_up(place, ports, Screen(), name=story, off=frozenset(off or ()), fresh=fresh))
+    finish(keep_up(place, ports, Screen(), name=story, off=frozenset(off or ()), fresh=fresh))
 
 
 @app.command()
@@ -139,17 +121,17 @@ def run(
     try:
         settings = load(config)
     except Unusable as error:
-        _fail(str(error), 2)
+        fail(str(error), 2)
     configure_logging(level=settings.log_level, form=settings.log_format)
 
-    async def work(client: Client) -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async def keep(client: Client) -> None:
         async with system(settings, client, parts=wanted, show=Screen().message):
-            await stop.wait()
+            await asyncio.Event().wait()
 
-    _run(_with_client(kubeconfig, work))
+    async def work(client: Client) -> None:
+        await _until_told(keep(client))
+
+    finish(_with_client(kubeconfig, work))
 
 
 @app.command()
@@ -167,7 +149,7 @@ def get(kubeconfig: KubeconfigOption = None, namespace: NamespaceOption = SYSTEM
         console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
         console.print(reading.cases_table(found, datetime.now(UTC)) if found else f"no cases in {namespace}")
 
-    _run(_with_client(kubeconfig, work))
+    finish(_with_client(kubeconfig, work))
 
 
 @app.command()
@@ -177,11 +159,11 @@ def describe(name: str, kubeconfig: KubeconfigOption = None, namespace: Namespac
     async def work(client: Client) -> None:
         found = await reading.case(client, namespace, name)
         if found is None:
-            _fail(f"there is no case {name!r} in {namespace}; kubernaut get lists them")
+            fail(f"there is no case {name!r} in {namespace}; kubernaut get lists them")
         for line in await reading.story_of(client, found):
             typer.echo(line)
 
-    _run(_with_client(kubeconfig, work))
+    finish(_with_client(kubeconfig, work))
 
 
 @app.command()
@@ -194,15 +176,15 @@ def timeline(
     announced = place.announced() if place else None
     url = data_storage or (announced.datastorage if announced else "")
     if not url:
-        _fail("where is data storage? give --data-storage URL (nothing embedded runs here)", 2)
+        fail("where is data storage? give --data-storage URL (nothing embedded runs here)", 2)
 
     async def work() -> None:
         entries = await read_trail(url, name)
         if not entries:
-            _fail(f"nothing is on record about {name!r}")
+            fail(f"nothing is on record about {name!r}")
         Screen().trail(entries, name)
 
-    _run(work())
+    finish(work())
 
 
 @app.command()
@@ -234,7 +216,7 @@ def _decide(name: str, decision: Decision, reason: str, kubeconfig: Path | None,
         wanted = stored.spec.recommendation
         typer.echo(f"{wanted.action} on {wanted.target_resource} {decision.value.lower()} by {stored.status.decided_by}")
 
-    _run(_with_client(kubeconfig, work))
+    finish(_with_client(kubeconfig, work))
 
 
 def main() -> None:

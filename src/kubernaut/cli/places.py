@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import secrets
 import shutil
 import sys
 from collections.abc import Iterator
@@ -81,6 +82,13 @@ class Place:
         """What the simulated pods do."""
         return self.path / "scenario.yaml"
 
+    def token(self) -> str:
+        """Return a person's token: made once, so that a kubeconfig stays good over restarts. Only for who holds the place."""
+        path = self.path / "token"
+        if not path.exists():
+            write_whole(path, secrets.token_hex(24).encode())
+        return path.read_text(encoding="utf-8")
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Make the directory and keep it for ourselves; raise PlaceTaken when another process has it."""
@@ -133,9 +141,9 @@ class Announcement:
 
     pid: int
     api: str
-    gateway: str
-    datastorage: str
-    notification: str
+    gateway: str = ""
+    datastorage: str = ""
+    notification: str = ""
 
 
 def default_place() -> Place:
@@ -146,6 +154,11 @@ def default_place() -> Place:
 def demo_place() -> Place:
     """Return where `kubernaut demo` keeps its state."""
     return Place(state_home() / "demo")
+
+
+def cluster_place() -> Place:
+    """Return where `kubernaut cluster start` keeps its state."""
+    return Place(state_home() / "cluster")
 
 
 def running_place() -> Place | None:

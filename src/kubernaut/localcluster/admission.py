@@ -144,7 +144,7 @@ class Policies:
         strict = spec.get("failurePolicy", "Fail") == "Fail"
         bindings = self._bindings(attempt, params)
         try:
-            if not all(_evaluate(row["expression"], bindings) is True for row in spec.get("matchConditions") or []):
+            if not all(evaluate(row["expression"], bindings) is True for row in spec.get("matchConditions") or []):
                 return
         except (cel.CelError, cel.EvaluationError) as error:
             if strict:
@@ -166,7 +166,8 @@ class Policies:
         }
 
 
-def _evaluate(expression: str, bindings: Mapping[str, Any]) -> Any:
+def evaluate(expression: str, bindings: Mapping[str, Any]) -> Any:
+    """Return the value of an expression over the variables admission knows; raise CelError or EvaluationError."""
     return cel.compile(expression, _DECLARED).evaluate(bindings)
 
 
@@ -175,7 +176,7 @@ def _variables(rows: list[Obj], bindings: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for row in rows:
         try:
-            found[row["name"]] = _evaluate(row["expression"], {**bindings, "variables": found})
+            found[row["name"]] = evaluate(row["expression"], {**bindings, "variables": found})
         except (cel.CelError, cel.EvaluationError):
             continue
     return found
@@ -184,7 +185,7 @@ def _variables(rows: list[Obj], bindings: Mapping[str, Any]) -> dict[str, Any]:
 def _judge(rule: Obj, bindings: Mapping[str, Any], *, strict: bool) -> _Finding | None:
     expression = rule["expression"].strip()
     try:
-        if _evaluate(rule["expression"], bindings) is True:
+        if evaluate(rule["expression"], bindings) is True:
             return None
     except cel.CelError as error:
         return _Finding(f"compilation error: {error.text}") if strict else None
@@ -198,7 +199,7 @@ def _message(rule: Obj, bindings: Mapping[str, Any]) -> str:
     if not rule.get("messageExpression"):
         return fallback
     try:
-        told = _evaluate(rule["messageExpression"], bindings)
+        told = evaluate(rule["messageExpression"], bindings)
     except (cel.CelError, cel.EvaluationError):
         return fallback
     usable = isinstance(told, str) and told.strip() and "\n" not in told.strip()

@@ -63,9 +63,12 @@ class App:
         try:
             answer = await self._answer(request)
         except errors.ApiError as error:
-            answer = negotiation.fault(error)
+            answer = negotiation.fault(error, request.headers.get("Accept", ""))
         except NoSuchPath:
             answer = negotiation.plain(negotiation.NOT_FOUND, 404)
+        except Exception as error:  # noqa: BLE001 - the one place: a fault of ours ends one request and not the server, and is logged
+            _log.exception("request failed", method=request.method, path=request.path, error=str(error))
+            answer = negotiation.fault(errors.internal_error(f"{type(error).__name__}: {error}"))
         return await _send(request, answer)
 
     async def _answer(self, request: web.BaseRequest) -> Answer:

@@ -25,7 +25,7 @@ class Authenticator:
     registry: Registry
     book: TokenBook
     static: Mapping[str, User] = field(default_factory=dict, repr=False)
-    anonymous: bool = True
+    anonymous: bool = False
 
     def user(self, headers: Mapping[str, str]) -> User:
         """Return who sent a request; raise ApiError 401."""

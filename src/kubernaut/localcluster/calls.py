@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Call:
     warnings: list[str] = field(default_factory=list)
     applied: bool = False
     """A server-side apply, which has settled managedFields itself."""
+    answers: dict[str, dict[str, Any]] | None = None
+    """What admission webhooks said of this write so far; None where they are not asked."""
 
 
 @dataclass(frozen=True, slots=True)

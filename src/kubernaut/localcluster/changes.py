@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from kubernaut.localcluster.api import ResourceKind
 from kubernaut.localcluster.errors import Obj
 from kubernaut.localcluster.faults import Fault, forbidden, invalid
+from kubernaut.localcluster.poddiff import spec_diff
 
 Change = Callable[[Obj, Obj], Iterator[Fault]]
 """Gives the faults of a change, from the new and the old object."""
@@ -71,7 +72,17 @@ def _pod(new: Obj, old: Obj) -> Iterator[Fault]:
     if (before.get("terminationGracePeriodSeconds") or 0) < 0 and after.get("terminationGracePeriodSeconds") == 1:
         free.append("terminationGracePeriodSeconds")
     if _without_images(after, free) != _without_images(before, free):
-        yield forbidden("spec", _POD_WORDS)
+        yield forbidden("spec", f"{_POD_WORDS}\n{spec_diff(before, _munged(after, before, free))}")
+
+
+def _munged(after: Obj, before: Obj, free: Sequence[str]) -> Obj:
+    """Give the new spec with what may change as it was, which the diff leaves out."""
+    munged = {**after, **{name: before[name] for name in free if name in before}}
+    for part in ("containers", "initContainers"):
+        images = {row["name"]: row.get("image", "") for row in before.get(part) or []}
+        if part in after:
+            munged[part] = [{**row, "image": images.get(row["name"], row.get("image", ""))} for row in after[part]]
+    return munged
 
 
 def _without_images(spec: Obj, free: Sequence[str]) -> Obj:

@@ -1,9 +1,10 @@
-"""What decoding JSON into Go types does to a built-in object: which values it refuses, which it drops, how it respells quantities."""
+"""What decoding JSON into Go types does to a built-in object: what it refuses, what it drops, how it respells quantities and times."""
 
 import base64
 import binascii
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from kubernaut.localcluster import quantity
@@ -26,6 +27,7 @@ _GO_SCALARS: Mapping[str, str] = {
 _GO_JSON: Mapping[str, str] = {"boolean": "bool", "integer": "number"}
 _MICRO = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}(Z|[+-]\d{2}:\d{2})")
 _LAYOUTS: Mapping[str, str] = {"date-time": "2006-01-02T15:04:05Z07:00", "micro-time": "2006-01-02T15:04:05.000000Z07:00"}
+_PRECISIONS: Mapping[str, str] = {"date-time": "seconds", "micro-time": "microseconds"}
 _BASE64_GROUP = 4
 
 
@@ -171,7 +173,8 @@ _PARSED: Mapping[str, Callable[[Any, _GoPath], None]] = {
 def tidy(value: Any, node: Node) -> None:
     """Do in place what decoding and encoding again does to a built-in object.
 
-    Nulls and what `omitempty` leaves out go, what is never left out is added, quantities get their canonical spelling.
+    Nulls and what `omitempty` leaves out go, what is never left out is added, quantities get their canonical spelling, times are turned
+    to UTC.
     """
     if isinstance(value, list):
         for index, item in enumerate(value):
@@ -197,5 +200,16 @@ def _tidied(value: Any, node: Node) -> Any:
         return quantity.canonical(value)
     if value is None and node.type == "string":
         return ""
+    if node.format in _PRECISIONS and isinstance(value, str) and value:
+        return _in_utc(value, _PRECISIONS[node.format])
     tidy(value, node)
     return value
+
+
+def _in_utc(value: str, precision: str) -> str:
+    try:
+        moment = datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except OverflowError:
+        # the edges of the calendar stay as they were written
+        return value
+    return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"

@@ -150,6 +150,11 @@ def internal(message: str) -> ApiError:
     return ApiError(500, "", message)
 
 
+def internal_error(why: str) -> ApiError:
+    """500 with a reason: the server, or what it depends on, failed."""
+    return ApiError(500, "InternalError", f"Internal error occurred: {why}", {"causes": [{"message": why}]})
+
+
 def unauthorized() -> ApiError:
     """401."""
     return ApiError(401, "Unauthorized", "Unauthorized")

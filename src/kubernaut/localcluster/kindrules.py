@@ -91,6 +91,14 @@ def _names(obj: Obj) -> None:
         names["listKind"] = names.get("listKind") or f"{names['kind']}List"
 
 
+def _limit_range(obj: Obj) -> None:
+    """Derive what containers get: limits from the largest allowed, requests from these, or else from the least allowed."""
+    for item in (obj.get("spec") or {}).get("limits") or ():
+        if item.get("type") == "Container":
+            item["default"] = {**(item.get("max") or {}), **(item.get("default") or {})}
+            item["defaultRequest"] = {**(item.get("min") or {}), **item["default"], **(item.get("defaultRequest") or {})}
+
+
 _AT_CREATE: Mapping[str, Callable[[Obj], None]] = {
     "namespaces": _namespace,
     "pods": _pod,
@@ -100,6 +108,7 @@ _AT_CREATE: Mapping[str, Callable[[Obj], None]] = {
     "customresourcedefinitions.apiextensions.k8s.io": _definition,
 }
 _AT_WRITE: Mapping[str, Callable[[Obj], None]] = {
+    "limitranges": _limit_range,
     "namespaces": _namespace_label,
     "secrets": _secret,
     "customresourcedefinitions.apiextensions.k8s.io": _names,

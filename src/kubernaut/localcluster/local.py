@@ -42,21 +42,33 @@ class LocalApi:
     async def create(self, kind: ResourceKind, obj: Obj) -> Obj:
         """Create an object in the namespace its metadata names."""
         body = {"apiVersion": kind.api_version, "kind": kind.kind, **_own(obj)}
-        record = writing.create(self._registry, kind, body["metadata"].get("namespace", ""), body, self._fresh())
+        namespace = body["metadata"].get("namespace", "")
+        record = await self._registry.hooks.carry_out(
+            self._fresh(), body, lambda call, body: writing.create(self._registry, kind, namespace, body, call)
+        )
         return faces.shown(kind, record)
 
     async def update(self, kind: ResourceKind, obj: Obj, subresource: str = "") -> Obj:
         """Replace an object; raise ApiError 409 where metadata.resourceVersion is given and stale."""
         body = {"apiVersion": kind.api_version, "kind": kind.kind, **_own(obj)}
         meta = body["metadata"]
-        record = writing.replace(
-            self._registry, kind, meta.get("namespace", ""), meta["name"], body, self._fresh(), subresource, checked=False
+        namespace, name = meta.get("namespace", ""), meta["name"]
+        record = await self._registry.hooks.carry_out(
+            self._fresh(),
+            body,
+            lambda call, body: writing.replace(self._registry, kind, namespace, name, body, call, subresource, checked=False),
         )
         return faces.shown(kind, record)
 
     async def patch(self, kind: ResourceKind, name: str, namespace: str, patch: Obj, subresource: str = "") -> Obj:
         """Apply a JSON merge patch."""
-        record = writing.patch(self._registry, kind, namespace, name, lambda obj: merge_patch(obj, _own(patch)), self._fresh(), subresource)
+        record = await self._registry.hooks.carry_out(
+            self._fresh(),
+            patch,
+            lambda call, patch: writing.patch(
+                self._registry, kind, namespace, name, lambda obj: merge_patch(obj, _own(patch)), call, subresource
+            ),
+        )
         return faces.shown(kind, record)
 
     async def delete(
@@ -71,7 +83,9 @@ class LocalApi:
     ) -> None:
         """Delete an object; `uid` is a precondition, `propagation` Background, Foreground or Orphan."""
         options = DeleteOptions(uid=uid, propagation=propagation, grace_seconds=grace_seconds)
-        deletion.delete(self._registry, kind, namespace, name, options, self._fresh())
+        await self._registry.hooks.carry_out(
+            self._fresh(), options, lambda call, options: deletion.delete(self._registry, kind, namespace, name, options, call)
+        )
 
     async def watch(self, kind: ResourceKind) -> AsyncIterator[WatchEvent]:
         """Yield an ADDED for all that is there, a BOOKMARK when caught up, then every change.

@@ -8,6 +8,7 @@ import yaml
 
 from kubernaut.localcluster import errors
 from kubernaut.localcluster.errors import Obj
+from kubernaut.localcluster.protobufstatus import encode_status
 
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
 ACCEPTED = (JSON, YAML, PROTOBUF)
@@ -110,9 +111,12 @@ def plain(text: str, status: int = 200) -> Answer:
 NOT_FOUND = "404 page not found\n"
 
 
-def fault(error: errors.ApiError) -> Answer:
-    """Return the Status of an error."""
-    answer = Answer(error.code, orjson.dumps(error.status()) + b"\n")
+def fault(error: errors.ApiError, accept: str = "") -> Answer:
+    """Return the Status of an error: in JSON, unless protobuf is all that a caller accepts."""
+    if {media for media, _ in _clauses(accept)} == {PROTOBUF}:
+        answer = Answer(error.code, encode_status(error.status()), PROTOBUF)
+    else:
+        answer = Answer(error.code, orjson.dumps(error.status()) + b"\n")
     if error.retry_after is not None:
         answer.headers.append(("Retry-After", str(error.retry_after)))
     answer.headers += [("Warning", f"299 - {errors.encode_go(text)}") for text in error.warnings]

@@ -21,8 +21,8 @@ _SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Suc
 class LogSource(Protocol):
     """Where a pod's log text comes from: whoever plays its kubelet."""
 
-    def __call__(self, namespace: str, pod: str, container: str) -> str | None:
-        """Return what a container wrote, None where nothing is known of it."""
+    def __call__(self, namespace: str, pod: str, container: str, *, previous: bool = False) -> str | None:
+        """Return what a container wrote, or the one before it did; None where nothing is known of it."""
 
 
 class PodLogs:
@@ -37,9 +37,10 @@ class PodLogs:
         self._sources.append(source)
         return lambda: self._sources.remove(source)
 
-    def text(self, namespace: str, pod: str, container: str) -> str | None:
-        """Return a container's log."""
-        return next((text for source in self._sources if (text := source(namespace, pod, container)) is not None), None)
+    def text(self, namespace: str, pod: str, container: str, *, previous: bool = False) -> str | None:
+        """Return a container's log, or that of the one before it."""
+        found = (source(namespace, pod, container, previous=previous) for source in self._sources)
+        return next((text for text in found if text is not None), None)
 
 
 def evict(registry: Registry, namespace: str, name: str, body: Obj, call: Call) -> Obj:
@@ -48,6 +49,8 @@ def evict(registry: Registry, namespace: str, name: str, body: Obj, call: Call) 
     if asked and asked != name:
         raise errors.bad_request("name in URL does not match name in Eviction object")
     pod = registry.get(PODS, namespace, name)
+    # whoever may refuse is asked before the budget is spent
+    registry.refuse_delete(PODS, pod.obj, call)
     if _counts(pod.obj):
         _spend(registry, pod, call)
     given = body.get("deleteOptions") or {}
@@ -115,7 +118,10 @@ def log_text(registry: Registry, logs: PodLogs, namespace: str, name: str, param
     named = [row["name"] for field in ("containers", "initContainers", "ephemeralContainers") for row in pod["spec"].get(field) or []]
     if container not in named:
         raise errors.bad_request(f"container {container} is not valid for pod {name}")
-    text = logs.text(namespace, name, container)
+    previous = parameters.flag("previous")
+    text = logs.text(namespace, name, container, previous=previous)
+    if text is None and previous and pod["spec"].get("nodeName"):
+        raise errors.bad_request(f'previous terminated container "{container}" in pod "{name}" not found')
     if text is None:
         return _silence(registry, pod["spec"].get("nodeName", ""))
     return _cut(text, tail, parameters.number("limitBytes"))

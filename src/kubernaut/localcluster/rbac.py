@@ -111,7 +111,7 @@ def allows(rule: Obj, wanted: Attributes) -> bool:
     if not _covers(rule.get("verbs"), wanted.verb):
         return False
     if wanted.path:
-        return any(_path_covers(pattern, wanted.path) for pattern in rule.get("nonResourceURLs") or [])
+        return any(path_covers(pattern, wanted.path) for pattern in rule.get("nonResourceURLs") or [])
     if not _covers(rule.get("apiGroups"), wanted.group) or not _resource_covers(rule.get("resources") or [], wanted):
         return False
     names = rule.get("resourceNames") or []
@@ -126,7 +126,8 @@ def _resource_covers(patterns: Sequence[str], wanted: Attributes) -> bool:
     return "*" in patterns or wanted.whole in patterns or (bool(wanted.subresource) and f"*/{wanted.subresource}" in patterns)
 
 
-def _path_covers(pattern: str, path: str) -> bool:
+def path_covers(pattern: str, path: str) -> bool:
+    """Say whether a path is, or begins as, a rule has it."""
     return pattern in {"*", path} or (pattern.endswith("*") and path.startswith(pattern[:-1]))
 
 

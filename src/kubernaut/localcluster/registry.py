@@ -4,7 +4,7 @@ A write runs from the stored object to the new one without an await, so that no 
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from kubernaut.localcluster import errors, faces, metadata, strategy
 from kubernaut.localcluster.api import ResourceKind
@@ -21,6 +21,8 @@ from kubernaut.localcluster.store import Key, Record, Store, encode
 NAMESPACES = builtin("", "namespaces")
 
 Change = Callable[[Obj], Obj]
+B = TypeVar("B")
+R = TypeVar("R")
 
 
 class Gate(Protocol):
@@ -33,6 +35,27 @@ class Gate(Protocol):
         """Refuse a write with ApiError; `operation` is CREATE, UPDATE or DELETE."""
 
 
+class Hooks(Protocol):
+    """What is asked about a write outside of the process."""
+
+    def amend(self, kind: ResourceKind, operation: str, new: Obj, old: Obj | None, call: Call, subresource: str) -> Obj | None:
+        """Return what is made of an object, None where nothing is changed; raise ApiError."""
+
+    async def carry_out(self, call: Call, body: B, write: Callable[[Call, B], R]) -> R:
+        """Write, waiting for answers where some are needed; `write` may run several times, each with its own copy of the body."""
+
+
+class _Unhooked:
+    """Nobody is asked."""
+
+    def amend(self, kind: ResourceKind, operation: str, new: Obj, old: Obj | None, call: Call, subresource: str) -> Obj | None:
+        """Change nothing."""
+
+    async def carry_out(self, call: Call, body: B, write: Callable[[Call, B], R]) -> R:
+        """Write at once."""
+        return write(call, body)
+
+
 class Registry:
     """Create, update and remove objects under the rules of their kinds."""
 
@@ -43,6 +66,7 @@ class Registry:
         self.schemas = schemas
         self.sources = sources
         self.gates: list[Gate] = []
+        self.hooks: Hooks = _Unhooked()
         self.written: list[Callable[[ResourceKind, Record], None]] = []
         """Called after each write, with the record stored."""
 
@@ -72,6 +96,7 @@ class Registry:
         # what admission and the kind's own preparation add belongs to nobody
         self.schemas.track(kind, None, obj, call, self.sources.now(), "")
         self._mutate(kind, obj, call)
+        obj = self._amended(kind, "CREATE", obj, None, call, "")
         strategy.prepare_create(kind, obj)
         self._refuse_faults(kind, obj, self._faults(kind, obj, None, metadata.faults(kind, obj), ""))
         call.warnings.extend(metadata.warnings(kind, obj))
@@ -84,6 +109,16 @@ class Registry:
     def _mutate(self, kind: ResourceKind, obj: Obj, call: Call) -> None:
         for gate in self.gates:
             gate.mutate(kind, obj, call)
+
+    def _amended(self, kind: ResourceKind, operation: str, new: Obj, old: Obj | None, call: Call, subresource: str) -> Obj:
+        """Return what webhooks make of an object, of the shape that its kind has."""
+        amended = self.hooks.amend(kind, operation, new, old, call, subresource)
+        if amended is None:
+            return new
+        schema = self.schemas.of(kind)
+        schema.prune(amended)
+        schema.default(amended)
+        return amended
 
     def _check_namespace(self, kind: ResourceKind, namespace: str, obj: Obj) -> None:
         if not kind.namespaced:
@@ -120,6 +155,7 @@ class Registry:
         strategy.settle(kind, new)
         schema.default(new)
         self.schemas.track(kind, old, new, call, self.sources.now(), subresource)
+        new = self._amended(kind, "UPDATE", new, old, call, subresource)
         strategy.prepare_update(kind, new, old)
         if kind.resource == "services" and not subresource:
             self._mutate(kind, new, call)
@@ -153,11 +189,17 @@ class Registry:
             raise errors.conflict(kind, record.key[1])
 
     def _finish(self, kind: ResourceKind, record: Record, new: Obj, call: Call) -> Record:
-        meta = new["metadata"]
         if strategy.may_go(kind, new):
-            return self.remove(kind, record, new, call)
-        meta["resourceVersion"] = str(record.revision)
+            # who lets go of an object is told the revision it had, who deletes it that of the deletion
+            self.remove(kind, record, faces.own(kind, record), call)
+            return self._removed(kind, record, new)
+        new["metadata"]["resourceVersion"] = str(record.revision)
         return self._save(kind, record.key, new, call, record)
+
+    def _removed(self, kind: ResourceKind, record: Record, last: Obj) -> Record:
+        last["metadata"].setdefault("resourceVersion", str(record.revision))
+        stored = faces.to_stored(kind, last)
+        return Record(Row(record.revision, kind.stored, *record.key, "DELETED", encode(stored)), stored, None)
 
     def _save(self, kind: ResourceKind, key: Key, obj: Obj, call: Call, prior: Record | None) -> Record:
         stored = faces.to_stored(kind, obj)
@@ -177,8 +219,7 @@ class Registry:
             gone = self.store.remove(kind.stored, record.key, record.copy())
             last["metadata"]["resourceVersion"] = str(gone.revision)
             self._tell(kind, gone)
-        stored = faces.to_stored(kind, last)
-        return Record(Row(record.revision, kind.stored, *record.key, "DELETED", encode(stored)), stored, None)
+        return self._removed(kind, record, last)
 
     def _tell(self, kind: ResourceKind, record: Record) -> None:
         for listener in self.written:

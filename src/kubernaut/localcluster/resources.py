@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from kubernaut.localcluster import bodies, deletion, errors, listing, negotiation, patching, shaping, subresources, watching, writing
 from kubernaut.localcluster.api import ResourceKind
-from kubernaut.localcluster.calls import Call
+from kubernaut.localcluster.calls import Call, DeleteOptions
 from kubernaut.localcluster.deleteoptions import read_options
 from kubernaut.localcluster.errors import NoSuchPath
 from kubernaut.localcluster.exchange import Exchange
@@ -46,7 +46,10 @@ class Resources:
             raise NoSuchPath
         if target.subresource:
             return await self._parts.serve(exchange, kind, target)
-        return await self._handler(exchange, kind, target)(exchange, kind, target)
+        answer = await self._handler(exchange, kind, target)(exchange, kind, target)
+        if warning := _DEPRECATED.get(kind.resource):
+            answer.headers.append(("Warning", f"299 - {errors.encode_go(warning)}"))
+        return answer
 
     def _handler(self, exchange: Exchange, kind: ResourceKind, target: Target) -> Handler:
         method = exchange.method
@@ -107,7 +110,9 @@ class Resources:
         form = negotiation.choose(exchange.accept, core=not kind.custom)
         call = exchange.call("CreateOptions")
         body, noticed = bodies.decode(kind, await exchange.read(), exchange.content_type)
-        record = writing.create(self._registry, kind, target.namespace, body, call, noticed)
+        record = await self._registry.hooks.carry_out(
+            call, body, lambda call, body: writing.create(self._registry, kind, target.namespace, body, call, noticed)
+        )
         return _warned(self.answer(exchange, kind, record, form, 201), call)
 
     async def _replace(self, exchange: Exchange, kind: ResourceKind, target: Target) -> Answer:
@@ -115,7 +120,9 @@ class Resources:
         call = exchange.call("UpdateOptions")
         body, noticed = bodies.decode(kind, await exchange.read(), exchange.content_type)
         before = self._registry.find(kind, target.namespace, target.name)
-        record = writing.replace(self._registry, kind, target.namespace, target.name, body, call, target.subresource, noticed=noticed)
+        record = await self._registry.hooks.carry_out(
+            call, body, lambda call, body: writing.replace(self._registry, kind, target.namespace, target.name, body, call, noticed=noticed)
+        )
         return _warned(self.answer(exchange, kind, record, form, 200 if before else 201), call)
 
     async def _patch(self, exchange: Exchange, kind: ResourceKind, target: Target) -> Answer:
@@ -123,17 +130,24 @@ class Resources:
         call = exchange.call("PatchOptions")
         patch = patching.read(kind, await exchange.read(), exchange)
         before = self._registry.find(kind, target.namespace, target.name)
-        record = patching.carry_out(self._registry, kind, target, patch, call)
+        record = await self._registry.hooks.carry_out(
+            call, patch, lambda call, patch: patching.carry_out(self._registry, kind, target, patch, call)
+        )
         return _warned(self.answer(exchange, kind, record, form, 200 if before else 201), call)
 
     async def _delete(self, exchange: Exchange, kind: ResourceKind, target: Target) -> Answer:
         form = negotiation.choose(exchange.accept, core=not kind.custom)
         options, dry_run = read_options(await exchange.read(), exchange)
         call = Call(exchange.user, dry_run=dry_run)
-        done = deletion.delete(self._registry, kind, target.namespace, target.name, options, call)
+        done = await self._removed(kind, target.namespace, target.name, options, call)
         if done.answer_object:
             return self.answer(exchange, kind, done.record, form)
         return negotiation.encode(deletion.success(kind, done.record), form)
+
+    async def _removed(self, kind: ResourceKind, namespace: str, name: str, options: DeleteOptions, call: Call) -> deletion.Deleted:
+        return await self._registry.hooks.carry_out(
+            call, options, lambda call, options: deletion.delete(self._registry, kind, namespace, name, options, call)
+        )
 
     async def _delete_all(self, exchange: Exchange, kind: ResourceKind, target: Target) -> Answer:
         form = negotiation.choose(exchange.accept, core=not kind.custom)
@@ -143,8 +157,11 @@ class Resources:
         found = listing.page(self._registry, kind, target.namespace, selection, listing.read(parameters))
         call = Call(exchange.user, dry_run=dry_run)
         for record in found.records:
-            deletion.delete(self._registry, kind, record.key[0], record.key[1], options, call)
+            await self._removed(kind, record.key[0], record.key[1], options, call)
         return negotiation.encode(shaping.many(kind, found, form, ""), form)
+
+
+_DEPRECATED = {"endpoints": "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"}
 
 
 def _known(kind: ResourceKind, method: str, target: Target) -> bool:

@@ -17,6 +17,7 @@ _NAME = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _PREFIX = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _MAX_NAME, _MAX_PREFIX = 63, 253
 _INEQUALITIES = ("<", ">")
+_MARKS = {"=", "==", "!=", "<", ">", "(", ")", ","}
 _COMPARISONS = {"=": "in", "==": "in", "!=": "notin", "<": "<", ">": ">"}
 _OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!", "Gt": ">", "Lt": "<"}
 
@@ -134,6 +135,8 @@ class _Parser:
 
     def requirements(self) -> list[Requirement]:
         found: list[Requirement] = []
+        if self._peek() in _MARKS:
+            raise SelectorError(f"found '{self._peek()}', expected: !, identifier, or 'end of string'")
         while self._at < len(self._tokens):
             found.append(self._requirement())
             if self._at < len(self._tokens):
@@ -144,7 +147,7 @@ class _Parser:
         found = self._take()
         if found != ",":
             raise SelectorError(f"found '{found}', expected: ',' or 'end of string'")
-        if self._peek() in {"", ","}:
+        if not self._peek() or self._peek() in _MARKS:
             raise SelectorError(f"found '{self._peek()}', expected: identifier after ','")
 
     def _requirement(self) -> Requirement:
@@ -196,11 +199,14 @@ class _Parser:
 def _check_value(key: str, value: str, *, number: bool) -> None:
     """Refuse a value that no label can have."""
     if number and not re.fullmatch(r"[+-]?\d+", value):
-        raise SelectorError(f"values[0][{key}]: Invalid value: \"{value}\": for 'Gt', 'Lt' operators, the value must be an integer")
+        raise SelectorError(
+            f"{_REQUIREMENT}values[0][{key}]: Invalid value: \"{value}\": for 'Gt', 'Lt' operators, the value must be an integer"
+        )
     if value and (len(value) > _MAX_NAME or not _NAME.fullmatch(value)) and not number:
-        raise SelectorError(f'values[0][{key}]: Invalid value: "{value}": {LABEL_VALUE_WORDS}')
+        raise SelectorError(f'{_REQUIREMENT}values[0][{key}]: Invalid value: "{value}": {LABEL_VALUE_WORDS}')
 
 
+_REQUIREMENT = "unable to parse requirement: "
 LABEL_VALUE_WORDS = (
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an"
     " alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is"

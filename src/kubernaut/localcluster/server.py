@@ -24,12 +24,15 @@ from kubernaut.localcluster.certificates import Identity, make_identity
 from kubernaut.localcluster.crd import Definitions
 from kubernaut.localcluster.discovery import Discovery
 from kubernaut.localcluster.errors import Obj
+from kubernaut.localcluster.escalation import Escalation
 from kubernaut.localcluster.furnishing import PodFurnisher
 from kubernaut.localcluster.journal import Journal
+from kubernaut.localcluster.limits import LimitRanger
 from kubernaut.localcluster.local import LocalApi
 from kubernaut.localcluster.metadata import Sources
 from kubernaut.localcluster.openapi import OpenApi
 from kubernaut.localcluster.podparts import PodLogs
+from kubernaut.localcluster.quotas import Quotas
 from kubernaut.localcluster.rbac import MASTERS, Authorizer
 from kubernaut.localcluster.registry import Registry
 from kubernaut.localcluster.resources import Resources
@@ -38,6 +41,7 @@ from kubernaut.localcluster.schemas import Schemas
 from kubernaut.localcluster.store import History, Store
 from kubernaut.localcluster.subresources import Subresources
 from kubernaut.localcluster.tokens import ISSUER, TokenBook
+from kubernaut.localcluster.webhooks import Webhooks
 
 StandIn = Callable[[], Awaitable[None]]
 TOKEN_LIFE = timedelta(hours=1)
@@ -66,7 +70,8 @@ class ClusterSettings:
     """Serves HTTPS under a certificate of its own. kubectl needs it: it sends no token over plain HTTP."""
     rbac: bool = False
     """Whether roles are enforced; off, every authenticated caller may do everything."""
-    anonymous: bool = True
+    anonymous: bool = False
+    """Whether callers without a token are served, as `system:anonymous`."""
     history: History = field(default_factory=History)
     sources: Sources = field(default_factory=Sources)
 
@@ -91,7 +96,11 @@ class LocalCluster:
         journal = None if settings.database == ":memory:" else Journal(settings.database)
         self._store = Store(journal, settings.history)
         self.registry = Registry(self._store, Catalog(), Schemas(), settings.sources)
-        self.registry.gates += [PodFurnisher(self.registry), Policies(self.registry)]
+        self._webhooks = Webhooks(self.registry)
+        self._authorizer = Authorizer(self.registry, settings.rbac)
+        self.registry.gates += [LimitRanger(self.registry), PodFurnisher(self.registry), Escalation(self._authorizer)]
+        self.registry.gates += [Policies(self.registry), self._webhooks, Quotas(self.registry)]
+        self.registry.hooks = self._webhooks
         self._journal = journal
         self._book = TokenBook(self._secret("tokens", lambda: secrets.token_bytes(_KEY_BYTES)))
         self._identity = self._certificate() if settings.tls else None
@@ -141,7 +150,7 @@ class LocalCluster:
         registry = self.registry
         admin = User("kubernetes-admin", groups=(MASTERS,))
         authenticator = Authenticator(registry, self._book, {self.admin_token: admin, **self._settings.users}, self._settings.anonymous)
-        authorizer = Authorizer(registry, self._settings.rbac)
+        authorizer = self._authorizer
         resources = Resources(registry, Subresources(registry, Reviews(authenticator, authorizer), self.logs))
         discovery = Discovery(registry.catalog, address)
         return App(authenticator, authorizer, resources, discovery, OpenApi(registry.catalog, GIT_VERSION))
@@ -165,6 +174,7 @@ class LocalCluster:
         if self._runner:
             await self._runner.cleanup()
             self._runner = None
+        await self._webhooks.close()
         self._store.close()
         failed = [error for error in ended if isinstance(error, Exception)]
         if failed:

@@ -1,18 +1,19 @@
 """The subresource paths: which there are for a kind, and what each does."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
-from kubernaut.localcluster import bodies, errors, faces, negotiation, patching, podparts, scaling, shaping, writing
+from kubernaut.localcluster import bodies, errors, faces, negotiation, patching, podparts, scaling, shaping, table, writing
 from kubernaut.localcluster.api import ResourceKind
 from kubernaut.localcluster.calls import Call
 from kubernaut.localcluster.errors import NoSuchPath, Obj
 from kubernaut.localcluster.exchange import Exchange
 from kubernaut.localcluster.kinds import SUBRESOURCES
-from kubernaut.localcluster.negotiation import Answer
+from kubernaut.localcluster.negotiation import Answer, Form
 from kubernaut.localcluster.paths import Target
 from kubernaut.localcluster.podparts import PodLogs
 from kubernaut.localcluster.registry import Registry
 from kubernaut.localcluster.reviews import Reviews
+from kubernaut.localcluster.store import Record
 
 Handler = Callable[[Exchange, ResourceKind, Target], Awaitable[Answer]]
 _VERBS = {"GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "POST": "create", "DELETE": "delete"}
@@ -66,20 +67,27 @@ class Subresources:
         call = exchange.call("PatchOptions" if exchange.method == "PATCH" else "UpdateOptions")
         body = await exchange.read()
         if exchange.method == "PATCH":
-            record = patching.carry_out(self._registry, kind, target, patching.read(kind, body, exchange), call)
+            record = await self._registry.hooks.carry_out(
+                call,
+                patching.read(kind, body, exchange),
+                lambda call, patch: patching.carry_out(self._registry, kind, target, patch, call),
+            )
         else:
             obj, noticed = bodies.decode(kind, body, exchange.content_type)
-            record = writing.replace(self._registry, kind, target.namespace, target.name, obj, call, target.subresource, noticed=noticed)
+            record = await self._registry.hooks.carry_out(call, obj, lambda call, obj: self._replaced(kind, target, obj, call, noticed))
         answer = negotiation.encode(shaping.one(kind, record, form, ""), form)
         answer.headers += [("Warning", f"299 - {errors.encode_go(text)}") for text in call.warnings]
         return answer
+
+    def _replaced(self, kind: ResourceKind, target: Target, obj: Obj, call: Call, noticed: Sequence[str]) -> Record:
+        return writing.replace(self._registry, kind, target.namespace, target.name, obj, call, target.subresource, noticed=noticed)
 
     async def _scale(self, exchange: Exchange, kind: ResourceKind, target: Target) -> Answer:
         form = negotiation.choose(exchange.accept, core=not kind.custom)
         record = self._registry.get(kind, target.namespace, target.name)
         now = scaling.show(kind, faces.shown(kind, record))
         if exchange.method in {"GET", "HEAD"}:
-            return negotiation.encode(now, form)
+            return negotiation.encode(_scale_shown(now, form, exchange), form)
         if exchange.method == "PATCH":
             call = exchange.call("PatchOptions")
             patch = patching.read(kind, await exchange.read(), exchange)
@@ -89,7 +97,10 @@ class Subresources:
         else:
             call = exchange.call("UpdateOptions")
             scale, _ = bodies.decode(scaling.SCALE, await exchange.read(), exchange.content_type)
-        return negotiation.encode(scaling.write(self._registry, kind, target.namespace, target.name, scale, call), form)
+        written = await self._registry.hooks.carry_out(
+            call, scale, lambda call, scale: scaling.write(self._registry, kind, target.namespace, target.name, scale, call)
+        )
+        return negotiation.encode(written, form)
 
     def _check_patched(self, scale: Obj, version: str, kind: ResourceKind, target: Target) -> None:
         asked = scale["metadata"].pop("resourceVersion", None)
@@ -101,14 +112,18 @@ class Subresources:
         obj, _ = bodies.decode(_EVICTION, await exchange.read(), exchange.content_type)
         dry_run = exchange.parameters.dry_run("CreateOptions") or bool((obj.get("deleteOptions") or {}).get("dryRun"))
         call = Call(exchange.user, exchange.call("CreateOptions").manager, dry_run=dry_run)
-        return negotiation.encode(podparts.evict(self._registry, target.namespace, target.name, obj, call), form, 201)
+        done = await self._registry.hooks.carry_out(
+            call, obj, lambda call, obj: podparts.evict(self._registry, target.namespace, target.name, obj, call)
+        )
+        return negotiation.encode(done, form, 201)
 
     async def _bind(self, exchange: Exchange, _kind: ResourceKind, target: Target) -> Answer:
         form = negotiation.choose(exchange.accept, core=True)
         obj, _ = bodies.decode(_BINDING, await exchange.read(), exchange.content_type)
-        return negotiation.encode(
-            podparts.bind(self._registry, target.namespace, target.name, obj, exchange.call("CreateOptions")), form, 201
-        )
+        return negotiation.encode(await self._bound(target.namespace, target.name, obj, exchange.call("CreateOptions")), form, 201)
+
+    async def _bound(self, namespace: str, name: str, obj: Obj, call: Call) -> Obj:
+        return await self._registry.hooks.carry_out(call, obj, lambda call, obj: podparts.bind(self._registry, namespace, name, obj, call))
 
     async def _log(self, exchange: Exchange, _kind: ResourceKind, target: Target) -> Answer:
         text = podparts.log_text(self._registry, self._logs, target.namespace, target.name, exchange.parameters)
@@ -133,10 +148,15 @@ class Subresources:
         obj, _ = bodies.decode(kind, await exchange.read(), exchange.content_type)
         call = exchange.call("CreateOptions")
         if kind.kind == "Binding":
-            return negotiation.encode(
-                podparts.bind(self._registry, target.namespace, obj["metadata"].get("name", ""), obj, call), form, 201
-            )
+            return negotiation.encode(await self._bound(target.namespace, obj["metadata"].get("name", ""), obj, call), form, 201)
         if target.namespace:
             obj["metadata"]["namespace"] = target.namespace
         self._registry.schemas.track(kind, None, obj, call, self._registry.sources.now(), "")
         return negotiation.encode(self._reviews.answer(obj, call, target.namespace), form, 201)
+
+
+def _scale_shown(scale: Obj, form: Form, exchange: Exchange) -> Obj:
+    if form.shape != "Table":
+        return scale
+    meta = {"resourceVersion": scale["metadata"].get("resourceVersion", "")}
+    return table.render(scaling.SCALE, [scale], meta, exchange.parameters.text("includeObject"), form.version)

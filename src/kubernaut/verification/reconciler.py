@@ -97,9 +97,14 @@ def _conclude(assessment: EffectivenessAssessment, step: Conclude, now: datetime
     record(assessment, "EffectivenessAssessed", f"{step.verdict.value}: {step.message}", now=now, outcome=outcome, data=data)
 
 
+def built() -> tuple[Probe, Probe]:
+    """Return the built-in probes: of the target's health, and of the alert."""
+    return HealthProbe(), AlertProbe()
+
+
 def setup(manager: Manager, settings: VerificationSettings | None = None) -> None:
     """Add the verifier to a manager."""
-    health, alert = HealthProbe(), AlertProbe()
+    health, alert = built()
     for probe in (health, alert):
         for kind, indexes in probe.reads().items():
             manager.informer(kind, indexes=indexes)

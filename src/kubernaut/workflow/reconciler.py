@@ -195,11 +195,15 @@ class WorkflowReconciler:
             log.warning("workflow record not sent", fault=str(fault)[:500])
 
 
+def built(cluster: Cluster, settings: WorkflowSettings) -> dict[EngineName, Engine]:
+    """Return the built-in engines."""
+    return {EngineName.TEKTON: TektonEngine(cluster, settings), EngineName.STEPS: StepsEngine(cluster.clock)}
+
+
 def setup(manager: Manager, settings: WorkflowSettings, records: Service | None) -> None:
     """Run the stage in a manager's process; without `records`, no workflow records are sent."""
     cluster = manager.cluster
-    engines: dict[EngineName, Engine] = {EngineName.TEKTON: TektonEngine(cluster, settings), EngineName.STEPS: StepsEngine(cluster.clock)}
-    reconciler = WorkflowReconciler(cluster, settings, records, engines)
+    reconciler = WorkflowReconciler(cluster, settings, records, built(cluster, settings))
     manager.informer(
         WorkflowExecution, indexes={ACTIVE_INDEX: _active_target, COOLDOWN_INDEX: _ended_workflow, BY_REMEDIATION: remediation_of}
     )

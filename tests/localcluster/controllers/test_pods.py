@@ -98,6 +98,7 @@ async def test_a_container_crashes_until_its_configuration_is_there(lab):
     assert "running" in row["state"]
     assert row["restartCount"] <= before + 1
     assert lab.cluster.logs.text("shop", "one", "app") == "starting\n"
+    assert lab.cluster.logs.text("shop", "one", "app", previous=True) == "starting\nno database url\n"
 
 
 async def test_an_environment_without_its_config_map_waits_for_it(lab):

@@ -18,14 +18,15 @@ from kubernaut.localcluster.controllers.jobs import Jobs
 from kubernaut.localcluster.controllers.namespaces import Namespaces
 from kubernaut.localcluster.controllers.nodes import Nodes
 from kubernaut.localcluster.controllers.pods import Pods
+from kubernaut.localcluster.controllers.quotas import ResourceQuotas
 from kubernaut.localcluster.controllers.replicasets import ReplicaSets
-from kubernaut.localcluster.controllers.scenario import LiveScenario, Scenario, ScenarioError
+from kubernaut.localcluster.controllers.scenario import LiveScenario, NodeRule, Scenario, ScenarioError
 from kubernaut.localcluster.controllers.scheduler import Scheduler
 from kubernaut.localcluster.controllers.settings import QUICK, REAL, Pace, StandInSettings
 from kubernaut.localcluster.controllers.statefulsets import StatefulSets
 from kubernaut.localcluster.controllers.volumes import Volumes
 
-__all__ = ["NAMES", "QUICK", "REAL", "LiveScenario", "Pace", "Scenario", "ScenarioError", "StandInSettings", "stand_ins"]
+__all__ = ["NAMES", "QUICK", "REAL", "LiveScenario", "NodeRule", "Pace", "Scenario", "ScenarioError", "StandInSettings", "stand_ins"]
 
 
 class _StandIn(Protocol):
@@ -44,6 +45,7 @@ _STAND_INS: Final[Mapping[str, Callable[[Api, StandInSettings], _StandIn]]] = {
     "volumes": Volumes,
     "events": EventExpiry,
     "budgets": Budgets,
+    "quotas": ResourceQuotas,
     "scheduler": Scheduler,
     "nodes": Nodes,
     "pods": Pods,

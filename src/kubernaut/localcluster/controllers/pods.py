@@ -67,9 +67,9 @@ class Pods:
             if withdraw:
                 withdraw()
 
-    def _log(self, namespace: str, pod: str, container: str) -> str | None:
+    def _log(self, namespace: str, pod: str, container: str, *, previous: bool = False) -> str | None:
         held = self._pods.get(Key(namespace, pod))
-        return container_log(held, container, self._settings.scenario.current) if held else None
+        return container_log(held, container, self._settings.scenario.current, previous=previous) if held else None
 
     def _all(self) -> None:
         for pod in self._pods.all():

@@ -46,7 +46,10 @@ class TaskRunPods:
             if withdraw:
                 withdraw()
 
-    def _log(self, namespace: str, pod: str, container: str) -> str | None:
+    def _log(self, namespace: str, pod: str, container: str, *, previous: bool = False) -> str | None:
+        if previous:
+            # a step runs once
+            return None
         texts = (step_log(self._world.settings, run, pod, container) for run in self._runs.by("pod", (namespace, pod)))
         return next((text.decode(errors="replace") for text in texts if text is not None), None)
 

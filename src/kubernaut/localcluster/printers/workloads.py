@@ -136,6 +136,10 @@ def _hpa(obj: Obj, now: datetime) -> Cells:
     return [name(obj), f"{target['kind']}/{target['name']}", shown or NONE, str(least), most, running, age(obj, now)]
 
 
+def _scale(obj: Obj, now: datetime) -> Cells:
+    return [name(obj), (obj.get("spec") or {}).get("replicas", 0), (obj.get("status") or {}).get("replicas", 0), age(obj, now)]
+
+
 _PODS = "Containers|Images"
 PRINTERS = {
     "deployments.apps": Printer(columns("Ready|Up-to-date:integer|Available:integer|Age", f"{_PODS}|Selector"), _deployment),
@@ -151,4 +155,5 @@ PRINTERS = {
     "cronjobs.batch": Printer(columns("Schedule|Timezone|Suspend:boolean|Active:integer|Last Schedule|Age", f"{_PODS}|Selector"), _cronjob),
     "controllerrevisions.apps": Printer(columns("Controller|Revision:integer|Age"), _revision),
     "horizontalpodautoscalers.autoscaling": Printer(columns("Reference|Targets|MinPods|MaxPods:integer|Replicas:integer|Age"), _hpa),
+    "scales.autoscaling": Printer(columns("Desired:integer|Available:integer|Age"), _scale),
 }
