@@ -7,7 +7,6 @@ import pytest
 
 from tests.world import world as make_world
 
-CLUSTER_FIXTURES = {"world"}
 PROCESSES = {"kubectl", "tmp_path_factory"}
 """Fixtures of tests that start programs."""
 
@@ -18,12 +17,18 @@ def pytest_configure():
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what runs over a Kubernetes API of the test's choice (`cluster`), and what is pure judgement (`unit`): `make check` runs the latter."""
+    """Mark what runs over a Kubernetes API of the test's choice (`anywhere`), and what is pure judgement (`unit`): `make check` runs the latter."""
     for item in items:
-        if CLUSTER_FIXTURES & (set(getattr(item, "fixturenames", ())) - set(getattr(getattr(item, "callspec", None), "params", ()))):
-            item.add_marker(pytest.mark.cluster)
+        if _in_our_world(item):
+            item.add_marker(pytest.mark.anywhere)
         elif not inspect.iscoroutinefunction(getattr(item, "function", None)) and not PROCESSES & set(item.fixturenames):
             item.add_marker(pytest.mark.unit)
+
+
+def _in_our_world(item):
+    """Whether a test takes its cluster from the fixture below, and so runs against any Kubernetes API."""
+    found = item._fixtureinfo.name2fixturedefs.get("world", ())
+    return any(inspect.unwrap(each.func).__code__.co_filename == __file__ for each in found[-1:])
 
 
 @pytest.fixture

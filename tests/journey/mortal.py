@@ -25,6 +25,7 @@ from kubernaut.cli.embedded import Ports
 from kubernaut.kube.status import status_of
 from kubernaut.localcluster.store import Store
 from kubernaut.manifests import SYSTEM_NAMESPACE
+from kubernaut.telemetry import configure_logging
 from tests.journey.stage import NAMESPACE, Stage, alone, playing, settings_for, told
 
 COUNTED = (*(f"{model.card.plural}." for model in ALL[:-1]), "pipelineruns.", "taskruns.")
@@ -46,6 +47,7 @@ def main(fate: Fate) -> None:
     if fate.writes:
         die_after(fate.writes)
     sys.stdout = sys.stderr = (fate.root / "log").open("a", encoding="utf-8", buffering=1)
+    configure_logging(form="console")
     asyncio.run(live(fate))
 
 

@@ -61,6 +61,6 @@ def test_the_plugin_serves_a_suite_of_somebody_else(tmp_path, tmp_path_factory):
         "error",
         str(tmp_path),
     ]
-    env = os.environ | {"PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}"}
+    env = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}"}
     done = subprocess.run(words, env=env, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
     assert "2 passed" in done.stdout, done.stdout + done.stderr
