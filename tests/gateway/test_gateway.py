@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import secrets
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -33,7 +34,7 @@ async def nothing():
 @asynccontextmanager
 async def gateway(world, **changes):
     """Run one gateway; give its address."""
-    settings = GatewaySettings(port=0, namespace=world.system, **changes)
+    settings = GatewaySettings(**{"port": 0, "namespace": world.system, **changes})
     manager = world.manager()
     intake = setup(manager, settings)
     app = gateway_app(intake, (Alertmanager(),), settings, {"kubernetes": nothing})
@@ -217,10 +218,15 @@ async def test_a_bad_body_gets_an_answer_that_says_what_is_wrong(world, content,
 
 
 async def test_what_cannot_be_stored_is_answered_503_and_taken_at_the_next_try(world, shop):
-    async with gateway(world) as http:
-        await world.client.delete(core.CUSTOM_RESOURCE_DEFINITION, "remediationrequests.kubernaut.ai")
+    namespace = f"later-{secrets.token_hex(3)}"
+    async with gateway(world, namespace=namespace) as http:
         status, body = await post(http, group(shop, ["shop-1-0"]))
         assert (status, body["summary"]["failed"]) == (503, 1)
+        world.made.append(namespace)
+        await world.client.create(core.NAMESPACE, {"metadata": {"name": namespace}})
+        status, body = await post(http, group(shop, ["shop-1-0"]))
+    assert (status, body["summary"]["created"]) == (201, 1)
+    assert body["remediationRequestNamespace"] == namespace
 
 
 async def test_overload_is_answered_503_with_a_time_to_come_back(world):
