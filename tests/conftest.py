@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import signal
 
 import pytest
 
@@ -12,8 +13,10 @@ PROCESSES = {"kubectl", "tmp_path_factory"}
 
 
 def pytest_configure():
-    """Have no event loop outside of tests: asyncio would make one unasked, and nobody would close it."""
+    """Have no event loop outside of tests (asyncio would make one unasked, and nobody would close it), and hear Ctrl-C."""
     asyncio.set_event_loop(None)
+    # a shell that starts us in the background has Ctrl-C ignored, and so would every program that a test starts
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):
