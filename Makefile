@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 RUN := env -u PYTHONPATH $(BIN)
 CODE := src tests bench tools
 
-.PHONY: help setup demo up check format lint types contracts drift unit test test-cluster system bench generate lock clean
+.PHONY: help setup demo up check format generate test test-cluster soak system bench lock clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ test: $(STAMP) system ## All tests
 test-cluster: $(STAMP) ## Contract tests and journeys against the Kubernetes API of KUBECONFIG
 	@test -n "$(KUBECONFIG)" || { echo "say which cluster: make test-cluster KUBECONFIG=/path/to/kubeconfig"; exit 1; }
 	@KUBERNAUT_TEST_KUBECONFIG="$(KUBECONFIG)" $(RUN)/pytest -q -m anywhere
+
+soak: $(STAMP) ## Simulated cases with faults for DURATION (10m), going on where the last soak stopped
+	@$(RUN)/python tools/soak.py --duration $(or $(DURATION),10m)
 
 system: ## Install what only the system's packages bring, where that is allowed
 	@tools/system_packages.sh

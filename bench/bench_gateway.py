@@ -14,10 +14,11 @@ from kubernaut import manifests
 from kubernaut.api import core
 from kubernaut.api.base import Kind, Obj
 from kubernaut.api.remediation import RemediationRequest
-from kubernaut.gateway.app import PARALLEL
+from kubernaut.gateway.intake import PARALLEL
 from kubernaut.gateway.settings import GatewaySettings
 from kubernaut.kube.client import Client
 from kubernaut.localcluster import ClusterSettings, LocalCluster
+from kubernaut.service import RateSettings
 from kubernaut.settings import Settings
 from kubernaut.telemetry import configure_logging
 from kubernaut.wiring import system
@@ -29,7 +30,9 @@ ALONE, GROUPED, REPEATS, SENDERS = 200, 400, 2000, 64
 @asynccontextmanager
 async def gateway() -> AsyncIterator[tuple[Client, aiohttp.ClientSession]]:
     """Run the gateway alone over an embedded cluster; give a client of the cluster and a session to the gateway."""
-    settings = Settings(leader_election=False, gateway=GatewaySettings(port=0))
+    settings = Settings(
+        leader_election=False, gateway=GatewaySettings(port=0, managed_only=False, rate=RateSettings(per_source=0, per_replica=0))
+    )
     async with LocalCluster(ClusterSettings()) as cluster:
         client = Client(cluster.url, token=cluster.admin_token)
         try:

@@ -34,6 +34,30 @@ async def main():
 asyncio.run(main())
 """
 
+WRITES, HELD, LOOKS = 200_000, 500, 8
+WRITING = """
+import asyncio, os, resource, sys
+from kubernaut.localcluster import ClusterSettings, LocalCluster
+def rss():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 2**20
+async def main():
+    writes, held, looks, database = *map(int, sys.argv[1:4]), sys.argv[4]
+    async with LocalCluster(ClusterSettings(database=database)) as cluster:
+        kind, api = cluster.api.kind("", "configmaps"), cluster.api
+        for index in range(writes):
+            if index % (writes // looks) == 0 and index:
+                print(rss(), sum(os.path.getsize(database + end) for end in ("", "-wal")) / 2**20, flush=True)
+            name, turn = f"c{index % held}", index // held
+            if turn % 10 == 9:
+                await api.delete(kind, name, "default")
+            elif turn % 10 == 0:
+                await api.create(kind, {"metadata": {"name": name, "namespace": "default"}, "data": {"k": str(index)}})
+            else:
+                await api.patch(kind, name, "default", {"data": {"k": str(index)}})
+        print(rss(), sum(os.path.getsize(database + end) for end in ("", "-wal")) / 2**20, flush=True)
+asyncio.run(main())
+"""
+
 
 def body(name: str) -> bytes:
     return json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"k": "v" * 200}}).encode()
@@ -141,11 +165,20 @@ def own_process() -> tuple[float, float, float]:
     return float(started), float(before), float(after)
 
 
+def many_writes(home: Path) -> list[tuple[float, float]]:
+    """Return MiB of memory and of the file on the way through many creates, patches and deletes of few objects."""
+    words = [sys.executable, "-c", WRITING, str(WRITES), str(HELD), str(LOOKS), str(home / "many.db")]
+    done = subprocess.run(words, env=dict(os.environ), capture_output=True, text=True, check=True)
+    rows = [line.split() for line in done.stdout.splitlines()]
+    return [(float(memory), float(disk)) for memory, disk in rows]
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         insert, echo = insert_rate(home), asyncio.run(echo_rate())
         found = asyncio.run(over_http(home))
+        looks = many_writes(home)
     started, before, after = own_process()
     print(f"bare SQLite insert {insert:8.0f} /s    bare aiohttp echo {echo:8.0f} /s    (client and server share a process)")
     for what in ("creates", "gets"):
@@ -154,6 +187,10 @@ def main() -> None:
     print(f"watch events to {WATCHERS} watchers {found['events']:8.0f} /s    {found['events'] / echo:6.2f} of an echo each")
     print(f"start-up, from nothing to served over TLS {started:.2f} s")
     print(f"memory {before:.0f} MiB empty, {after:.0f} MiB with {MANY} objects: {(after - before) * 1024 / MANY:.2f} KiB an object")
+    settled = looks[len(looks) // 2 - 1 :]
+    slope = (settled[-1][0] - settled[0][0]) / (WRITES * (len(settled) - 1) / LOOKS / 100_000)
+    print(f"memory over {WRITES} writes to {HELD} objects, MiB: {' '.join(f'{memory:.0f}' for memory, _ in looks)}")
+    print(f"  the second half adds {slope:+.1f} MiB per 100,000 writes; the file has {looks[-1][1]:.0f} MiB")
 
 
 if __name__ == "__main__":

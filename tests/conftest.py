@@ -6,8 +6,12 @@ import signal
 
 import pytest
 
+from tests import rollouts
+from tests.leftovers import inventory, left_over
+from tests.world import EXTERNAL
 from tests.world import world as make_world
 
+LEFT_OUT: pytest.StashKey[int] = pytest.StashKey()
 PROCESSES = {"kubectl", "tmp_path_factory"}
 """Fixtures of tests that start programs."""
 
@@ -19,23 +23,61 @@ def pytest_configure():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """Mark what runs over a Kubernetes API of the test's choice (`anywhere`), and what is pure judgement (`unit`): `make check` runs the latter."""
     for item in items:
-        if _in_our_world(item):
+        asked = set(item.fixturenames)
+        if "anywhere" in asked and "embedded" not in asked:
             item.add_marker(pytest.mark.anywhere)
-        elif not inspect.iscoroutinefunction(getattr(item, "function", None)) and not PROCESSES & set(item.fixturenames):
+        elif not inspect.iscoroutinefunction(getattr(item, "function", None)) and not PROCESSES & asked:
             item.add_marker(pytest.mark.unit)
+    needy = [item for item in items if rollouts.NEEDED in item.fixturenames]
+    if EXTERNAL and needy and not rollouts.happen(EXTERNAL):
+        config.stash[LEFT_OUT] = len(needy)
+        config.hook.pytest_deselected(items=needy)
+        items[:] = [item for item in items if item not in needy]
 
 
-def _in_our_world(item):
-    """Whether a test takes its cluster from the fixture below, and so runs against any Kubernetes API."""
-    found = item._fixtureinfo.name2fixturedefs.get("world", ())
-    return any(inspect.unwrap(each.func).__code__.co_filename == __file__ for each in found[-1:])
+def pytest_report_collectionfinish(config):
+    """Say why tests were left out."""
+    count = config.stash.get(LEFT_OUT, 0)
+    return f"{count} tests left out: {rollouts.WITHOUT}" if count else []
+
+
+@pytest.fixture(scope="session", name=rollouts.NEEDED)
+def _rollouts():
+    """Say that a test needs somebody who rolls workloads out, over whichever API."""
+
+
+@pytest.fixture(scope="session")
+def embedded():
+    """Say that a test needs the embedded cluster itself: it holds what only that one has."""
+
+
+@pytest.fixture(scope="session")
+def anywhere():
+    """Say that a test runs over any Kubernetes API; give the kubeconfig of the foreign one, if there is one, and see that it is left as it was."""
+    if not EXTERNAL:
+        yield EXTERNAL
+        return
+    before = inventory(EXTERNAL)
+    yield EXTERNAL
+    assert sorted(left_over(EXTERNAL, before)) == []
 
 
 @pytest.fixture
-async def world():
+async def world(anywhere):
     """Give a Kubernetes API with our definitions, and nothing that rolls out or runs pods."""
     async with make_world() as found:
         yield found
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Tell what the simulated worlds came to, whichever worker played them."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports if hasattr(report, "user_properties")]
+    if found := [value for report in reports for name, value in report.user_properties if name == "simulation"]:
+        from tests.simulation.telling import Sum, total  # noqa: PLC0415  (only where it was played)
+
+        terminalreporter.section("simulation")
+        for line in total(map(Sum.read, found)).lines():
+            terminalreporter.line(line)

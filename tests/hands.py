@@ -18,8 +18,7 @@ from kubernaut.api.quantity import parse_quantity
 from kubernaut.kube.client import STRATEGIC_PATCH, Client
 from kubernaut.kube.errors import ApiError
 from kubernaut.kube.informer import Informer
-from kubernaut.localcluster.pipelines import tekton_crds
-from tests.world import eventually
+from tests.world import World, eventually
 
 GRACE_SECONDS = 3.0
 """How long a Deployment may lie untouched until the hands take it."""
@@ -34,26 +33,22 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-async def install_tekton(client: Client) -> None:
-    """Install Tekton's definitions where they are not."""
-    for definition in tekton_crds():
-        try:
-            await client.create(core.CUSTOM_RESOURCE_DEFINITION, definition)
-        except ApiError as error:
-            if not error.already_exists:
-                raise
-    for kind in (core.PIPELINE_RUN, core.TASK_RUN):
-        await eventually(lambda kind=kind: _listed(client, kind))
+async def taken(client: Client, deployment: Obj) -> bool:
+    """Say whether a controller takes a new Deployment up."""
+    meta = deployment["metadata"]
 
+    async def observed() -> object:
+        return ((await client.get(core.DEPLOYMENT, meta["name"], meta["namespace"])).get("status") or {}).get("observedGeneration")
 
-async def _listed(client: Client, kind: Kind) -> bool:
     try:
-        await client.list(kind)
-    except ApiError as error:
-        if not error.not_found:
-            raise
+        return bool(await eventually(observed, seconds=GRACE_SECONDS))
+    except TimeoutError:
         return False
-    return True
+
+
+async def rolled_out(world: World, deployment: Obj) -> bool:
+    """Say whether a controller rolls a new Deployment out; on the embedded cluster of `world` none does."""
+    return world.external and await taken(world.client, deployment)
 
 
 @dataclass
@@ -97,13 +92,7 @@ class Hands:
             await self.client.create(core.SERVICE_ACCOUNT, {"metadata": {"name": "default", "namespace": self.namespace}})
         made = await self.client.create(core.DEPLOYMENT, deployment)
 
-        async def taken():
-            found = await self.client.get(core.DEPLOYMENT, made["metadata"]["name"], self.namespace)
-            return (found.get("status") or {}).get("observedGeneration")
-
-        try:
-            await eventually(taken, seconds=GRACE_SECONDS)
-        except TimeoutError:
+        if not await taken(self.client, made):
             self._rolls_out = True
             self._changed.set()
         return made

@@ -17,22 +17,12 @@ from kubernaut.api.kinds import ALL
 from kubernaut.kube.client import ApiError, Client
 from kubernaut.localcluster import ClusterSettings, LocalCluster
 from kubernaut.localcluster.calls import User
+from tests.questions import NAME, QUESTION
 from tests.world import install
 
 KUBECTL = Path(sysconfig.get_path("scripts")) / "kubectl"
-NAMESPACE, NAME = "kubernaut-system", "remediation-abcde12345-approval"
+NAMESPACE = "kubernaut-system"
 KIM, LEE, GUEST = "kim@example.com", "lee@example.com", "guest@example.com"
-QUESTION = {
-    "aiAnalysisRef": {"name": "remediation-abcde12345-analysis"},
-    "remediationRequestRef": {"name": "remediation-abcde12345"},
-    "recommendation": {"action": "IncreaseMemoryLimits", "targetResource": "production/deployment/shop"},
-    "reason": "production",
-    "confidence": 0.95,
-    "confidenceLevel": "high",
-    "investigationSummary": "out of memory",
-    "whyApprovalRequired": "changes in production are approved by a person",
-    "requiredBy": "2126-01-01T00:00:00Z",
-}
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

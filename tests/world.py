@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 
 from kubernaut import manifests
 from kubernaut.api import core
-from kubernaut.api.base import Kind, Obj
+from kubernaut.api.base import Kind, Obj, Resource
+from kubernaut.api.crd import crd
 from kubernaut.api.kinds import ALL
 from kubernaut.kube.client import Client
 from kubernaut.kube.clock import SystemClock
@@ -20,10 +21,14 @@ from kubernaut.kube.errors import ApiError
 from kubernaut.kube.manager import Manager
 from kubernaut.localcluster import ClusterSettings, LocalCluster
 from kubernaut.localcluster.controllers import QUICK, StandInSettings, stand_ins
+from kubernaut.localcluster.pipelines import tekton_crds
+from tests.renaming import Renaming, own_names, reach
 
 EXTERNAL = os.environ.get("KUBERNAUT_TEST_KUBECONFIG", "")
 BASIC = ("gc", "namespaces")
 """Stand-ins whose work every real API server's controller manager does too."""
+FINALIZED = (core.PIPELINE_RUN, core.TASK_RUN, core.CONFIG_MAP)
+"""Kinds of others whose objects tests may leave with finalizers."""
 WAIT_SECONDS = 20.0
 
 
@@ -68,7 +73,7 @@ async def world(*, running: Sequence[str] = BASIC) -> AsyncIterator[World]:
         async with _external() as found:
             yield found
         return
-    cluster = LocalCluster(ClusterSettings(anonymous=False, tls=True))
+    cluster = LocalCluster(ClusterSettings(anonymous=False, tls=True, rbac=True))
     await cluster.start()
     settings = StandInSettings(clock=lambda: datetime.now(UTC), rng=random.Random(7), pace=QUICK, logs=cluster.logs)
     for name, run in stand_ins(cluster.api, settings).items():
@@ -87,27 +92,73 @@ async def world(*, running: Sequence[str] = BASIC) -> AsyncIterator[World]:
 async def _external() -> AsyncIterator[World]:
     client = Client.from_kubeconfig(EXTERNAL)
     try:
-        await install(client)
+        await _furnish()
         found = World(client)
         found.system, found.workflows = await found.namespace("kubernaut-test"), await found.namespace("kubernaut-test-runs")
         try:
             yield found
         finally:
             for name in found.made:
-                await _remove(client, name)
+                await remove(client, name)
     finally:
         await client.close()
 
 
-async def _remove(client: Client, namespace: str) -> None:
-    """Delete a namespace; nobody is left who would take our finalizers off what is in it."""
-    for model in ALL:
-        for obj in (await client.list(model.card, namespace)).items:
+@asynccontextmanager
+async def visit(namespaces: Sequence[str], *models: type[Resource]) -> AsyncIterator[Renaming]:
+    """Give the way to the foreign cluster with our definitions, on which the namespaces are new ones of the test's own.
+
+    Models are kinds that only tests know: their API group is of the test's own too.
+    """
+    cards = [model.card for model in models]
+    way = reach(EXTERNAL, own_names((*namespaces, *{card.group for card in cards})))
+    client = Client.over(way)
+    try:
+        await _furnish()
+        for name in namespaces:
+            await client.create(core.NAMESPACE, {"metadata": {"name": name}})
+        await serve(client, *models)
+        yield way
+        for name in namespaces:
+            await remove(client, name, cards)
+        for card in cards:
+            await client.delete(core.CUSTOM_RESOURCE_DEFINITION, f"{card.plural}.{card.group}")
+    finally:
+        await client.close()
+
+
+async def serve(client: Client, *models: type[Resource]) -> None:
+    """Make the definitions of models, and wait until they are served."""
+    for model in models:
+        await client.create(core.CUSTOM_RESOURCE_DEFINITION, crd(model))
+        await eventually(lambda model=model: listed(client, model.card))
+
+
+async def remove(client: Client, namespace: str, kinds: Sequence[Kind] = ()) -> None:
+    """Delete a namespace; nobody is left who would take finalizers off what is in it."""
+    for kind in (*(model.card for model in ALL), *FINALIZED, *kinds):
+        for obj in (await client.list(kind, namespace)).items:
             if obj["metadata"].get("finalizers"):
                 with suppress(ApiError):
-                    await client.patch(model.card, obj["metadata"]["name"], namespace, {"metadata": {"finalizers": None}})
+                    await client.patch(kind, obj["metadata"]["name"], namespace, {"metadata": {"finalizers": None}})
     with suppress(ApiError):
         await client.delete(core.NAMESPACE, namespace)
+
+
+_furnished: set[str] = set()
+
+
+async def _furnish() -> None:
+    """Install on the foreign cluster what tests share, once for all of them."""
+    if EXTERNAL in _furnished:
+        return
+    client = Client.from_kubeconfig(EXTERNAL)
+    try:
+        await install(client)
+        await install_tekton(client)
+    finally:
+        await client.close()
+    _furnished.add(EXTERNAL)
 
 
 async def install(client: Client) -> None:
@@ -120,17 +171,40 @@ async def install(client: Client) -> None:
         await eventually(lambda name=definition["metadata"]["name"]: _served(client, name))
 
 
+async def install_tekton(client: Client) -> None:
+    """Install Tekton's definitions where they are not."""
+    for definition in tekton_crds():
+        try:
+            await client.create(core.CUSTOM_RESOURCE_DEFINITION, definition)
+        except ApiError as error:
+            if not error.already_exists:
+                raise
+    for kind in (core.PIPELINE_RUN, core.TASK_RUN):
+        await eventually(lambda kind=kind: listed(client, kind))
+
+
+async def listed(client: Client, kind: Kind) -> bool:
+    """Say whether a kind is served."""
+    try:
+        await client.list(kind)
+    except ApiError as error:
+        if not error.not_found:
+            raise
+        return False
+    return True
+
+
 async def _served(client: Client, name: str) -> bool:
     found = await client.get(core.CUSTOM_RESOURCE_DEFINITION, name)
     return any(each["type"] == "Established" and each["status"] == "True" for each in found.get("status", {}).get("conditions", ()))
 
 
-async def eventually(holds, *, seconds: float = WAIT_SECONDS):
-    """Ask again until something true comes back; return it. The pause only spares the processor."""
+async def eventually(holds, *, seconds: float = WAIT_SECONDS, pause: float = 0.02):
+    """Ask again until something true comes back; return it. The pause (in seconds) only spares the processor."""
     async with asyncio.timeout(seconds):
         while not (found := await holds()):
             with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.Event().wait(), 0.02)
+                await asyncio.wait_for(asyncio.Event().wait(), pause)
     return found
 
 

@@ -60,6 +60,12 @@ def _files() -> Iterator[tuple[str, str]]:
     yield "deploy/namespaces.yaml", manifest(manifests.namespaces())
     yield "deploy/identities.yaml", manifest(manifests.identities())
     yield "deploy/approval-policy.yaml", manifest(manifests.approval_policy())
+    yield "deploy/brake-policy.yaml", manifest(manifests.brake_policy())
+    yield "deploy/cancel-policy.yaml", manifest(manifests.cancel_policy())
+    yield "deploy/clearance-policy.yaml", manifest(manifests.clearance_policy())
+    yield "deploy/undo-policy.yaml", manifest(manifests.undo_policy())
+    yield "deploy/part-accounts.yaml", manifest(manifests.part_accounts())
+    yield "deploy/action-accounts.yaml", manifest(manifests.action_accounts())
     yield "deploy/kustomization.yaml", manifest([kustomization()])
     yield "docs/kinds/README.md", kinds_index()
     yield "docs/settings.md", settings_page()
@@ -77,7 +83,18 @@ def kustomization() -> Obj:
     return {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        "resources": ["namespaces.yaml", *definitions, "identities.yaml", "approval-policy.yaml"],
+        "resources": [
+            "namespaces.yaml",
+            *definitions,
+            "identities.yaml",
+            "approval-policy.yaml",
+            "brake-policy.yaml",
+            "cancel-policy.yaml",
+            "clearance-policy.yaml",
+            "undo-policy.yaml",
+            "part-accounts.yaml",
+            "action-accounts.yaml",
+        ],
     }
 
 

@@ -14,6 +14,8 @@ The map, in the order a signal travels:
 
     api             the words: every kind and message
     kube            the controller kernel
+    halt            asked before anything is begun: has somebody paused?
+    policy          rules that users write in CEL, and their reading
     service         what our HTTP services share
     localcluster    an embedded Kubernetes, knowing nothing of all this
     wiring          the only place that knows everybody; settings, manifests, cli stand around it

@@ -1,5 +1,8 @@
 """What must be in a cluster before the parts run: definitions, namespaces, identities, and the rules of approval."""
 
+from collections.abc import Mapping, Sequence
+
+from kubernaut.api import approval_rules, brake_rules, cancel_rules, clearance_rules, undo_rules
 from kubernaut.api.base import GROUP, VERSION, Obj
 from kubernaut.api.crd import crd
 from kubernaut.api.kinds import ALL
@@ -8,7 +11,13 @@ SYSTEM_NAMESPACE = "kubernaut-system"
 WORKFLOW_NAMESPACE = "kubernaut-workflows"
 RUNNER = "kubernaut-workflow-runner"
 APPROVAL_POLICY = "kubernaut-approval-decisions"
-_DECIDED = "has({0}.status) && has({0}.status.decision)"
+BRAKE_POLICY = "kubernaut-brake"
+UNDO_POLICY = "kubernaut-undo"
+CANCEL_POLICY = "kubernaut-cancellations"
+CLEARANCE_POLICY = "kubernaut-clearances"
+APPROVER = "kubernaut-approver"
+OPERATOR = "kubernaut-operator"
+APPROVAL_KEEPER = "kubernaut-approval-keeper"
 
 
 def definitions() -> list[Obj]:
@@ -22,53 +31,66 @@ def namespaces() -> list[Obj]:
 
 
 def approval_policy() -> list[Obj]:
-    """Return the admission policy that makes a decision the caller's own, and final."""
-    decided, was_decided = _DECIDED.format("object"), _DECIDED.format("oldObject")
-    by_caller = "object.status.decidedBy == request.userInfo.username"
-    expired = "(object.status.decision == 'Expired' && object.status.decidedBy == 'system')"
-    same = "object.status.decision == oldObject.status.decision && object.status.decidedBy == oldObject.status.decidedBy"
+    """Return the admission policy that makes a decision the caller's own, final, and that of the people whom the approval policy names."""
+    return _admission(APPROVAL_POLICY, ["UPDATE"], "aiapprovalrequests/status", approval_rules.VARIABLES, approval_rules.RULES)
+
+
+def brake_policy() -> list[Obj]:
+    """Return the admission policy that puts on record, under their own name, who pauses and who resumes."""
+    return _admission(BRAKE_POLICY, ["CREATE", "UPDATE", "DELETE"], "remediationbrakes", brake_rules.VARIABLES, brake_rules.RULES)
+
+
+def cancel_policy() -> list[Obj]:
+    """Return the admission policy that puts on record, under their own name, who cancels a case."""
+    return _admission(CANCEL_POLICY, ["CREATE", "UPDATE"], "remediationrequests", cancel_rules.VARIABLES, cancel_rules.RULES)
+
+
+def clearance_policy() -> list[Obj]:
+    """Return the admission policy that puts on record, under their own name, who clears a target after a run that failed under way."""
+    return _admission(CLEARANCE_POLICY, ["UPDATE"], "workflowexecutions/status", clearance_rules.VARIABLES, clearance_rules.RULES)
+
+
+def undo_policy() -> list[Obj]:
+    """Return the admission policy that puts on record, under their own name, who asks for an undo."""
+    return _admission(UNDO_POLICY, ["CREATE", "UPDATE"], "kubernetesexecutions", undo_rules.VARIABLES, undo_rules.RULES)
+
+
+def _admission(
+    name: str, operations: list[str], resource: str, variables: Mapping[str, str], rules: Sequence[approval_rules.Admission]
+) -> list[Obj]:
+    """Return a ValidatingAdmissionPolicy over one resource of ours, and its binding."""
+    where: Obj = {"apiGroups": [GROUP], "apiVersions": [VERSION], "operations": operations, "resources": [resource], "scope": "*"}
     policy: Obj = {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": APPROVAL_POLICY},
+        "metadata": {"name": name},
         "spec": {
             "failurePolicy": "Fail",
-            "matchConstraints": {
-                "resourceRules": [
-                    {
-                        "apiGroups": [GROUP],
-                        "apiVersions": [VERSION],
-                        "operations": ["CREATE", "UPDATE"],
-                        "resources": ["aiapprovalrequests/status"],
-                        "scope": "*",
-                    }
-                ]
-            },
-            "validations": [
-                {
-                    "expression": f"!({decided}) || ({was_decided}) || (has(object.status.decidedBy) && ({by_caller} || {expired}))",
-                    "message": "decidedBy must be your own user name: nobody decides for somebody else",
-                    "reason": "Forbidden",
-                },
-                {
-                    "expression": f"!({was_decided}) || (({decided}) && {same})",
-                    "message": "the decision has been made and is final",
-                    "reason": "Forbidden",
-                },
-            ],
+            "matchConstraints": {"resourceRules": [where]},
+            "variables": [{"name": key, "expression": _joined(text)} for key, text in variables.items()],
+            "validations": [_validation(rule) for rule in rules],
         },
     }
     binding: Obj = {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": APPROVAL_POLICY},
-        "spec": {"policyName": APPROVAL_POLICY, "validationActions": ["Deny"]},
+        "metadata": {"name": name},
+        "spec": {"policyName": name, "validationActions": ["Deny"]},
     }
     return [policy, binding]
 
 
+def _validation(rule: approval_rules.Admission) -> Obj:
+    told = {"messageExpression": _joined(rule.sentence)} if rule.sentence else {}
+    return {"expression": _joined(rule.expression), "message": rule.message, **told, "reason": "Forbidden"}
+
+
+def _joined(expression: str) -> str:
+    return " ".join(expression.split())
+
+
 def identities() -> list[Obj]:
-    """Return the runner's service account with what workflows may do, and the role of people who approve."""
+    """Return the runner's service account with what workflows may do, and the roles of people and of who keeps the books."""
     return [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": RUNNER, "namespace": WORKFLOW_NAMESPACE}},
         _cluster_role(
@@ -90,18 +112,44 @@ def identities() -> list[Obj]:
             "subjects": [{"kind": "ServiceAccount", "name": RUNNER, "namespace": WORKFLOW_NAMESPACE}],
         },
         _cluster_role(
-            "kubernaut-approver",
+            APPROVER,
             [
                 _rule([GROUP], ["*"], ["get", "list", "watch"]),
                 _rule([GROUP], ["aiapprovalrequests/status"], ["patch", "update"]),
             ],
         ),
+        _cluster_role(
+            OPERATOR,
+            [
+                _rule([GROUP], ["*"], ["get", "list", "watch"]),
+                _rule([GROUP], ["remediationbrakes"], ["create", "patch", "update"]),
+                _rule([GROUP], ["remediationrequests"], ["patch", "update"]),
+                _rule([GROUP], ["kubernetesexecutions"], ["patch", "update"]),
+                _rule([GROUP], ["workflowexecutions/status"], ["patch", "update"]),
+            ],
+        ),
+        _cluster_role(APPROVAL_KEEPER, [_rule([GROUP], ["aiapprovalrequests/status"], ["patch", "update", approval_rules.SETTLE])]),
     ]
+
+
+def action_accounts() -> list[Obj]:
+    """Return each action's service account with the rights that it may ever use, and the role that allows to act as them."""
+    from kubernaut.execution.accounts import accounts  # noqa: PLC0415  (a command loads only what it runs)
+
+    return accounts(SYSTEM_NAMESPACE)
+
+
+def part_accounts() -> list[Obj]:
+    """Return the service account of each part with the rights that it needs."""
+    from kubernaut.rights import part_accounts as accounts  # noqa: PLC0415  (a command loads only what it runs)
+
+    return accounts(SYSTEM_NAMESPACE)
 
 
 def everything() -> list[Obj]:
     """Return all of it, in the order it must be applied."""
-    return [*definitions(), *namespaces(), *identities(), *approval_policy()]
+    policies = (*approval_policy(), *brake_policy(), *cancel_policy(), *clearance_policy(), *undo_policy())
+    return [*definitions(), *namespaces(), *identities(), *part_accounts(), *action_accounts(), *policies]
 
 
 def _cluster_role(name: str, rules: list[Obj]) -> Obj:

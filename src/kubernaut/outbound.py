@@ -36,6 +36,14 @@ class Service(Protocol):
         ...
 
 
+class BatchService(Service, Protocol):
+    """A service that takes JSON, and lists of it."""
+
+    async def post_all(self, path: str, bodies: Sequence[Model]) -> None:
+        """Send a list of bodies, one try; raise Undeliverable unless it was taken."""
+        ...
+
+
 class JsonService:
     """An HTTP service that takes JSON; close it when done."""
 
@@ -75,7 +83,7 @@ class JsonService:
 
     def _headers(self) -> dict[str, str]:
         headers = {"Content-Type": "application/json", "User-Agent": "kubernaut"}
-        return headers | ({"Authorization": f"Bearer {self._token()}"} if self._token else {})
+        return headers | ({"Authorization": f"Bearer {self._token().strip()}"} if self._token else {})
 
 
 def _retryable(status: int) -> bool:

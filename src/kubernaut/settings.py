@@ -36,6 +36,8 @@ class ServiceUrls(BaseModel):
 
     datastorage: str = ""
     notification: str = ""
+    token_file: str = ""
+    """File of the bearer token that is shown to them, such as a projected service account token; read anew for each request."""
 
 
 class LeaderTimes(BaseModel):

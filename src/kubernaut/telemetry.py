@@ -5,6 +5,7 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any, Literal
 
+import stamina.instrumentation
 import structlog
 
 from kubernaut.api.redact import redact_value
@@ -12,6 +13,7 @@ from kubernaut.api.redact import redact_value
 LINE_LIMIT = 4096
 
 LogFormat = Literal["json", "console"]
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 def configure_logging(*, level: str = "info", form: LogFormat = "json") -> None:
@@ -34,6 +36,12 @@ def configure_logging(*, level: str = "info", form: LogFormat = "json") -> None:
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(level=max(threshold, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s", force=True)
+    stamina.instrumentation.set_on_retry_hooks((_retrying,))
+
+
+def _retrying(details: stamina.instrumentation.RetryDetails) -> None:
+    """Tell of one more try quietly: under a storm there are thousands, and whoever gives up says so."""
+    log.debug("trying again", number=details.retry_num, wait_seconds=round(details.wait_for, 3), fault=repr(details.caused_by))
 
 
 def _guarded(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

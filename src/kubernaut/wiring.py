@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import aiohttp
 
@@ -15,18 +16,23 @@ from kubernaut.api.analysis import AIAnalysis
 from kubernaut.api.approval import AIApprovalRequest
 from kubernaut.api.audit import audit_event
 from kubernaut.api.base import JournalEntry, Resource, Unusable
+from kubernaut.api.brake import RemediationBrake
 from kubernaut.api.execution import KubernetesExecution
 from kubernaut.api.notification import NotificationRequest
 from kubernaut.api.processing import RemediationProcessing
 from kubernaut.api.remediation import RemediationRequest
 from kubernaut.api.verification import EffectivenessAssessment
 from kubernaut.api.workflow import WorkflowExecution
-from kubernaut.datastorage.app import datastorage_app
+from kubernaut.catalog import reconciler as catalog
+from kubernaut.datastorage import app as datastorage
 from kubernaut.datastorage.store import Store
 from kubernaut.execution import reconciler as execution
 from kubernaut.gateway import app as gateway
+from kubernaut.gateway.eventwatch import EventWatch
 from kubernaut.gateway.sources.alertmanager import Alertmanager
 from kubernaut.gateway.sources.base import Source
+from kubernaut.gateway.sources.kubernetes_event import KubernetesEvents
+from kubernaut.gateway.sources.registry import with_installed
 from kubernaut.kube.client import Client
 from kubernaut.kube.clock import Clock, SystemClock
 from kubernaut.kube.journal import Deliver, JournalShipper
@@ -38,17 +44,18 @@ from kubernaut.notification.channels.console import Console
 from kubernaut.notification.channels.webhook import Webhook
 from kubernaut.notification.settings import NotificationSettings
 from kubernaut.orchestration import reconciler as orchestration
-from kubernaut.outbound import EVENTS, JsonService
+from kubernaut.outbound import EVENTS, BatchService, JsonService, Service
 from kubernaut.processing import reconciler as processing
 from kubernaut.service import Check, serving
 from kubernaut.settings import Settings
 from kubernaut.verification import reconciler as verification
 from kubernaut.workflow import reconciler as workflow
+from kubernaut.workflow.records import deliver as deliver_workflow
 
 PARTS = ("datastorage", "gateway", "orchestration", "processing", "analysis", "workflow", "execution", "verification", "notification")
 """All parts, each of which may run alone."""
 JOURNALS: dict[str, tuple[type[Resource], ...]] = {
-    "orchestration": (RemediationRequest,),
+    "orchestration": (RemediationRequest, RemediationBrake),
     "processing": (RemediationProcessing,),
     "analysis": (AIAnalysis, AIApprovalRequest),
     "workflow": (WorkflowExecution,),
@@ -57,7 +64,7 @@ JOURNALS: dict[str, tuple[type[Resource], ...]] = {
     "notification": (NotificationRequest,),
 }
 """Whose facts each part sends to data storage."""
-SOURCES: tuple[Source, ...] = (Alertmanager(),)
+SOURCES: tuple[Source, ...] = (Alertmanager(), KubernetesEvents())
 """The built-in sources of signals."""
 INVESTIGATORS: tuple[Investigator, ...] = (RuleInvestigator(),)
 """The built-in investigators, in the order they are asked."""
@@ -100,29 +107,29 @@ async def system(
 ) -> AsyncIterator[Running]:
     """Run parts while the context lasts; it is entered once their caches are full and they lead.
 
-    `show` is where the console channel's messages go. Raise UnknownPart, OSError when a port is taken, NewerSchema.
+    `show` is where the console channel's messages go. Raise UnknownPart, OSError when a port is taken, and what `Store.open` does.
     """
     if unknown := sorted(set(parts) - set(PARTS)):
         raise UnknownPart(f"there are no parts {', '.join(unknown)}; the parts are {', '.join(PARTS)}")
     async with AsyncExitStack() as stack:
         urls = {"datastorage": settings.services.datastorage, "notification": settings.services.notification}
         if "datastorage" in parts:
-            urls["datastorage"] = await _datastorage(stack, settings)
+            urls["datastorage"] = await _datastorage(stack, settings, client)
         builder = _Builder(settings, client, stack, clock or SystemClock(), frozenset(parts))
         if "notification" in parts:
             urls["notification"] = await builder.notification(show)
         if "gateway" in parts:
             urls["gateway"] = await builder.gateway()
-        await builder.controllers(urls)
+        builder.controllers(urls)
         await stack.enter_async_context(_at_work(builder.manager))
         yield Running(Endpoints(urls), builder.manager)
 
 
-async def _datastorage(stack: AsyncExitStack, settings: Settings) -> str:
+async def _datastorage(stack: AsyncExitStack, settings: Settings, client: Client) -> str:
     """Open the database and serve it; return the URL."""
-    store = await Store.open(settings.datastorage.database)
+    store = await Store.open(settings.datastorage)
     stack.push_async_callback(store.close)
-    app = datastorage_app(store, settings.datastorage)
+    app = datastorage.datastorage_app(store, datastorage.guards(client, store))
     return await stack.enter_async_context(serving(app, host=settings.datastorage.host, port=settings.datastorage.port))
 
 
@@ -154,7 +161,10 @@ class _Builder:
         """Serve the gateway; return its URL."""
         settings = self._settings.gateway
         intake = gateway.setup(self.manager, settings)
-        app = gateway.gateway_app(intake, SOURCES, settings, {"kubernetes": self._kubernetes()})
+        if settings.watch_events:
+            self.manager.background("event watch", EventWatch(self._client, intake, settings).run)
+        guarding = gateway.guards(self._client, settings)
+        app = gateway.gateway_app(intake, with_installed(SOURCES), settings, {"kubernetes": self._kubernetes()}, guarding)
         return await self._stack.enter_async_context(serving(app, host=settings.host, port=settings.port))
 
     async def notification(self, show: Callable[[Message], None]) -> str:
@@ -165,29 +175,16 @@ class _Builder:
         app = notification_app(self.manager.cluster, settings, {"kubernetes": self._kubernetes()})
         return await self._stack.enter_async_context(serving(app, host=settings.host, port=settings.port))
 
-    async def controllers(self, urls: dict[str, str]) -> None:
-        """Add the controllers of the parts, and send their facts to data storage."""
+    def controllers(self, urls: dict[str, str]) -> None:
+        """Add the controllers of the parts."""
         records, escalations = self._service(urls["datastorage"]), self._service(urls["notification"])
-        settings = self._settings
-        adding: dict[str, Callable[[], None]] = {
-            "orchestration": lambda: orchestration.setup(self.manager, settings.orchestration, escalations=escalations, records=records),
-            "processing": lambda: processing.setup(self.manager, settings.processing),
-            "analysis": lambda: analysis.setup(self.manager, settings.analysis, INVESTIGATORS),
-            "workflow": lambda: workflow.setup(self.manager, settings.workflow, records),
-            "execution": lambda: execution.setup(self.manager, settings.execution),
-            "verification": lambda: verification.setup(self.manager, settings.verification),
-        }
-        for part, add in adding.items():
-            if part in self._parts:
-                add()
-        models = [model for part in PARTS if part in self._parts for model in JOURNALS.get(part, ())]
-        if records is not None and models:
-            JournalShipper(self.manager, models, _deliver(records, settings.namespace))
+        add_controllers(self.manager, self._settings, self._parts, records=records, escalations=escalations)
 
     def _service(self, url: str) -> JsonService | None:
         if not url:
             return None
-        service = JsonService(url)
+        token_file = self._settings.services.token_file
+        service = JsonService(url, token=Path(token_file).read_text if token_file else None)
         self._stack.push_async_callback(service.close)
         return service
 
@@ -198,9 +195,37 @@ class _Builder:
         return check
 
 
-def _deliver(service: JsonService, actor: str) -> Deliver:
+def add_controllers(
+    manager: Manager, settings: Settings, parts: Collection[str], *, records: BatchService | None, escalations: Service | None
+) -> None:
+    """Add the controllers of parts to a manager, and send their facts to data storage (`records`), if there is one."""
+    adding: dict[str, Callable[[], None]] = {
+        "orchestration": lambda: orchestration.setup(manager, settings.orchestration, escalations=escalations, records=records),
+        "processing": lambda: processing.setup(manager, settings.processing),
+        "analysis": lambda: _add_analysis(manager, settings),
+        "workflow": lambda: workflow.setup(manager, settings.workflow),
+        "execution": lambda: execution.setup(manager, settings.execution),
+        "verification": lambda: verification.setup(manager, settings.verification),
+    }
+    for part, add in adding.items():
+        if part in parts:
+            add()
+    models = [model for part in PARTS if part in parts for model in JOURNALS.get(part, ())]
+    if records is not None and models:
+        JournalShipper(manager, models, _deliver(records, settings.namespace))
+
+
+def _add_analysis(manager: Manager, settings: Settings) -> None:
+    """Add the analysis, and beside it who judges the catalogue that it chooses from."""
+    analysis.setup(manager, settings.analysis, INVESTIGATORS)
+    catalog.setup(manager)
+
+
+def _deliver(service: BatchService, actor: str) -> Deliver:
     async def deliver(resource: Resource, entries: Sequence[JournalEntry]) -> None:
         events = [audit_event(resource, entry, actor=actor) for entry in entries]
         await service.post_all(EVENTS, events)
+        if isinstance(resource, WorkflowExecution):
+            await deliver_workflow(service, resource, entries)
 
     return deliver

@@ -1,7 +1,7 @@
 """A cluster with our kinds, the analysis stage running over it, and the kubelet's hand."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,15 +15,21 @@ from kubernaut.analysis.settings import AnalysisSettings
 from kubernaut.api import core
 from kubernaut.api.analysis import AIAnalysis
 from kubernaut.api.approval import AIApprovalRequest
-from kubernaut.api.base import Obj, Resource
+from kubernaut.api.base import JournalEntry, Obj, Resource
 from kubernaut.api.catalog import RemediationWorkflow
 from kubernaut.api.crd import crd
+from kubernaut.api.execution import KubernetesExecution
+from kubernaut.execution.reconciler import setup as setup_execution
+from kubernaut.execution.settings import ExecutionSettings
 from kubernaut.kube.client import Client
+from kubernaut.kube.journal import JournalShipper
 from kubernaut.kube.manager import Manager
 from kubernaut.localcluster import ClusterSettings, LocalCluster
 
 asyncio.set_event_loop(None)  # else looptime, asking for a loop, makes Python 3.11 create one that nobody closes
 SYSTEM = "kubernaut-system"
+QUICK = AnalysisSettings(settling_limit=timedelta())
+"""Nobody rolls out anything here: a target that was changed is looked at at once."""
 
 
 class Clock:
@@ -69,9 +75,13 @@ class Bench:
         await self.client.patch(AIApprovalRequest.card, name, SYSTEM, {"status": status}, subresource="status")
 
     @asynccontextmanager
-    async def running(self, settings: AnalysisSettings | None = None) -> AsyncIterator[None]:
+    async def running(self, settings: AnalysisSettings | None = None, *, trials: bool = True) -> AsyncIterator[None]:
+        """Run the stage, and the one that tries fixes without effect."""
         manager = Manager(self.client, self.clock, name="analysis", namespace=SYSTEM)
-        setup(manager, settings or AnalysisSettings(), [RuleInvestigator()])
+        setup(manager, settings or QUICK, [RuleInvestigator()])
+        if trials:
+            setup_execution(manager, ExecutionSettings(identity_namespace=""))
+            JournalShipper(manager, (KubernetesExecution,), _taken)
         task = asyncio.create_task(manager.run())
         ready = asyncio.create_task(manager.ready.wait())
         await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
@@ -84,11 +94,15 @@ class Bench:
                 await task
 
 
+async def _taken(_resource: Resource, _entries: Sequence[JournalEntry]) -> None:
+    """Take facts as data storage would."""
+
+
 @pytest.fixture
 async def bench() -> AsyncIterator[Bench]:
     async with LocalCluster(ClusterSettings()) as cluster:
         client = Client(cluster.url, token=cluster.admin_token)
-        models: tuple[type[Resource], ...] = (AIAnalysis, AIApprovalRequest, RemediationWorkflow)
+        models: tuple[type[Resource], ...] = (AIAnalysis, AIApprovalRequest, RemediationWorkflow, KubernetesExecution)
         for model in models:
             await client.create(core.CUSTOM_RESOURCE_DEFINITION, crd(model))
         for name in (SYSTEM, "shop"):

@@ -1,11 +1,12 @@
 """What a yes is bound to, and what a person is shown."""
 
 import copy
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from kubernaut.analysis.approval import NO_PREVIEW, bound_hash, confidence_level, context_of, request_name, what_will_change
+from kubernaut.analysis.approval import confidence_level, context_of, patience, request_name
 from kubernaut.analysis.plan import Next, Plan
 from kubernaut.analysis.report import write_plan
 from kubernaut.analysis.select import Case, select
@@ -13,16 +14,12 @@ from kubernaut.analysis.settings import PlanMode
 from kubernaut.analysis.steps import steps_for
 from kubernaut.api.analysis import AIAnalysis, AIAnalysisStatus, PolicyEvaluation
 from kubernaut.api.base import Obj
+from kubernaut.api.binding import bind, steps_of, still_bound
 from kubernaut.api.catalog import RemediationWorkflow
 from tests.analysis.test_select import ALERT, FINDING, workflow
 from tests.analysis.world import World, container
 
 TARGET = World(containers=[container(memory="128Mi")]).deployment()
-PREVIEW = {
-    "stepNumber": 1,
-    "action": "increase_resources",
-    "parameters": {"namespace": "shop", "resource_name": "checkout", "container_name": "app", "memory": "$(MEMORY_LIMIT)"},
-}
 
 
 def planned(offered: RemediationWorkflow | None = None) -> AIAnalysisStatus:
@@ -34,7 +31,8 @@ def planned(offered: RemediationWorkflow | None = None) -> AIAnalysisStatus:
 
 
 def bound(target: Obj | None = TARGET, status: AIAnalysisStatus | None = None, *, scaled: bool = False) -> str:
-    return bound_hash(target, status or planned(), scaled_by_others=scaled)
+    plan = status or planned()
+    return bind(target, plan.remediation_target, plan.selected_workflow, steps_of(plan), replicas_left_out=scaled).hash
 
 
 def changed(**spec: Any) -> Obj:
@@ -76,19 +74,23 @@ def test_it_is_bound_to_workflow_and_parameters(change):
     assert bound(status=status) != bound()
 
 
-def test_what_will_change_shows_both_sides_and_the_way_back():
-    offered = workflow(preview=[PREVIEW])
-    text = what_will_change(offered, planned(offered))
-    assert text.startswith("shop/deployment/checkout: container app gets memory 256Mi (now 128Mi).")
-    assert "Undo: exact" in text
+def test_a_plan_holds_while_its_target_is_what_it_was_made_for():
+    status = planned()
+    assert still_bound(status, None), "what was bound to nothing holds"
+    status.binding = bind(TARGET, status.remediation_target, status.selected_workflow, steps_of(status))
+    again = AIAnalysisStatus.model_validate(status.wire())
+    assert still_bound(again, copy.deepcopy(TARGET))
+    assert not still_bound(again, None)
+    assert not still_bound(again, changed(replicas=9))
 
 
-def test_a_workflow_without_preview_says_so():
-    assert NO_PREVIEW in what_will_change(workflow(), planned())
-
-
-def test_typed_steps_are_told_where_there_is_no_workflow():
-    assert "256Mi (now 128Mi)" in what_will_change(None, planned())
+@pytest.mark.parametrize(
+    ("asked", "rule", "given"),
+    [("30m", "2h", 30), ("", "2h", 120), ("", "", 15), ("soon", "", 15)],
+    ids=["as the case says", "as the rule says", "as the settings say", "what is no duration counts as none"],
+)
+def test_how_long_people_have(asked, rule, given):
+    assert patience(asked, PolicyEvaluation(approval_timeout=rule), timedelta(minutes=15)) == timedelta(minutes=given)
 
 
 def test_the_context_holds_what_a_person_needs():
@@ -107,6 +109,6 @@ def test_levels_of_confidence(confidence, level):
 def test_names_follow_from_the_analysis():
     assert [request_name("rr-analysis", round_) for round_ in (1, 2, 3)] == [
         "approval-rr-analysis",
-        "approval-rr-analysis-2",
-        "approval-rr-analysis-3",
+        "approval-rr-analysis-r2",
+        "approval-rr-analysis-r3",
     ]

@@ -13,6 +13,7 @@ from kubernaut.api.base import Kind, Obj
 from kubernaut.kube.client import Client
 from kubernaut.kube.clock import SystemClock
 from kubernaut.kube.cluster import Caches, Cluster
+from kubernaut.kube.informer import Unread
 from tests.analysis.world import NS, T0, World, ago, event, limit_range, running
 
 WORLD = World(statuses=[[running()]] * 2, replicas=2)
@@ -21,12 +22,14 @@ WORLD = World(statuses=[[running()]] * 2, replicas=2)
 class Shelf:
     """Caches filled by hand."""
 
-    def __init__(self, *, without: tuple[Kind, ...] = ()) -> None:
+    def __init__(self, *, without: tuple[Kind, ...] = (), forbidden: tuple[Kind, ...] = ()) -> None:
+        refused = {kind.kind: Unread("403 Forbidden", passing=False) for kind in forbidden}
         client = Client("http://127.0.0.1:1")
         self.caches = Caches(client)
         for kind, functions in indexes().items():
             if kind not in without:
-                self.caches.ask(kind, "", functions)
+                informer, _ = self.caches.ask(kind, "", functions)
+                informer.unread = refused.get(kind.kind)
         self.cluster = Cluster(client, SystemClock(), self.caches)
         self._version = 0
 
@@ -142,7 +145,8 @@ def test_what_stands_around_is_left_out_where_the_scope_is_basic():
 
 
 def test_what_cannot_be_read_is_named():
-    assert Shelf(without=(core.EVENT, core.RESOURCE_QUOTA)).stocked().collect().unread == ("Event", "ResourceQuota")
+    shelf = Shelf(without=(core.EVENT, core.RESOURCE_QUOTA), forbidden=(core.LIMIT_RANGE,))
+    assert shelf.stocked().collect().unread == ("Event", "LimitRange", "ResourceQuota")
 
 
 def test_of_many_pods_the_failing_ones_are_kept():

@@ -94,6 +94,21 @@ def test_history_counts_where_the_scope_says_so(history):
     assert (found is None) is history
 
 
+@pytest.mark.parametrize(
+    ("row", "offered"),
+    [
+        pytest.param({}, False, id="the same step with the same parameters"),
+        pytest.param({"parameters": {"memory": "192Mi"}}, True, id="the same step with less"),
+        pytest.param({"failedStep": "rollback_deployment"}, True, id="another step"),
+    ],
+)
+def test_a_step_that_has_failed_in_this_case_is_not_proposed_again(row, offered):
+    (step,) = planned(mode=PlanMode.STEPS).steps
+    tried = [{"workflowId": "IncreaseMemoryLimits", "failedStep": step.action, "parameters": step.effect(), "reason": "Timeout"} | row]
+    plan = planned(spec(previousExecutions=tried, isRecoveryAttempt=True), mode=PlanMode.STEPS)
+    assert (bool(plan.steps), plan.review) == (offered, "" if offered else "no_matching_workflows")
+
+
 def test_the_environment_is_that_of_the_object_acted_on():
     elsewhere = replace(FINDING, target=ResourceIdentifier(kind="Deployment", name="db", namespace="data"))
     labelled = replace(SNAPSHOT, namespace={"metadata": {"labels": {"environment": "production"}}})

@@ -1,14 +1,17 @@
 """The approval policy: what may run by itself, what is asked, what is left to people."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from kubernaut.analysis.policy import ApprovalPolicy, Policy, PolicyDecision, PolicyRule, Proposal
-from kubernaut.analysis.settings import DEFAULT_POLICY
+from kubernaut.analysis.settings import DEFAULT_POLICY, AnalysisSettings
 from kubernaut.api.base import ResourceIdentifier
 
 APPROVED, ASKED, DENIED = PolicyDecision
@@ -104,6 +107,29 @@ def test_the_first_rule_that_holds_decides_and_brings_its_approvers():
     ruling = Policy(ours).judge(proposal(labels={"team": "pay"}))
     assert (ruling.decision, ruling.evaluation.min_approvers, ruling.evaluation.approver_groups) == (ASKED, 2, ["payments"])
     assert ruling.evaluation.matched_rules == ["r0", "r1"]
+
+
+def test_of_rules_that_decide_alike_the_most_approvers_are_needed():
+    ours = ApprovalPolicy(
+        name="strict",
+        rules=(
+            PolicyRule(name="production", expression="true", decision=ASKED, why="production", groups=("oncall",)),
+            PolicyRule(name="critical", expression="severity == 'critical'", decision=ASKED, why="critical", approvers=2),
+            PolicyRule(name="rest", expression="true", decision=APPROVED, why="fine", approvers=5, groups=("all",)),
+        ),
+    )
+    found = Policy(ours).judge(proposal(severity="critical")).evaluation
+    assert (found.min_approvers, found.approver_groups) == (2, ["oncall"])
+    assert Policy(ours).judge(proposal(severity="warning")).evaluation.min_approvers == 1
+
+
+def test_the_rule_of_the_handbook_is_sound_and_does_what_it_says():
+    text = (Path(__file__).parents[2] / "docs" / "operating.md").read_text(encoding="utf-8")
+    [shown] = [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if block.startswith("analysis:")]
+    ours = Policy(AnalysisSettings.model_validate(yaml.safe_load(shown)["analysis"]).policy)
+    found = ours.judge(proposal(severity="critical", hour=3)).evaluation
+    assert (found.min_approvers, found.approver_groups, found.approval_timeout) == (2, ["platform-admin"], "24h0m0s")
+    assert ours.judge(proposal(severity="critical", hour=10, weekday=1)).evaluation.matched_rules == ["no-rule-decided"]
 
 
 def test_time_of_day_may_decide():

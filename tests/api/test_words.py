@@ -135,6 +135,7 @@ def least(model):
             "actionType": "Restart",
             "execution": {"bundle": "registry.example/w@sha256:" + "0" * 64},
         },
+        "RemediationBrake": {"pauses": [{"by": "oncall@example.com", "at": "2026-01-01T00:00:00Z", "namespace": "shop"}]},
     }[model.card.kind]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -39,6 +40,16 @@ class Shell:
         done = self.start(*arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         text, _ = done.communicate(timeout=PATIENCE)
         assert done.returncode == code, text
+        return text
+
+    def at_terminal(self, *arguments, typed, code=1):
+        """Run kubernaut with a terminal as its input, and type something; return what it printed."""
+        ours, its = pty.openpty()
+        with os.fdopen(ours, "wb", buffering=0) as keyboard, os.fdopen(its, "rb") as terminal:
+            started = self.start(*arguments, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            keyboard.write(typed.encode())
+            text, _ = started.communicate(timeout=PATIENCE)
+        assert started.returncode == code, text
         return text
 
     def kubectl(self, *arguments, code=0, stdin=None):

@@ -36,7 +36,8 @@ class Cluster(Shell):
         """Write a settings file for free ports and SQLite; return its path."""
         database = f"sqlite+aiosqlite:///{self.home / name}.db"
         tree = {
-            "gateway": {"port": 0},
+            "gateway": {"port": 0, "managed_only": False},
+            "orchestration": {"managed_only": False},
             "notification": {"port": 0},
             "datastorage": {"port": 0, "database": database},
             "leader": ROOMY,

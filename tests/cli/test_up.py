@@ -2,6 +2,8 @@
 
 import pytest
 
+from kubernaut.api.kinds import ALL
+
 SYSTEM = ("-n", "kubernaut-system")
 QUESTION = """
 apiVersion: v1
@@ -92,7 +94,13 @@ def test_what_cannot_be_done_is_said_in_a_sentence(up, arguments, says, code):
 
 def test_the_case_goes_to_its_end_by_the_users_own_commands(up, case):
     assert case in up.kubernaut("get")
-    assert "approved by oncall@example.com" in up.kubernaut("approve", case, "-m", "go ahead")
+    assert f"approval-{case}-analysis" in up.kubernaut("approvals")
+    assert "nothing was decided" in up.at_terminal("approve", case, typed="n\n")
+    said = up.kubernaut("approve", case, "-m", "go ahead")
+    for words in ("-            memory: 128Mi", "+            memory: 256Mi", "pods replaced: payment-service-", "exact: what stood there"):
+        assert words in said
+    assert "approved by oncall@example.com" in said
+    assert "nothing waits for a decision" in up.kubernaut("approvals")
     assert "a decision is final" in up.kubernaut("reject", case, code=1)
     up.kubectl("wait", *SYSTEM, f"rr/{case}", "--for=condition=Ended", "--timeout=60s")
     text = up.kubernaut("describe", case)
@@ -105,4 +113,4 @@ def test_the_case_goes_to_its_end_by_the_users_own_commands(up, case):
 
 def test_definitions_are_written_ready_for_kubectl(up):
     applied = up.kubectl("apply", "--dry-run=server", "-f", "-", stdin=up.kubernaut("crds"))
-    assert applied.count("configured (server dry run)") == 9
+    assert applied.count("configured (server dry run)") == len(ALL)

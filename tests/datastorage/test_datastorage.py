@@ -1,47 +1,14 @@
 """The audit trail over real HTTP and a real database."""
 
 import io
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import aiohttp
 import pytest
 
-from kubernaut.datastorage.app import datastorage_app
-from kubernaut.datastorage.settings import DataStorageSettings
-from kubernaut.datastorage.store import NewerSchema, Store
-from kubernaut.service import serving
-
-T0 = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-async def url(tmp_path):
-    store = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/audit.db")
-    async with serving(datastorage_app(store, DataStorageSettings()), host="127.0.0.1", port=0) as address:
-        yield address
-    await store.close()
-
-
-@pytest.fixture
-async def http(url):
-    async with aiohttp.ClientSession(url) as session:
-        yield session
-
-
-def event(number: int, **changes):
-    body = {
-        "event_id": str(UUID(int=number)),
-        "event_timestamp": (T0 + timedelta(seconds=number)).isoformat(),
-        "event_type": "orchestration.remediationrequest.phasetransition",
-        "event_category": "orchestration",
-        "event_action": "phasetransition",
-        "event_outcome": "success",
-        "correlation_id": "remediation-a",
-        "event_data": {"from": "Pending", "to": "Processing"},
-    }
-    return body | changes
+from kubernaut.datastorage.database import NewerSchema
+from tests.datastorage.place import T0, answer, datastorage, event, everything, opened
 
 
 async def test_an_event_sent_twice_is_kept_once(http):
@@ -55,11 +22,17 @@ async def test_an_event_sent_twice_is_kept_once(http):
 
 
 async def test_one_bad_event_never_sinks_the_others(http):
-    batch = [event(1), {"event_id": "no uuid"}, event(2), "text", event(3, event_outcome="perhaps")]
-    answer = await http.post("/api/v1/audit/events/batch", json=batch)
-    body = await answer.json()
-    assert (answer.status, body["stored"], [each["index"] for each in body["refused"]]) == (201, 2, [1, 3, 4])
-    assert "event_outcome" in body["refused"][2]["error"]
+    batch = [event(1), {"event_id": "no uuid", "correlation_id": "a"}, event(2), "text", event(3, event_outcome="perhaps"), event(1)]
+    for statuses in (["stored", "refused", "stored", "refused", "refused", "duplicate"], ["duplicate", "refused"] * 2):
+        body = await answer(await http.post("/api/v1/audit/events/batch", json=batch[: len(statuses)]), 201)
+        assert [each["status"] for each in body["results"]] == statuses
+    assert [each["index"] for each in body["refused"]] == [1, 3]
+    assert "event_timestamp: Field required" in body["refused"][0]["error"]
+    kept = await everything(http, event_action="EventRefused")
+    assert [(each["correlation_id"], each["event_data"]["body"]) for each in kept][1] == ("unknown", '"text"'), (
+        "what was refused is kept, once"
+    )
+    assert {each["correlation_id"] for each in kept} == {"a", "unknown", "remediation-a"}
 
 
 async def test_pages_follow_on_without_gap_or_repeat(http):
@@ -89,6 +62,7 @@ async def test_a_question_by_time_and_type_takes_only_what_matches(http):
         pytest.param({"cursor": "bm8="}, "cursor", id="a cursor from elsewhere"),
         pytest.param({"colour": "red"}, "colour", id="a parameter nobody knows"),
         pytest.param({"limit": "0"}, "limit", id="a limit out of bounds"),
+        pytest.param({"since": "yesterday"}, "since", id="a time that is none"),
     ],
 )
 async def test_a_wrong_question_is_answered_with_what_is_wrong(http, params, text):
@@ -128,8 +102,8 @@ async def test_a_workflow_record_is_stored_once_for_each_execution_and_event(htt
     missing = await http.post("/api/v1/audit/workflow", json={"eventType": "x"})
     assert missing.status == 400
     assert {each["field"] for each in (await missing.json(content_type=None))["error"]["details"]["fields"]} == {
-        "body.workflowExecutionId",
-        "body.timestamp",
+        "workflowExecutionId",
+        "timestamp",
     }
 
 
@@ -138,27 +112,19 @@ async def test_a_body_over_the_limit_is_refused(http):
         assert answer.status == 413
 
 
-async def test_what_was_stored_is_there_after_a_restart(tmp_path):
-    database = f"sqlite+aiosqlite:///{tmp_path}/audit.db"
+async def test_what_was_stored_is_there_after_a_restart(database):
     for expected in (1, 0):
-        store = await Store.open(database)
-        async with (
-            serving(datastorage_app(store, DataStorageSettings()), host="127.0.0.1", port=0) as address,
-            aiohttp.ClientSession(address) as http,
-        ):
-            answer = await http.post("/api/v1/audit/events/batch", json=[event(7)])
-            assert (await answer.json())["stored"] == expected
-        await store.close()
+        async with datastorage(database) as http:
+            body = await answer(await http.post("/api/v1/audit/events/batch", json=[event(7)]), 201)
+            assert body["stored"] == expected
 
 
-async def test_a_newer_schema_is_refused_with_what_to_do(tmp_path):
-    database = f"sqlite+aiosqlite:///{tmp_path}/audit.db"
-    store = await Store.open(database)
-    async with store.engine.begin() as connection:
+async def test_a_newer_schema_is_refused_with_what_to_do(database):
+    async with opened(database) as store, store.database.writing() as connection:
         await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    await store.close()
-    with pytest.raises(NewerSchema, match="use the version"):
-        await Store.open(database)
+    with pytest.raises(NewerSchema, match=r"has schema 9999.*use the version"):
+        async with opened(database):
+            pass
 
 
 async def test_readiness_names_the_database(http):

@@ -15,5 +15,20 @@ def _alertmanager(pods: Sequence[str], odd: dict[str, str]) -> bytes:
     return json.dumps({"version": "4", "status": "firing", "receiver": "kubernaut", "alerts": alerts}).encode()
 
 
-BODIES: dict[str, Write] = {"prometheus": _alertmanager}
+def _events(pods: Sequence[str], odd: dict[str, str]) -> bytes:
+    items = [
+        {
+            "metadata": {"name": f"event-{number}", "namespace": "shop", "annotations": odd},
+            "type": "Warning",
+            "reason": "BackOff",
+            "message": "".join(odd.values()),
+            "involvedObject": {"apiVersion": "v1", "kind": "Pod", "name": pod, "namespace": "shop", "labels": odd},
+            "lastTimestamp": "2026-01-01T00:00:00Z",
+        }
+        for number, pod in enumerate(pods)
+    ]
+    return json.dumps({"kind": "EventList", "apiVersion": "v1", "items": items}).encode()
+
+
+BODIES: dict[str, Write] = {"prometheus": _alertmanager, "kubernetes-event": _events}
 """By the source's name."""

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from kubernaut.api.base import Unusable
 from kubernaut.api.catalog import Engine as EngineName
-from kubernaut.api.core import PIPELINE_RUN, TASK_RUN
+from kubernaut.api.core import JOB, PIPELINE_RUN
 from kubernaut.api.workflow import WorkflowExecution
 from kubernaut.kube.client import Client
 from kubernaut.kube.clock import SystemClock
@@ -14,28 +15,37 @@ from kubernaut.kube.cluster import Caches, Cluster
 from kubernaut.localcluster.pipelines import TektonWebhook
 from kubernaut.workflow.decide import RunState
 from kubernaut.workflow.engines.base import ABSENT
-from kubernaut.workflow.reconciler import built
+from kubernaut.workflow.engines.registry import GROUP, built, with_installed
 from kubernaut.workflow.settings import WorkflowSettings
-from tests.workflow.bench import RUNS, Bench, bench_of
+from tests.workflow.bench import RUNS, Bench, bench_anywhere
 from tests.workflow.executions import execution_of
 
 STEPS = {"name": "plan", "steps": [{"stepNumber": 1, "action": "notify_only", "parameters": {"message": "look"}}]}
-FORMS: dict[EngineName, dict[str, Any]] = {EngineName.TEKTON: {}, EngineName.STEPS: {"workflowDefinition": STEPS}}
+FORMS: dict[str, dict[str, Any]] = {
+    EngineName.TEKTON.value: {},
+    EngineName.JOB.value: {"executionConfig": {"engine": "job"}},
+    EngineName.STEPS.value: {"workflowDefinition": STEPS},
+}
 """What an execution of each engine has in its spec. A new engine adds a row."""
 _NOWHERE = Client("http://127.0.0.1:1")
 NAMES = list(built(Cluster(_NOWHERE, SystemClock(), Caches(_NOWHERE)), WorkflowSettings()))
 every_engine = pytest.mark.parametrize("name", NAMES)
+KINDS = (PIPELINE_RUN, JOB)
+"""What runs are made of."""
+_TIMES = {"startTime": "2026-01-01T00:00:00Z", "completionTime": "2026-01-01T00:10:00Z"}
 ENDED = {
-    "conditions": [{"type": "Succeeded", "status": "True", "reason": "Succeeded", "message": "done"}],
-    "completionTime": "2026-01-01T00:10:00Z",
+    PIPELINE_RUN: _TIMES | {"conditions": [{"type": "Succeeded", "status": "True", "reason": "Succeeded", "message": "done"}]},
+    JOB: _TIMES | {"succeeded": 1, "conditions": [{"type": each, "status": "True"} for each in ("SuccessCriteriaMet", "Complete")]},
 }
+"""How a run of a kind says that it succeeded."""
 SPENT = {RunState.SUCCEEDED, RunState.FAILED, RunState.SPOILED}
 
 
 @pytest.fixture
-async def bench():
-    async with bench_of(Bench, WorkflowExecution) as found:
-        found.cluster.registry.gates.append(TektonWebhook())
+async def bench(anywhere):
+    async with bench_anywhere(Bench, WorkflowExecution) as found:
+        if not anywhere:
+            found.cluster.registry.gates.append(TektonWebhook())
         yield found
 
 
@@ -44,7 +54,7 @@ async def engine(bench, name):
     """Give a new engine of a name, as a process that has just started has it."""
 
     def watching(manager):
-        for kind in (PIPELINE_RUN, TASK_RUN):
+        for kind in built(manager.cluster, WorkflowSettings())[name].watches:
             manager.informer(kind, namespace=RUNS)
 
     async with bench.at_work(watching) as manager:
@@ -52,13 +62,22 @@ async def engine(bench, name):
 
 
 async def runs(bench):
-    return [(each["metadata"]["name"], each["metadata"]["uid"]) for each in (await bench.client.list(PIPELINE_RUN, RUNS)).items]
+    return [(kind, each["metadata"]["name"], each["metadata"]["uid"]) for kind, each in await objects(bench)]
+
+
+async def objects(bench):
+    return [(kind, each) for kind in KINDS for each in (await bench.client.list(kind, RUNS)).items]
 
 
 async def end(bench):
     """Let every run that the cluster holds succeed."""
-    for name, _ in await runs(bench):
-        await bench.client.patch(PIPELINE_RUN, name, RUNS, {"status": ENDED}, subresource="status")
+    for kind, name, _ in await runs(bench):
+        await bench.client.patch(kind, name, RUNS, {"status": ENDED[kind]}, subresource="status")
+
+
+def is_stopped(kind, obj):
+    """Tell whether a run was told to stop, in the way of its kind."""
+    return obj["spec"].get("status") == "Cancelled" if kind is PIPELINE_RUN else obj["spec"]["activeDeadlineSeconds"] == 1
 
 
 def told(run):
@@ -124,8 +143,7 @@ async def test_stopping_twice_is_stopping_once(bench, name):
         await found.start(execution)
         await found.cancel(execution)
         await found.cancel(execution)
-    stopped = [each["spec"].get("status") for each in (await bench.client.list(PIPELINE_RUN, RUNS)).items]
-    assert stopped == ["Cancelled"] * len(stopped)
+    assert all(is_stopped(kind, obj) for kind, obj in await objects(bench))
 
 
 @every_engine
@@ -134,8 +152,8 @@ async def test_stopping_what_has_ended_leaves_its_end_as_it_is(bench, name):
     async with engine(bench, name) as found:
         await found.start(execution)
         await end(bench)
-        for run, _ in await runs(bench):
-            await bench.until(PIPELINE_RUN, RUNS, run, lambda obj: "completionTime" in (obj.get("status") or {}))
+        for kind, run, _ in await runs(bench):
+            await bench.until(kind, RUNS, run, lambda obj: "completionTime" in (obj.get("status") or {}))
     async with engine(bench, name) as found:
         before = await found.observe(execution)
         await found.cancel(execution)
@@ -158,3 +176,53 @@ async def test_cleaning_up_leaves_nothing_and_may_come_again(bench, name):
 async def test_cleaning_up_what_never_was_is_no_fault(bench, name):
     async with engine(bench, name) as found:
         assert await found.cleanup(execution_of(**FORMS[name]))
+
+
+@every_engine
+async def test_a_run_is_at_work_from_its_start_to_its_end_whoever_asks(bench, name):
+    execution = execution_of(**FORMS[name])
+    async with engine(bench, name) as found:
+        assert not found.at_work("rr-1-wfe", "uid-rr-1-wfe")
+        await found.start(execution)
+        assert found.at_work("rr-1-wfe", "uid-rr-1-wfe") is bool(await runs(bench))
+        assert not found.at_work("rr-1-wfe", "another execution of the name")
+        await end(bench)
+        for kind, run, _ in await runs(bench):
+            await bench.until(kind, RUNS, run, lambda obj: "completionTime" in (obj.get("status") or {}))
+    async with engine(bench, name) as restarted:
+        assert not restarted.at_work("rr-1-wfe", "uid-rr-1-wfe")
+
+
+class Point:
+    """An entry point, as importlib.metadata gives it."""
+
+    value = "theirs:Engine"
+
+    def __init__(self, name, made):
+        self.name, self._made = name, made
+
+    def load(self):
+        return self._made
+
+
+def installed(*points):
+    return with_installed(Cluster(_NOWHERE, SystemClock(), Caches(_NOWHERE)), WorkflowSettings(), points)
+
+
+def test_an_installed_engine_is_called_by_the_name_of_its_entry_point():
+    own = built(Cluster(_NOWHERE, SystemClock(), Caches(_NOWHERE)), WorkflowSettings())["job"]
+    assert installed(Point("argo", lambda _cluster, _settings: own))["argo"] is own
+    assert GROUP == "kubernaut.engines"
+
+
+@pytest.mark.parametrize(
+    ("point", "why"),
+    [
+        pytest.param(Point("tekton", lambda *_: None), "two workflow engines are called 'tekton'", id="a name that is taken"),
+        pytest.param(Point("argo", lambda *_: object()), "lacks watches, at_work", id="no engine"),
+        pytest.param(Point("argo", lambda: None), "cannot be loaded", id="one that takes other arguments"),
+    ],
+)
+def test_an_entry_point_that_is_no_engine_is_told(point, why):
+    with pytest.raises(Unusable, match=why):
+        installed(point)

@@ -36,7 +36,7 @@ def seen(*phases, critical=True, depends=(), deadline=LATER, dry_run=False, reas
         pytest.param(seen(P, P), Validate(0), id="the first is checked"),
         pytest.param(seen(Phase.VALIDATING, P), Validate(0), id="a check that was cut short is made again"),
         pytest.param(seen(V, P), Execute(0), id="what was checked is carried out"),
-        pytest.param(seen(X, P), Await(0), id="its effect is awaited"),
+        pytest.param(seen(X, P), Await((0,)), id="its effect is awaited"),
         pytest.param(seen(C, P), Validate(1), id="then comes the next"),
         pytest.param(seen(C, C), Complete(0), id="all done"),
         pytest.param(seen(C, F), Abort("action_failed", "step 2 notify_only: why"), id="a failure stops"),

@@ -4,7 +4,8 @@ import pytest
 
 from kubernaut.api.plan import Operation
 from kubernaut.execution.actions.registry import NOT_BUILT, Registry, built
-from kubernaut.execution.safety import Refused, Safety, difference, managed_by
+from kubernaut.execution.difference import difference
+from kubernaut.execution.safety import Refused, Safety
 from kubernaut.execution.settings import ExecutionSettings
 from kubernaut.kube.client import Client
 
@@ -92,9 +93,8 @@ def test_what_an_operation_means(action, parameters, target, expected):
         pytest.param("patch_deployment", PLACE | {"patch": {"a": "x" * 70_000}}, None, "at most 65536", id="a patch too large"),
         pytest.param("delete_pod", PLACE | {"grace_period_seconds": 301}, None, "grace_period_seconds", id="too much grace"),
         pytest.param("notify_only", {"message": ""}, None, "message", id="nothing to say"),
-        pytest.param("drain_node", {"node_name": "n"}, None, "drain_node is not built", id="not built yet"),
-        pytest.param("failover-database", PLACE, None, "failover_database needs more than plain Kubernetes", id="beyond plain Kubernetes"),
-        pytest.param("format_disk", {}, None, "'format_disk' is unknown; known are delete_pod,", id="unknown"),
+        pytest.param("failover-database", PLACE, None, "failover_database must be done by the database", id="beyond plain Kubernetes"),
+        pytest.param("format_disk", {}, None, "'format_disk' is unknown; known are apply_manifest,", id="unknown"),
     ],
 )
 def test_what_is_refused_and_why(action, parameters, target, why):
@@ -128,16 +128,3 @@ def test_a_difference_hides_values_under_secret_names():
     assert "hunter2" not in shown
     assert "k-123" not in shown
     assert "info" in shown
-
-
-@pytest.mark.parametrize(
-    ("metadata", "manager"),
-    [
-        ({}, ""),
-        ({"labels": {"app": "x"}}, ""),
-        ({"labels": {"kustomize.toolkit.fluxcd.io/name": "apps"}}, "kustomize.toolkit.fluxcd.io/name"),
-        ({"annotations": {"argocd.argoproj.io/tracking-id": "x"}}, "argocd.argoproj.io/tracking-id"),
-    ],
-)
-def test_objects_managed_from_a_repository(metadata, manager):
-    assert managed_by({"metadata": metadata}) == manager

@@ -2,10 +2,13 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 from typing import Any
 
+from kubernaut.api.base import Kind, Obj
 from kubernaut.api.core import DEPLOYMENT, POD
 from kubernaut.api.execution import KubernetesExecution
+from kubernaut.cli.approving import whoami
 from kubernaut.execution.reconciler import setup
 from kubernaut.execution.settings import ExecutionSettings
 from kubernaut.localcluster.controllers import QUICK, LiveScenario, Scenario, StandInSettings, stand_ins
@@ -19,11 +22,13 @@ WANTED = ("gc", "deployments", "replicasets", "scheduler", "nodes", "pods")
 class World(Bench):
     """The bench with words for this stage."""
 
+    asked = 0
+
     def stage(self, **settings: Any):
         return lambda manager: setup(manager, ExecutionSettings(poll=0.2, **settings))
 
-    def start_stand_ins(self) -> None:
-        scenario = LiveScenario(Scenario.from_obj({"nodes": [{"name": "node-1"}]}))
+    def start_stand_ins(self, *nodes: str) -> None:
+        scenario = LiveScenario(Scenario.from_obj({"nodes": [{"name": name} for name in nodes or ("node-1",)]}))
         settings = StandInSettings(self.clock.now, random.Random(1), scenario, QUICK, logs=self.cluster.logs)
         for name, run in stand_ins(self.cluster.api, settings).items():
             if name in WANTED:
@@ -57,9 +62,29 @@ class World(Bench):
     async def ended(self, name="rr-1-execution"):
         return (await self.until(KE, SYSTEM, name, lambda obj: bool((obj.get("status") or {}).get("completionTime"))))["status"]
 
+    async def ask_undo(self, name="rr-1-execution", **more: Any):
+        """Ask for an undo under our own name; another time is another request."""
+        self.asked += 1
+        undo = {"requestedBy": await whoami(self.client), "requestedAt": f"2026-01-01T00:00:{self.asked:02}Z", **more}
+        return await self.client.patch(KE, name, SYSTEM, {"spec": {"undo": undo}})
+
+    async def undone(self, name="rr-1-execution", **more: Any):
+        """Ask for an undo and return what became of it."""
+        asked = (await self.ask_undo(name, **more))["spec"]["undo"]["requestedAt"]
+
+        def answered(obj):
+            undo = (obj.get("status") or {}).get("undo") or {}
+            return undo.get("requestedAt") == asked and undo.get("completionTime")
+
+        return (await self.until(KE, SYSTEM, name, answered))["status"]["undo"]
+
     async def ended_or(self, event: asyncio.Event) -> None:
         """Wait for the end, or for an event."""
-        ends = [asyncio.create_task(self.ended()), asyncio.create_task(event.wait())]
+        await self.either(event, KE, "rr-1-execution", lambda obj: bool((obj.get("status") or {}).get("completionTime")))
+
+    async def either(self, event: asyncio.Event, kind: Kind, name: str, holds: Callable[[Obj], bool]) -> None:
+        """Wait for an event, or for an object of ours to be so."""
+        ends = [asyncio.create_task(self.until(kind, SYSTEM, name, holds)), asyncio.create_task(event.wait())]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for each in ends:
             each.cancel()

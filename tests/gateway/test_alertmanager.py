@@ -71,6 +71,7 @@ def test_the_object_is_picked_from_the_labels(labels, expected):
         pytest.param(alert({"alertname": "A", "namespace": "n", "pod": "p" * 300}), "BadResourceName", id="a pod's name that is too long"),
         pytest.param(alert(startsAt="yesterday"), "NoStart", id="a start that is no time"),
         pytest.param(alert(startsAt="2026-01-01T00:00:00"), "NoStart", id="a start without a zone"),
+        pytest.param(alert(startsAt="0001-01-01T00:00:00+14:00"), "NoStart", id="a start before all time"),
     ],
 )
 def test_one_broken_alert_is_refused_and_the_others_are_taken(broken, reason):
@@ -90,6 +91,7 @@ def test_one_broken_alert_is_refused_and_the_others_are_taken(broken, reason):
         pytest.param(body(), "at least one", id="no alerts"),
         pytest.param(body(alerts="many"), "list", id="alerts that are no list"),
         pytest.param(b"[" * 100_000, "no JSON", id="nesting without end"),
+        pytest.param(body(alert(deep=json.loads("[" * 40 + "]" * 40))), "nested deeper", id="nesting that JSON allows"),
     ],
 )
 def test_a_body_that_cannot_be_taken_apart_is_refused_whole(content, says):

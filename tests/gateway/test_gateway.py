@@ -3,98 +3,17 @@
 import asyncio
 import io
 import secrets
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
-import aiohttp
 import pytest
 
 from kubernaut.api import core
 from kubernaut.api.remediation import RemediationRequest
-from kubernaut.gateway.app import gateway_app, setup
-from kubernaut.gateway.settings import GatewaySettings
-from kubernaut.gateway.sources.alertmanager import Alertmanager
 from kubernaut.kube.clock import SystemClock
 from kubernaut.kube.cluster import Caches, Cluster
 from kubernaut.orchestration.claim import release
-from kubernaut.service import serving
-from tests.world import eventually, running
-
-PATH = "/api/v1/signals/prometheus"
-TEMPLATE = {
-    "metadata": {"labels": {"app": "shop"}},
-    "spec": {"containers": [{"name": "shop", "image": "registry.example/shop:1"}]},
-}
-
-
-async def nothing():
-    """A dependency that is well."""
-
-
-@asynccontextmanager
-async def gateway(world, **changes):
-    """Run one gateway; give its address."""
-    settings = GatewaySettings(**{"port": 0, "namespace": world.system, **changes})
-    manager = world.manager()
-    intake = setup(manager, settings)
-    app = gateway_app(intake, (Alertmanager(),), settings, {"kubernetes": nothing})
-    async with running(manager), serving(app, host="127.0.0.1", port=0) as url, aiohttp.ClientSession(url) as http:
-        yield http
-
-
-@pytest.fixture
-async def shop(world):
-    """Give a namespace with three pods of one Deployment, made the way its controllers make them."""
-    namespace = await world.namespace("production", environment="production")
-    selector = {"matchLabels": {"app": "shop"}}
-    deployment = await world.create(
-        core.DEPLOYMENT,
-        {"metadata": {"name": "shop", "namespace": namespace}, "spec": {"replicas": 0, "selector": selector, "template": TEMPLATE}},
-    )
-    replica_set = await world.create(
-        core.REPLICA_SET,
-        {
-            "metadata": {
-                "name": "shop-1",
-                "namespace": namespace,
-                "labels": {"app": "shop"},
-                "ownerReferences": [owner(deployment, "Deployment")],
-            },
-            "spec": {"replicas": 0, "selector": selector, "template": TEMPLATE},
-        },
-    )
-    for number in range(3):
-        meta = {"name": f"shop-1-{number}", "namespace": namespace, "ownerReferences": [owner(replica_set, "ReplicaSet")]}
-        await world.create(core.POD, {"metadata": meta, "spec": TEMPLATE["spec"]})
-    return namespace
-
-
-def owner(obj, kind):
-    return {"apiVersion": "apps/v1", "kind": kind, "name": obj["metadata"]["name"], "uid": obj["metadata"]["uid"], "controller": True}
-
-
-def group(namespace, pods, *, status="firing", **changes):
-    alerts = [
-        {
-            "status": status,
-            "labels": {"alertname": "KubePodCrashLooping", "severity": "critical", "namespace": namespace, "pod": pod},
-            "annotations": {},
-            "startsAt": "2026-01-01T00:00:00Z",
-            "fingerprint": f"{abs(hash(pod)):x}"[:16],
-        }
-        for pod in pods
-    ]
-    return {"version": "4", "status": status, "receiver": "kubernaut", "alerts": alerts} | changes
-
-
-async def post(http, body):
-    async with http.post(PATH, json=body) as answer:
-        return answer.status, await answer.json(content_type=None)
-
-
-async def requests(world):
-    found = await world.client.list(RemediationRequest.card, world.system)
-    return [RemediationRequest.model_validate(obj) for obj in found.items]
+from tests.gateway.place import PATH, gateway, group, post, requests
+from tests.world import eventually
 
 
 async def test_a_group_its_repeat_and_one_more_pod_are_one_remediation_with_a_rising_count(world, shop):

@@ -18,7 +18,7 @@ from kubernaut.analysis.settings import PlanMode
 from kubernaut.api import core
 from kubernaut.api.approval import AIApprovalRequest, Decision
 from kubernaut.api.base import Obj
-from kubernaut.api.kinds import ALL
+from kubernaut.api.kinds import CASE
 from kubernaut.api.remediation import RemediationRequest
 from kubernaut.cli.approving import answer
 from kubernaut.cli.embedded import Ports
@@ -28,7 +28,7 @@ from kubernaut.manifests import SYSTEM_NAMESPACE
 from kubernaut.telemetry import configure_logging
 from tests.journey.stage import NAMESPACE, Stage, alone, playing, settings_for, told
 
-COUNTED = (*(f"{model.card.plural}." for model in ALL[:-1]), "pipelineruns.", "taskruns.")
+COUNTED = (*(f"{model.card.plural}." for model in CASE), "pipelineruns.", "taskruns.")
 """What counts as a recorded write: all kinds of the case, and of its run."""
 
 
@@ -120,5 +120,5 @@ async def outcome(stage: Stage, request: RemediationRequest) -> Obj:
         "limit": deployment["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"],
         "replica_sets": len(await stage.objects(core.REPLICA_SET, NAMESPACE)),
         "journals": {found.metadata.uid: status_of(found).journal.count for found in stage.family()},
-        "facts": [[each["resource_id"], each["sequence"]] for each in facts],
+        "facts": [[each["resource_type"], each["resource_id"], each["sequence"]] for each in facts],
     }

@@ -14,7 +14,7 @@ from kubernaut.analysis.settings import PlanMode
 from kubernaut.api import core
 from kubernaut.api.approval import AIApprovalRequest, Decision
 from kubernaut.api.base import Kind, Obj, Resource
-from kubernaut.api.kinds import ALL
+from kubernaut.api.kinds import ALL, CASE
 from kubernaut.api.notification import NotificationRequest
 from kubernaut.api.remediation import RemediationRequest
 from kubernaut.cli.alerts import AlertSource, crash_looping
@@ -179,7 +179,7 @@ class Stage(Questions):
 
     def family(self) -> list[Resource]:
         """Return all objects of ours but the catalogue, in the order a signal travels."""
-        return [found for model in ALL[:-1] for found in self.view.all(model)]
+        return [found for model in CASE for found in self.view.all(model)]
 
 
 def standing(resource: Resource) -> str:

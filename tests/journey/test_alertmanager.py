@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import socket
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
 import pytest
@@ -47,10 +47,10 @@ def configuration(gateway):
 
 
 @asynccontextmanager
-async def alertmanager(directory, gateway):
+async def alertmanager(directory, routes):
     """Run Alertmanager; give its URL."""
-    (directory / "alertmanager.yml").write_text(yaml.safe_dump(configuration(gateway)))
-    url = f"127.0.0.1:{_free_port()}"
+    (directory / "alertmanager.yml").write_text(yaml.safe_dump(routes))
+    url = f"127.0.0.1:{free_port()}"
     arguments = (
         f"--config.file={directory}/alertmanager.yml",
         f"--storage.path={directory}/data",
@@ -67,7 +67,7 @@ async def alertmanager(directory, gateway):
         await process.wait()
 
 
-def _free_port():
+def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -82,7 +82,9 @@ async def _ready(url):
 
 
 async def test_alerts_that_a_real_alertmanager_sends_end_in_one_verified_remediation(tmp_path):
-    async with playing(tmp_path, source=Prometheus) as stage, alertmanager(tmp_path, stage.system.endpoints.urls["gateway"]) as url:
+    async with AsyncExitStack() as stack:
+        stage = await stack.enter_async_context(playing(tmp_path, source=Prometheus))
+        url = await stack.enter_async_context(alertmanager(tmp_path, configuration(stage.system.endpoints.urls["gateway"])))
         stage.source.gateway = url
         async with stage.alerting():
             await stage.decide(Decision.APPROVED)

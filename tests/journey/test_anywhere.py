@@ -11,7 +11,7 @@ from kubernaut import catalog
 from kubernaut.analysis.settings import AnalysisSettings, PlanMode
 from kubernaut.api import core
 from kubernaut.api.approval import AIApprovalRequest, Decision
-from kubernaut.api.kinds import ALL
+from kubernaut.api.kinds import ALL, CASE
 from kubernaut.api.notification import EscalationRequest, NotificationRequest
 from kubernaut.api.remediation import Outcome, Phase, RemediationRequest
 from kubernaut.cli.alerts import AlertSource
@@ -26,8 +26,8 @@ from kubernaut.settings import ServiceUrls, Settings
 from kubernaut.verification.settings import VerificationSettings
 from kubernaut.wiring import PARTS, system
 from kubernaut.workflow.settings import WorkflowSettings
-from tests.hands import Hands, install_tekton
-from tests.world import eventually
+from tests.hands import Hands
+from tests.world import eventually, install_tekton
 
 NAME = "payment-service"
 PATIENCE = 60.0
@@ -38,12 +38,12 @@ def settings(world, directory, mode, **changes):
     return Settings(
         namespace=world.system,
         leader_election=False,
-        gateway=GatewaySettings(port=0, namespace=world.system),
+        gateway=GatewaySettings(port=0, namespace=world.system, managed_only=False),
         notification=NotificationSettings(port=0),
         datastorage=DataStorageSettings(port=0, database=f"sqlite+aiosqlite:///{directory}/audit.db"),
         analysis=AnalysisSettings(mode=mode),
         workflow=WorkflowSettings(namespace=world.system, execution_namespace=world.workflows),
-        orchestration=OrchestrationSettings(stabilization_window=timedelta(seconds=2), validity=timedelta(seconds=60)),
+        orchestration=OrchestrationSettings(managed_only=False, stabilization_window=timedelta(seconds=2), validity=timedelta(seconds=60)),
         verification=VerificationSettings(look_every=timedelta(seconds=0.25)),
         **changes,
     )
@@ -70,7 +70,7 @@ class Case:
         except TimeoutError as fault:
             seen = [
                 f"{each.card.kind} {each.metadata.name}: {each.status.phase} {each.status.message}"
-                for kind in ALL[:-1]
+                for kind in CASE
                 for each in self.view.all(kind)
             ]
             raise AssertionError("never seen; the case stands so:\n" + "\n".join(seen)) from fault

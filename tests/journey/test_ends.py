@@ -15,10 +15,11 @@ from kubernaut.api.notification import ChannelName, NotificationType
 from kubernaut.api.remediation import Outcome, Phase
 from kubernaut.api.verification import EffectivenessAssessment, Verdict
 from kubernaut.api.workflow import WorkflowExecution
+from kubernaut.catalog import account
 from kubernaut.cli.approving import CannotDecide, answer
 from kubernaut.cli.embedded import APPROVER
 from kubernaut.kube.errors import ApiError
-from kubernaut.manifests import RUNNER, SYSTEM_NAMESPACE
+from kubernaut.manifests import SYSTEM_NAMESPACE
 from tests.journey.stage import alone, playing, settings_for, told
 
 MODES = pytest.mark.parametrize("mode", PlanMode, ids=lambda mode: mode.value)
@@ -48,15 +49,16 @@ async def untouched(stage):
     await stage.unlocked()
 
 
-async def test_a_workflow_that_may_not_change_its_target_fails_with_the_reason_in_plain_words(tmp_path):
+async def test_a_workflow_that_may_not_change_its_target_fails_in_plain_words_and_without_another_a_person_must_look(tmp_path):
     async with playing(tmp_path, played=alone(told())) as stage:
-        await stage.client.delete(core.CLUSTER_ROLE_BINDING, RUNNER)
+        await stage.client.delete(core.CLUSTER_ROLE_BINDING, account("increase-memory-conservative"))
         await stage.alert()
         await stage.decide(Decision.APPROVED)
         request = await stage.ended()
         details = stage.only(WorkflowExecution).status.failure_details
         assert details is not None
-        assert (request.status.phase, request.status.outcome, request.status.failure_phase) == (Phase.FAILED, None, "Executing")
+        assert (request.status.phase, request.status.outcome) == (Phase.FAILED, Outcome.MANUAL_REVIEW_REQUIRED)
+        assert (request.status.failure_phase, request.status.recovery_attempts) == ("Analyzing", 1)
         assert (details.category, details.was_execution_failure, details.failed_task_name) == (
             we.FailureCategory.TASK_FAILED,
             True,
@@ -66,8 +68,9 @@ async def test_a_workflow_that_may_not_change_its_target_fails_with_the_reason_i
         assert "forbidden" in f"{details.message} {details.termination_message}".lower()
         assert "increase-memory-conservative" in details.natural_language_summary
         assert details.natural_language_summary[:200] in request.status.failure_reason
-        message = await escalation(stage, request, "workflow-execution", "failed")
+        message = await stage.message(f"{request.metadata.name}-manual-review")
         assert "increase-memory-conservative" in message.spec.body
+        assert [each.outcome for each in request.status.workflow_execution_refs] == ["failed"]
         assert (await stage.deployment())["metadata"]["generation"] == 1
         await stage.unlocked()
 

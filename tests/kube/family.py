@@ -3,18 +3,22 @@
 import asyncio
 from contextlib import asynccontextmanager
 
+import pytest
+
+from kubernaut.api import core
 from kubernaut.api.base import Kind, Model, ObjectMeta, Resource, Status
-from kubernaut.api.crd import crd
 from kubernaut.kube.client import Client
 from kubernaut.kube.events import EVENT
 from kubernaut.kube.informer import Informer
 from kubernaut.kube.outcome import DONE
 from kubernaut.localcluster import ClusterSettings, LocalCluster
+from tests.world import EXTERNAL, serve, visit
 
 CRD = Kind(
     kind="CustomResourceDefinition", plural="customresourcedefinitions", group="apiextensions.k8s.io", version="v1", namespaced=False
 )
 FINALIZER = "test.dev/parent"
+HOME = "kube-home"
 
 
 class Spec(Model):
@@ -39,39 +43,46 @@ class Child(Resource):
 
 
 def parent(name="p", **spec):
-    return Parent(metadata=ObjectMeta(name=name, namespace="default"), spec=Spec(**spec))
+    return Parent(metadata=ObjectMeta(name=name, namespace=HOME), spec=Spec(**spec))
 
 
 def child(name="p-child"):
-    return Child(metadata=ObjectMeta(name=name, namespace="default"))
+    return Child(metadata=ObjectMeta(name=name, namespace=HOME))
+
+
+SERVERS = ("double", pytest.param("cluster", marks=pytest.mark.anywhere))
+"""The server in memory, and a cluster: the embedded one, or the foreign one."""
 
 
 @asynccontextmanager
 async def connected(server, api):
-    """A client of the server in memory (`double`) or of an embedded cluster with our kinds."""
+    """A client of the server in memory (`double`) or of a cluster with our kinds (`cluster`)."""
     if server == "double":
         client = Client(api.url)
         yield client
         await client.close()
-        return
-    async with LocalCluster(ClusterSettings()) as cluster:
-        client = Client(cluster.url, token=cluster.admin_token)
-        for model in (Parent, Child):
-            await client.create(CRD, crd(model))
-        yield client
-        await client.close()
+    elif EXTERNAL:
+        async with visit((HOME,), Parent, Child) as way:
+            yield Client.over(way)
+    else:
+        async with LocalCluster(ClusterSettings()) as cluster:
+            client = Client(cluster.url, token=cluster.admin_token)
+            await client.create(core.NAMESPACE, {"metadata": {"name": HOME}})
+            await serve(client, Parent, Child)
+            yield client
+            await client.close()
 
 
 class Observer:
     """Waits for what becomes visible to everyone."""
 
-    def __init__(self, client, running):
-        self.client, self.running, self.informers = client, running, {}
+    def __init__(self, client, running, namespace=HOME):
+        self.client, self.running, self.namespace, self.informers = client, running, namespace, {}
         self.change = asyncio.Event()
 
     def informer(self, kind):
         if kind not in self.informers:
-            self.informers[kind] = Informer(self.client, kind)
+            self.informers[kind] = Informer(self.client, kind, self.namespace)
             self.informers[kind].on_change(lambda old, new: self.change.set())
             self.running(self.informers[kind].run())
         return self.informers[kind]
@@ -87,7 +98,7 @@ class Observer:
         store = self.informer(model.card).store
 
         def look():
-            obj = store.get("default", name)
+            obj = store.get(self.namespace, name)
             resource = obj and model.model_validate(obj)
             return resource if resource and holds(resource) else None
 
@@ -95,7 +106,7 @@ class Observer:
 
     async def misses(self, model, name):
         await self.informer(model.card).synced.wait()
-        await self.until(lambda: self.informer(model.card).store.get("default", name) is None)
+        await self.until(lambda: self.informer(model.card).store.get(self.namespace, name) is None)
 
     async def event(self, reason):
         store = self.informer(EVENT).store

@@ -1,4 +1,4 @@
-"""Controllers of a parent and its children, over the server in memory and over the embedded cluster."""
+"""Controllers of a parent and its children, over the server in memory and over a cluster."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -12,13 +12,15 @@ from kubernaut.kube.events import EVENT
 from kubernaut.kube.informer import Key
 from kubernaut.kube.manager import Manager
 from kubernaut.kube.outcome import DONE, Stalled, again
-from tests.kube.family import FINALIZER, Child, Observer, Parent, Passes, child, complete, connected, done, parent, settled
+from tests.kube.family import FINALIZER, HOME, SERVERS, Child, Observer, Parent, Passes, child, complete, connected, done, parent, settled
 
 CONFIG_MAP = Kind(kind="ConfigMap", plural="configmaps", group="", version="v1")
 
 
-@pytest.fixture(params=["double", "embedded"])
+@pytest.fixture(params=SERVERS)
 async def client(request, api):
+    if request.param == "cluster":
+        request.getfixturevalue("anywhere")
     async with connected(request.param, api) as made:
         yield made
 
@@ -126,20 +128,20 @@ async def test_what_we_wrote_we_read_at_once(manager, running):
     running(manager.run())
     await manager.ready.wait()
     made = await manager.cluster.create(parent(size=7))
-    assert manager.cluster.find(Parent, "default", "p") == made
+    assert manager.cluster.find(Parent, HOME, "p") == made
     assert manager.cluster.where(Parent, "size", "7") == [made]
     changed = await manager.cluster.patch(made, {"spec": {"size": 8}})
     assert (manager.cluster.where(Parent, "size", "7"), manager.cluster.where(Parent, "size", "8")) == ([], [changed])
-    assert await manager.cluster.fetch(Parent, "default", "p") == changed
+    assert await manager.cluster.fetch(Parent, HOME, "p") == changed
     await manager.cluster.delete(made)
     await manager.cluster.delete(made)  # gone already is no fault
-    assert await manager.cluster.fetch(Parent, "default", "p") is None
+    assert await manager.cluster.fetch(Parent, HOME, "p") is None
 
 
 async def test_reading_what_nobody_watches_is_an_error(manager):
     manager.informer(Parent)
     with pytest.raises(NotWatched):
-        manager.cluster.find(Child, "default", "c")
+        manager.cluster.find(Child, HOME, "c")
     with pytest.raises(NotWatched):
         manager.cluster.where(Parent, "size", "7")
 
@@ -229,8 +231,8 @@ async def test_something_cancelled_within_a_pass_does_not_end_the_worker(manager
 
 async def test_a_write_over_someone_elses_is_refused_and_the_pass_repeated(manager, client, observer, running):
     async def overtaken(one):
-        live = await client.get(Parent.card, "p", "default")
-        await client.patch(Parent.card, "p", "default", {"metadata": {"labels": {"seen": live["metadata"]["resourceVersion"]}}})
+        live = await client.get(Parent.card, "p", HOME)
+        await client.patch(Parent.card, "p", HOME, {"metadata": {"labels": {"seen": live["metadata"]["resourceVersion"]}}})
         one.status.message = "never to be written"
         return DONE
 
@@ -245,7 +247,7 @@ async def test_a_write_over_someone_elses_is_refused_and_the_pass_repeated(manag
 
 async def test_an_object_gone_before_its_status_is_written_is_no_fault(manager, client, observer, running):
     async def lose(one):
-        await client.delete(Parent.card, "p", "default")
+        await client.delete(Parent.card, "p", HOME)
         return await complete(one)
 
     passes = Passes(lose, complete)
@@ -255,18 +257,18 @@ async def test_an_object_gone_before_its_status_is_written_is_no_fault(manager, 
     await passes.reach(1)
     await settled(manager, observer)
     assert passes.count <= 3  # the two of the last object and the one that lost its own
-    assert all(event["reason"] != "ReconcileFailed" for event in (await client.list(EVENT)).items)
+    assert all(event["reason"] != "ReconcileFailed" for event in (await client.list(EVENT, HOME)).items)
 
 
 async def test_other_kinds_make_passes_due_by_a_mapper(manager, client, observer, running):
     passes = Passes(done, done, complete)
-    mapper = lambda obj: [Key("default", obj["data"]["parent"])]  # noqa: E731
+    mapper = lambda obj: [Key(HOME, obj["data"]["parent"])] if "parent" in obj.get("data", {}) else []  # noqa: E731
     manager.controller(Parent, passes.reconcile).watches(CONFIG_MAP, mapper)
     running(manager.run())
     await manager.cluster.create(parent())
     await observer.sees(Parent, "p", lambda one: one.status.observed_generation)
     await passes.reach(2)
-    await client.create(CONFIG_MAP, {"metadata": {"name": "m", "namespace": "default"}, "data": {"parent": "p"}})
+    await client.create(CONFIG_MAP, {"metadata": {"name": "m", "namespace": HOME}, "data": {"parent": "p"}})
     await observer.sees(Parent, "p", lambda one: one.status.phase == "Completed")
 
 
@@ -287,13 +289,13 @@ async def test_a_stopping_manager_lets_running_passes_finish(manager, client, ru
     go_on.set()
     await asyncio.wait({task})
     assert not manager.ready.is_set()
-    assert (await client.get(Parent.card, "p", "default"))["status"]["phase"] == "Completed"
+    assert (await client.get(Parent.card, "p", HOME))["status"]["phase"] == "Completed"
 
 
 async def test_a_kind_asked_for_late_is_watched_too(manager, client, running):
     manager.controller(Parent, done)
     running(manager.run())
     await manager.ready.wait()
-    informer = manager.informer(CONFIG_MAP, namespace="default")
+    informer = manager.informer(CONFIG_MAP, namespace=HOME)
     await informer.synced.wait()
-    assert manager.informer(CONFIG_MAP, namespace="default") is informer
+    assert manager.informer(CONFIG_MAP, namespace=HOME) is informer

@@ -9,11 +9,13 @@ from kubernaut.kube.clock import SystemClock
 from kubernaut.kube.journal import JournalShipper, record
 from kubernaut.kube.manager import Manager
 from kubernaut.kube.outcome import DONE
-from tests.kube.family import FINALIZER, Observer, Parent, Passes, complete, connected, done, parent, settled
+from tests.kube.family import FINALIZER, SERVERS, Observer, Parent, Passes, complete, connected, done, parent, settled
 
 
-@pytest.fixture(params=["double", "embedded"])
+@pytest.fixture(params=SERVERS)
 async def client(request, api):
+    if request.param == "cluster":
+        request.getfixturevalue("anywhere")
     async with connected(request.param, api) as made:
         yield made
 

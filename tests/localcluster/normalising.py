@@ -65,12 +65,19 @@ def body(value: Any, *, managed: bool = False) -> Any:
 
 def _member(key: str, value: Any, *, managed: bool) -> Any:
     if key == "cells":
-        return ["<age>" if isinstance(cell, str) and cell and _AGE.fullmatch(cell) else body(cell) for cell in value]
+        return _ageless(value)
+    if key == "rows":
+        # of a table that is cut down, only the cells are left
+        return [_ageless(row) if isinstance(row, list) else body(row, managed=managed) for row in value]
     if key == "authentication.kubernetes.io/credential-id":
         return "<token>"
     if isinstance(value, str):
         return _text_member(key, value)
     return body(value, managed=managed)
+
+
+def _ageless(cells: list[Any]) -> list[Any]:
+    return ["<age>" if isinstance(cell, str) and cell and _AGE.fullmatch(cell) else body(cell) for cell in cells]
 
 
 def _text_member(key: str, value: str) -> str:

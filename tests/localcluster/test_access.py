@@ -1,3 +1,5 @@
+"""Who may do what: over the embedded cluster alone, whose users and settings the tests choose."""
+
 import pytest
 
 from kubernaut.localcluster import ClusterSettings, LocalCluster
@@ -48,9 +50,9 @@ async def test_a_binding_allows_what_its_role_says_in_its_namespace(guarded, sub
     limited = http.acting("limited")
     refused = await limited.get(CONFIGMAPS)
     assert refused.message == (
-        'configmaps is forbidden: User "limited" cannot list resource "configmaps" in API group "" in the namespace "default"'
+        'configmaps is forbidden: User "limited" cannot list resource "configmaps" in API group "" in the namespace "example"'
     )
-    assert (await http.post(f"{RBAC}/namespaces/default/rolebindings", binding(subject))).status == 201
+    assert (await http.post(f"{RBAC}/namespaces/example/rolebindings", binding(subject))).status == 201
     assert (await limited.get(CONFIGMAPS)).status == 200
     assert (await limited.post(CONFIGMAPS, configmap())).status == 403
     assert (await limited.get("/api/v1/namespaces/kube-system/configmaps")).status == 403
@@ -64,20 +66,20 @@ async def test_a_subresource_is_not_covered_by_its_resource(guarded):
         f"{RBAC}/clusterrolebindings",
         binding(USER) | {"roleRef": {"kind": "ClusterRole", "name": "r", "apiGroup": "rbac.authorization.k8s.io"}},
     )
-    answer = await http.acting("limited").patch("/apis/apps/v1/namespaces/default/deployments/d/scale", {})
+    answer = await http.acting("limited").patch("/apis/apps/v1/namespaces/example/deployments/d/scale", {})
     assert (answer.status, "deployments/scale" in answer.message) == (403, True)
 
 
 async def test_access_can_be_asked_for(guarded):
     _, http = guarded
     review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
-    asked = {"resourceAttributes": {"namespace": "default", "verb": "list", "resource": "configmaps"}}
+    asked = {"resourceAttributes": {"namespace": "example", "verb": "list", "resource": "configmaps"}}
     assert (await http.post(ACCESS, review | {"spec": asked})).body["status"] == {"allowed": True}
     limited = http.acting("limited")
     assert (await limited.post(ACCESS, review | {"spec": asked})).body["status"] == {"allowed": False}
-    await http.post(f"{RBAC}/namespaces/default/rolebindings", binding(USER))
+    await http.post(f"{RBAC}/namespaces/example/rolebindings", binding(USER))
     status = (await limited.post(ACCESS, review | {"spec": asked})).body["status"]
-    assert status["reason"] == 'RBAC: allowed by RoleBinding "viewers/default" of ClusterRole "view" to User "limited"'
+    assert status["reason"] == 'RBAC: allowed by RoleBinding "viewers/example" of ClusterRole "view" to User "limited"'
     assert (await limited.post(ACCESS, review | {"spec": {}})).status == 422
 
 
@@ -97,20 +99,20 @@ async def test_an_administrator_may_act_as_another_and_others_may_not(guarded):
 
 async def test_service_accounts_get_tokens_that_stand_for_them(guarded):
     _, http = guarded
-    path = "/api/v1/namespaces/default/serviceaccounts/default"
+    path = "/api/v1/namespaces/example/serviceaccounts/default"
     request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 600}}
     token = (await http.post(f"{path}/token", request)).body["status"]["token"]
     whoami = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     me = (await http.acting(token).post("/apis/authentication.k8s.io/v1/selfsubjectreviews", whoami)).body["status"]["userInfo"]
-    assert me["username"] == "system:serviceaccount:default:default"
-    assert "system:serviceaccounts:default" in me["groups"]
+    assert me["username"] == "system:serviceaccount:example:default"
+    assert "system:serviceaccounts:example" in me["groups"]
     await http.delete(path)
     assert (await http.acting(token).get(CONFIGMAPS)).status == 401
 
 
 async def test_a_forged_token_is_refused(guarded):
     cluster, http = guarded
-    head, claims, signature = cluster.service_account_token("default", "default").split(".")
+    head, claims, signature = cluster.service_account_token("example", "default").split(".")
     forged = f"{head}.{claims}.{signature[::-1]}"
     assert (await http.acting(forged).get(CONFIGMAPS)).status == 401
     review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": forged}}

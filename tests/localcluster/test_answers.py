@@ -6,8 +6,7 @@ from kubernaut.localcluster.protobuf import MAGIC, wire_fields
 from kubernaut.localcluster.protobufstatus import encode_status
 from tests.localcluster.http import CONFIGMAPS, PODS, configmap, pod
 
-pytestmark = pytest.mark.cluster
-LEASES = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/example/leases"
 
 
 class Broken:

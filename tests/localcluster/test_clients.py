@@ -1,4 +1,7 @@
-"""What client libraries for Python do every day, by themselves: each against one embedded cluster in a thread, over TLS."""
+"""What client libraries for Python do every day, by themselves: each against one cluster over TLS, the embedded one in a thread or a foreign one.
+
+Roll-outs need nodes that run pods, so they are tried on the embedded cluster alone.
+"""
 
 import contextlib
 import json
@@ -25,21 +28,59 @@ from lightkube.resources.core_v1 import ConfigMap, Pod
 
 from kubernaut.localcluster import ClusterSettings
 from kubernaut.localcluster.threaded import threaded
-from tests.localcluster.http import configmap, widget, widget_definition
+from tests.localcluster.http import EXAMPLE, configmap, definition, own_word, widget, widget_definition
 from tests.localcluster.test_kubectl import KUBECTL
 
-pytestmark = pytest.mark.cluster
-PATIENCE = 30
+PATIENCE = 50
+WORD = own_word()
+
+
+K, L, R, O = (f"{WORD}-{part}" for part in ("kubernetes", "lightkube", "kr8s", "operator"))  # noqa: E741
+"""A namespace for each."""
+GROUPS = {each: f"{each}.{WORD}.dev" for each in ("widgets", "lights", "ates", "kexes")}
+"""Definitions, each in a group of this word."""
 
 
 @pytest.fixture(scope="module")
-def kubeconfig(tmp_path_factory):
+def kubeconfig(anywhere, tmp_path_factory):
+    if anywhere:
+        with furnished(anywhere):
+            yield anywhere
+        return
     with threaded(ClusterSettings(tls=True, anonymous=False)) as cluster:
         path = tmp_path_factory.mktemp("clients") / "kubeconfig"
         path.write_text(json.dumps(cluster.kubeconfig()))
-        for name in ("k", "l"):
-            subprocess.run([str(KUBECTL), "--kubeconfig", path, "create", "namespace", name], check=True, capture_output=True)
-        yield path
+        with furnished(path):
+            yield path
+
+
+@contextlib.contextmanager
+def furnished(path):
+    """Make the namespaces, and delete them and the definitions in the end."""
+
+    def kubectl(*words):
+        subprocess.run([str(KUBECTL), "--kubeconfig", path, *words], check=True, capture_output=True)
+
+    for name in (K, L, R, O):
+        kubectl("create", "namespace", name)
+    try:
+        yield
+    finally:
+        kubectl("delete", "namespace", K, L, R, O, "--wait=false")
+        kubectl("delete", "crd", *GROUPS.values(), "--ignore-not-found", "--wait=false")
+
+
+def ours(obj):
+    """Put our word in the place of `example`."""
+    return json.loads(json.dumps(obj).replace(EXAMPLE, WORD))
+
+
+def renamed(kind, plural):
+    """Return the definition of widgets under another name."""
+    made = ours(widget_definition())
+    made["metadata"]["name"] = f"{plural}.{WORD}.dev"
+    made["spec"]["names"] = {"plural": plural, "singular": kind.lower(), "kind": kind}
+    return made
 
 
 def deployment(name="web", image="nginx:1.27"):
@@ -70,49 +111,66 @@ class TestKubernetes:
         return kubernetes.dynamic.DynamicClient(api)
 
     def test_create_read_replace_list_and_delete(self, core):
-        made = core.create_namespaced_config_map("k", configmap("crud", a="1"))
+        made = core.create_namespaced_config_map(K, configmap("crud", a="1"))
         made.data["a"] = "2"
-        assert core.replace_namespaced_config_map("crud", "k", made).data == {"a": "2"}
+        assert core.replace_namespaced_config_map("crud", K, made).data == {"a": "2"}
         with pytest.raises(kubernetes.client.ApiException) as stale:
-            core.replace_namespaced_config_map("crud", "k", made)
+            core.replace_namespaced_config_map("crud", K, made)
         assert (stale.value.status, stale.value.reason) == (409, "Conflict")
-        assert [row.metadata.name for row in core.list_namespaced_config_map("k", field_selector="metadata.name=crud").items] == ["crud"]
-        assert core.delete_namespaced_config_map("crud", "k")["status"] == "Success"
+        assert [row.metadata.name for row in core.list_namespaced_config_map(K, field_selector="metadata.name=crud").items] == ["crud"]
+        assert core.delete_namespaced_config_map("crud", K)["status"] == "Success"
         with pytest.raises(kubernetes.client.ApiException) as gone:
-            core.read_namespaced_config_map("crud", "k")
+            core.read_namespaced_config_map("crud", K)
         assert gone.value.status == 404
 
     def test_pages_of_a_list(self, core):
         for index in range(5):
-            core.create_namespaced_config_map(
-                "k", configmap(f"page-{index}") | {"metadata": {"name": f"page-{index}", "labels": {"p": "y"}}}
-            )
-        first = core.list_namespaced_config_map("k", label_selector="p=y", limit=3)
-        rest = core.list_namespaced_config_map("k", label_selector="p=y", limit=3, _continue=first.metadata._continue)
+            core.create_namespaced_config_map(K, configmap(f"page-{index}") | {"metadata": {"name": f"page-{index}", "labels": {"p": "y"}}})
+        first = core.list_namespaced_config_map(K, label_selector="p=y", limit=3)
+        rest = core.list_namespaced_config_map(K, label_selector="p=y", limit=3, _continue=first.metadata._continue)
         assert [len(first.items), len(rest.items)] == [3, 2]
 
     def test_a_watch_from_a_list(self, core):
-        version = core.list_namespaced_config_map("k").metadata.resource_version
-        core.create_namespaced_config_map("k", configmap("seen"))
-        core.patch_namespaced_config_map("seen", "k", {"data": {"a": "1"}})
-        core.delete_namespaced_config_map("seen", "k")
+        version = core.list_namespaced_config_map(K).metadata.resource_version
+        core.create_namespaced_config_map(K, configmap("seen"))
+        core.patch_namespaced_config_map("seen", K, {"data": {"a": "1"}})
+        core.delete_namespaced_config_map("seen", K)
         seen, watch = [], kubernetes.watch.Watch()
-        for event in watch.stream(core.list_namespaced_config_map, "k", resource_version=version, timeout_seconds=PATIENCE):
+        for event in watch.stream(core.list_namespaced_config_map, K, resource_version=version, timeout_seconds=PATIENCE):
             seen.append((event["type"], event["object"].metadata.name))
             if event["type"] == "DELETED":
                 watch.stop()
         assert seen == [("ADDED", "seen"), ("MODIFIED", "seen"), ("DELETED", "seen")]
 
+    def test_a_watch_from_version_zero_begins_with_what_is_there(self, core):
+        core.create_namespaced_config_map(K, configmap("there"))
+        only, watch = "metadata.name=there", kubernetes.watch.Watch()
+        stream = watch.stream(core.list_namespaced_config_map, K, resource_version="0", field_selector=only, timeout_seconds=PATIENCE)
+        with contextlib.closing(stream):
+            event = next(stream)
+        assert (event["type"], event["object"].metadata.name) == ("ADDED", "there")
+
+    def test_a_dry_run_is_checked_and_stored_nowhere(self, core):
+        made = core.create_namespaced_config_map(K, configmap("dry", a="1"), dry_run="All")
+        assert made.metadata.uid
+        for act in (lambda: core.read_namespaced_config_map("dry", K), lambda: core.delete_namespaced_config_map("dry", K, dry_run="All")):
+            with pytest.raises(kubernetes.client.ApiException) as gone:
+                act()
+            assert gone.value.status == 404
+        with pytest.raises(kubernetes.client.ApiException) as refused:
+            core.create_namespaced_config_map(K, configmap("Not a name"), dry_run="All")
+        assert refused.value.status == 422
+
     def test_an_informer(self, core):
-        informer = kubernetes.informer.SharedInformer(list_func=core.list_namespaced_config_map, namespace="k")
+        informer = kubernetes.informer.SharedInformer(list_func=core.list_namespaced_config_map, namespace=K)
         changed, gone = threading.Event(), threading.Event()
         informer.add_event_handler("MODIFIED", lambda _obj: changed.set())
         informer.add_event_handler("DELETED", lambda _obj: gone.set())
-        core.create_namespaced_config_map("k", configmap("informed"))
+        core.create_namespaced_config_map(K, configmap("informed"))
         informer.start()
         try:
-            core.patch_namespaced_config_map("informed", "k", {"data": {"a": "1"}})
-            core.delete_namespaced_config_map("informed", "k")
+            core.patch_namespaced_config_map("informed", K, {"data": {"a": "1"}})
+            core.delete_namespaced_config_map("informed", K)
             assert gone.wait(PATIENCE)
         finally:
             informer.stop()
@@ -135,36 +193,37 @@ class TestKubernetes:
     def test_patches(self, dynamic, patch, media):
         deployments = dynamic.resources.get(api_version="apps/v1", kind="Deployment")
         name = f"patched-{media.split('/')[1].split('-')[0]}"
-        deployments.create(body=deployment(name), namespace="k")
-        assert deployments.patch(body=patch, name=name, namespace="k", content_type=media).metadata.labels.tier == "x"
+        deployments.create(body=deployment(name), namespace=K)
+        assert deployments.patch(body=patch, name=name, namespace=K, content_type=media).metadata.labels.tier == "x"
 
     def test_server_side_apply_finds_conflicts(self, dynamic):
         maps = dynamic.resources.get(api_version="v1", kind="ConfigMap")
         wanted = configmap("applied", a="1")
-        maps.server_side_apply(body=wanted, namespace="k", field_manager="one")
+        maps.server_side_apply(body=wanted, namespace=K, field_manager="one")
         with pytest.raises(kubernetes.dynamic.exceptions.ConflictError, match="FieldManagerConflict"):
-            maps.server_side_apply(body=configmap("applied", a="2"), namespace="k", field_manager="two")
+            maps.server_side_apply(body=configmap("applied", a="2"), namespace=K, field_manager="two")
         assert (
-            maps.server_side_apply(body=configmap("applied", a="2"), namespace="k", field_manager="two", force_conflicts=True).data.a == "2"
+            maps.server_side_apply(body=configmap("applied", a="2"), namespace=K, field_manager="two", force_conflicts=True).data.a == "2"
         )
 
     def test_a_kind_of_ones_own_and_its_status(self, api):
-        kubernetes.client.ApiextensionsV1Api(api).create_custom_resource_definition(cast("Any", widget_definition()))
+        kubernetes.client.ApiextensionsV1Api(api).create_custom_resource_definition(cast("Any", ours(widget_definition())))
         custom = kubernetes.client.CustomObjectsApi(api)
-        place = ("example.dev", "v1alpha1", "k", "widgets")
-        custom.create_namespaced_custom_object(*place, widget())
+        place = (f"{WORD}.dev", "v1alpha1", K, "widgets")
+        established(api, "widgets")
+        custom.create_namespaced_custom_object(*place, ours(widget()))
         custom.patch_namespaced_custom_object_status(*place, "one", {"status": {"phase": "Ready"}})
         found: Any = custom.get_namespaced_custom_object(*place, "one")
         assert (found["status"]["phase"], found["metadata"]["generation"]) == ("Ready", 1)
         with pytest.raises(kubernetes.client.ApiException) as refused:
-            custom.create_namespaced_custom_object(*place, widget("two", size="huge"))
+            custom.create_namespaced_custom_object(*place, ours(widget("two", size="huge")))
         assert refused.value.status == 422
 
 
 class TestLightkube:
     @pytest.fixture
     def client(self, kubeconfig):
-        made = lightkube.Client(lightkube.KubeConfig.from_file(str(kubeconfig)), namespace="l", field_manager="light")
+        made = lightkube.Client(lightkube.KubeConfig.from_file(str(kubeconfig)), namespace=L, field_manager="light")
         yield made
         made._client._client.close()
 
@@ -181,7 +240,7 @@ class TestLightkube:
             client.get(ConfigMap, "crud")
         assert gone.value.status.code == 404
 
-    def test_a_roll_out_is_waited_for_and_watched(self, client):
+    def test_a_roll_out_is_waited_for_and_watched(self, embedded, client):
         spec = PodSpec(containers=[Container(name="main", image="nginx:1")])
         template = PodTemplateSpec(metadata=ObjectMeta(labels={"app": "web"}), spec=spec)
         selector = LabelSelector(matchLabels={"app": "web"})
@@ -194,6 +253,30 @@ class TestLightkube:
             if len(ready) == 2:
                 break
         assert client.get(Deployment.Scale, "web").spec.replicas == 2
+
+    def test_pages_are_read_until_the_end(self, client):
+        for index in range(5):
+            client.create(ConfigMap(metadata=ObjectMeta(name=f"page-{index}", labels={"p": "y"})))
+        assert [row.metadata.name for row in client.list(ConfigMap, labels={"p": "y"}, chunk_size=2)] == [f"page-{n}" for n in range(5)]
+
+    def test_a_watch_from_version_zero_begins_with_what_is_there(self, client):
+        client.create(ConfigMap(metadata=ObjectMeta(name="there")))
+        events = client.watch(ConfigMap, fields={"metadata.name": "there"}, resource_version="0", server_timeout=PATIENCE)
+        with contextlib.closing(events):
+            kind, found = next(events)
+        assert (kind, found.metadata.name) == ("ADDED", "there")
+
+    def test_server_side_apply_finds_conflicts(self, client):
+        def wanted(value):
+            return ConfigMap(apiVersion="v1", kind="ConfigMap", metadata=ObjectMeta(name="applied"), data={"a": value})
+
+        client.apply(wanted("1"), field_manager="one")
+        with pytest.raises(light_errors.ApiError) as conflict:
+            client.apply(wanted("2"), field_manager="two")
+        assert (conflict.value.status.code, 'conflict with "one": .data.a' in str(conflict.value)) == (409, True)
+        assert client.apply(wanted("2"), field_manager="two", dry_run=True, force=True).data == {"a": "2"}
+        assert client.get(ConfigMap, "applied").data == {"a": "1"}
+        assert client.apply(wanted("2"), field_manager="two", force=True).data == {"a": "2"}
 
     @pytest.mark.parametrize(
         ("patch", "type_"),
@@ -211,24 +294,21 @@ class TestLightkube:
         assert client.patch(ConfigMap, name, patch, patch_type=type_).data == {"a": "1", "b": "2"}
 
     def test_a_kind_of_ones_own_and_its_status(self, client):
-        definition = widget_definition()
-        definition["metadata"]["name"] = "lights.light.dev"
-        definition["spec"] |= {"group": "light.dev", "names": {"plural": "lights", "kind": "Light"}}
-        client.create(CustomResourceDefinition.from_dict(definition))
-        client.wait(CustomResourceDefinition, "lights.light.dev", for_conditions=["Established"])
-        kind: Any = create_namespaced_resource("light.dev", "v1alpha1", "Light", "lights")
+        client.create(CustomResourceDefinition.from_dict(renamed("Light", "lights")))
+        client.wait(CustomResourceDefinition, GROUPS["lights"], for_conditions=["Established"])
+        kind: Any = create_namespaced_resource(f"{WORD}.dev", "v1alpha1", "Light", "lights")
         client.create(kind(metadata={"name": "one"}, spec={"size": "medium", "owner": "ann"}))
         client.patch(kind.Status, "one", {"status": {"phase": "Ready"}}, patch_type=light.PatchType.MERGE)
         assert client.get(kind, "one").status == {"phase": "Ready"}
-        client.apply(kind(apiVersion="light.dev/v1alpha1", kind="Light", metadata={"name": "one"}, spec={"size": "large"}), force=True)
+        client.apply(kind(apiVersion=f"{WORD}.dev/v1alpha1", kind="Light", metadata={"name": "one"}, spec={"size": "large"}), force=True)
         assert (client.get(kind, "one").spec["size"], client.get(kind, "one").spec["owner"]) == ("large", "ann")
 
 
-@pytest.mark.filterwarnings("ignore:Kubernetes version v1.36.2 is not supported:UserWarning")
+@pytest.mark.filterwarnings("ignore:Kubernetes version .* is not supported:UserWarning")
 class TestKr8s:
     @pytest.fixture
     async def api(self, kubeconfig):
-        made: Any = await kr8s.asyncio.api(kubeconfig=str(kubeconfig), namespace="default")
+        made: Any = await kr8s.asyncio.api(kubeconfig=str(kubeconfig), namespace=R)
         yield made
         await made._session.aclose()
 
@@ -243,7 +323,7 @@ class TestKr8s:
         await made.delete()
         assert not await made.exists()
 
-    async def test_a_roll_out_is_scaled_and_waited_for(self, api):
+    async def test_a_roll_out_is_scaled_and_waited_for(self, embedded, api):
         made = await kr8s_objects.Deployment(deployment("kr8s"), api=api)
         await made.create()
         await made.scale(2)
@@ -259,15 +339,29 @@ class TestKr8s:
         async with contextlib.aclosing(api.watch("configmaps", field_selector="metadata.name=watched")) as events:
             assert [(type_, obj.name) async for type_, obj in first(events)] == [("ADDED", "watched")]
 
+    async def test_pages_and_dry_runs_by_its_plain_calls(self, api):
+        for index in range(3):
+            name = f"page-{index}"
+            made = await kr8s_objects.ConfigMap(configmap(name) | {"metadata": {"name": name, "labels": {"p": "y"}}}, api=api)
+            await made.create()
+        query = {"labelSelector": "p=y", "limit": "2"}
+        async with api.call_api("GET", url="configmaps", namespace=R, params=query) as answer:
+            page = answer.json()
+        async with api.call_api("GET", url="configmaps", namespace=R, params=query | {"continue": page["metadata"]["continue"]}) as answer:
+            rest = answer.json()
+        assert [row["metadata"]["name"] for row in (*page["items"], *rest["items"])] == ["page-0", "page-1", "page-2"]
+        async with api.call_api(
+            "POST", url="configmaps", namespace=R, params={"dryRun": "All"}, json=configmap("dry") | {"metadata": {"name": "dry"}}
+        ) as answer:
+            assert answer.status_code == 201
+        assert [row.name async for row in api.get("configmaps", field_selector="metadata.name=dry")] == []
+
     async def test_a_kind_of_ones_own_and_its_status(self, api):
-        definition = widget_definition()
-        definition["metadata"]["name"] = "ates.ate.dev"
-        definition["spec"] |= {"group": "ate.dev", "names": {"plural": "ates", "singular": "ate", "kind": "Ate"}}
-        made = await kr8s_objects.CustomResourceDefinition(definition, api=api)
+        made = await kr8s_objects.CustomResourceDefinition(renamed("Ate", "ates"), api=api)
         await made.create()
         await made.wait("condition=Established", timeout=PATIENCE)
-        kind = kr8s_objects.new_class("Ate", version="ate.dev/v1alpha1", namespaced=True)
-        one = await kind({"metadata": {"name": "one", "namespace": "default"}, "spec": {"size": "medium", "owner": "ann"}}, api=api)
+        kind = kr8s_objects.new_class("Ate", version=f"{WORD}.dev/v1alpha1", namespaced=True)
+        one = await kind({"metadata": {"name": "one", "namespace": R}, "spec": {"size": "medium", "owner": "ann"}}, api=api)
         await one.create()
         await one.patch({"status": {"phase": "Ready"}}, subresource="status")
         await one.refresh()
@@ -283,45 +377,28 @@ async def first(events):
 OPERATOR = """
 import kopf
 
-@kopf.on.create("example.org", "v1", "kexes")
+@kopf.on.create("example.dev", "v1", "kexes")
 def made(spec, body, **_):
     kopf.info(body, reason="Made", message="all is well")
     return {"size": spec["size"]}
 
-@kopf.timer("example.org", "v1", "kexes", interval=0.2)
+@kopf.timer("example.dev", "v1", "kexes", interval=0.2)
 def tick(patch, status, **_):
     patch.status["ticks"] = status.get("ticks", 0) + 1
 
-@kopf.on.delete("example.org", "v1", "kexes")
+@kopf.on.delete("example.dev", "v1", "kexes")
 def unmade(name, **_):
     print(f"released {name}", flush=True)
 """
-KEX = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "kexes.example.org"},
-    "spec": {
-        "group": "example.org",
-        "scope": "Namespaced",
-        "names": {"plural": "kexes", "kind": "Kex"},
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "storage": True,
-                "subresources": {"status": {}},
-                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
-            }
-        ],
-    },
-}
+FREE = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+KEX = definition("kexes", "Kex", f"{WORD}.dev", name="v1", subresources={"status": {}}, schema=FREE)
 
 
 @contextlib.contextmanager
 def operator(kubeconfig, home):
     """Run an operator of kopf until its part is over; give what it printed at the end."""
-    (home / "kexes.py").write_text(OPERATOR)
-    words = [sys.executable, "-m", "kopf", "run", "-n", "default", "--standalone", "kexes.py"]
+    (home / "kexes.py").write_text(OPERATOR.replace(EXAMPLE, WORD))
+    words = [sys.executable, "-m", "kopf", "run", "-n", O, "--standalone", "kexes.py"]
     env = os.environ | {"KUBECONFIG": str(kubeconfig)}
     said: list[str] = []
     process = subprocess.Popen(words, cwd=home, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -335,9 +412,10 @@ def operator(kubeconfig, home):
 def test_an_operator_with_a_timer_and_a_finalizer(kubeconfig, tmp_path_factory):
     with kubernetes.config.new_client_from_config(str(kubeconfig)) as api:
         kubernetes.client.ApiextensionsV1Api(api).create_custom_resource_definition(cast("Any", KEX))
-        custom, place = kubernetes.client.CustomObjectsApi(api), ("example.org", "v1", "default", "kexes")
+        established(api, "kexes")
+        custom, place = kubernetes.client.CustomObjectsApi(api), (f"{WORD}.dev", "v1", O, "kexes")
         custom.create_namespaced_custom_object(
-            *place, {"apiVersion": "example.org/v1", "kind": "Kex", "metadata": {"name": "one"}, "spec": {"size": 3}}
+            *place, {"apiVersion": f"{WORD}.dev/v1", "kind": "Kex", "metadata": {"name": "one"}, "spec": {"size": 3}}
         )
         with operator(kubeconfig, tmp_path_factory.mktemp("kopf")) as said:
             ticked = following(custom, place, lambda obj: obj.get("status", {}).get("ticks", 0) >= 3)
@@ -346,8 +424,17 @@ def test_an_operator_with_a_timer_and_a_finalizer(kubeconfig, tmp_path_factory):
             custom.delete_namespaced_custom_object(*place, "one")
             following(custom, place, lambda _obj: False, until="DELETED")
         assert "released one" in said[0]
-        events = kubernetes.client.CoreV1Api(api).list_namespaced_event("default", field_selector="involvedObject.kind=Kex")
+        events = kubernetes.client.CoreV1Api(api).list_namespaced_event(O, field_selector="involvedObject.kind=Kex")
         assert {row.reason for row in events.items} == {"Made"}
+
+
+def established(api, plural):
+    """Wait until a kind is served."""
+    watch, name = kubernetes.watch.Watch(), f"metadata.name={GROUPS[plural]}"
+    definitions = kubernetes.client.ApiextensionsV1Api(api)
+    for event in watch.stream(definitions.list_custom_resource_definition, field_selector=name, timeout_seconds=PATIENCE):
+        if any((row.type, row.status) == ("Established", "True") for row in event["object"].status.conditions or ()):
+            watch.stop()
 
 
 def following(custom, place, holds, until=""):

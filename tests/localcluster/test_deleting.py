@@ -1,8 +1,8 @@
 import pytest
 
-from tests.localcluster.http import CONFIGMAPS, PODS, WIDGETS, configmap, pod, widget
+from tests.localcluster.http import CONFIGMAPS, NAMESPACES, PODS, WIDGETS, answered, configmap, gone, pod, widget
 
-NAMESPACES = "/api/v1/namespaces"
+OWN = f"{NAMESPACES}/example-n"
 
 
 def finalized(name="one", *finalizers):
@@ -30,6 +30,16 @@ async def test_finalizers_hold_an_object_until_the_last_is_gone(widgets):
     released = await widgets.patch(f"{WIDGETS}/one", {"metadata": {"finalizers": None}})
     assert released.status == 200
     assert (await widgets.get(f"{WIDGETS}/one")).status == 404
+
+
+async def test_a_namespace_keeps_the_finalizers_it_came_with_and_gets_its_own(http):
+    spec = {"finalizers": ["example.dev/hold"]}
+    made = await http.post(NAMESPACES, {"metadata": {"name": "example-held"}, "spec": spec})
+    assert made.body["spec"]["finalizers"] == ["example.dev/hold", "kubernetes"]
+    refused = await http.post(NAMESPACES, {"metadata": {"name": "example-bad"}, "spec": {"finalizers": ["hold"]}})
+    assert (refused.status, refused.body["details"]["causes"][0]["field"]) == (422, "spec.finalizers[0]")
+    await http.ask("PUT", f"{NAMESPACES}/example-held/finalize", made.body | {"spec": {"finalizers": ["kubernetes"]}})
+    assert (await http.get(f"{NAMESPACES}/example-held")).body["spec"]["finalizers"] == ["kubernetes"]
 
 
 @pytest.mark.parametrize(("policy", "finalizer"), [("Foreground", "foregroundDeletion"), ("Orphan", "orphan")])
@@ -73,19 +83,26 @@ async def test_a_pod_without_a_node_goes_at_once_and_one_on_a_node_waits_for_its
 
 
 async def test_a_dying_namespace_takes_nothing_new_and_goes_when_it_is_finalized(http):
-    await http.post(NAMESPACES, {"metadata": {"name": "n"}})
-    dying = (await http.delete(f"{NAMESPACES}/n")).body
+    await http.post(NAMESPACES, {"metadata": {"name": "example-n"}})
+    held = {"metadata": {"name": "one", "finalizers": ["example.dev/hold"]}}
+    assert (await http.post(f"{OWN}/configmaps", held)).status == 201
+    dying = (await http.delete(OWN)).body
     assert dying["status"] == {"phase": "Terminating"}
-    refused = await http.post(f"{NAMESPACES}/n/configmaps", configmap())
+    refused = await http.post(f"{OWN}/configmaps", configmap("two"))
     assert (refused.status, refused.body["details"]["causes"][0]["reason"]) == (403, "NamespaceTerminating")
-    dying["spec"] = {}
-    assert (await http.ask("PUT", f"{NAMESPACES}/n/finalize", dying)).status == 200
-    assert (await http.get(f"{NAMESPACES}/n")).status == 404
+    await http.delete(f"{OWN}/configmaps/one")
+    await http.patch(f"{OWN}/configmaps/one", {"metadata": {"finalizers": None}})
+    del dying["metadata"]["resourceVersion"]  # where there is a controller, it has told its conditions since, or has finalized it
+    assert (await http.ask("PUT", f"{OWN}/finalize", dying | {"spec": {}})).status in {200, 404, 409}
+    await gone(http, OWN)
 
 
 async def test_every_namespace_has_its_service_account_and_those_of_the_cluster_stay(http):
-    await http.post(NAMESPACES, {"metadata": {"name": "n"}})
-    assert (await http.get(f"{NAMESPACES}/n/serviceaccounts/default")).status == 200
-    assert (await http.delete(f"{NAMESPACES}/n/serviceaccounts/default")).status == 200
-    assert (await http.get(f"{NAMESPACES}/n/serviceaccounts/default")).status == 200
+    await http.post(NAMESPACES, {"metadata": {"name": "example-n"}})
+    first = (await answered(http, f"{OWN}/serviceaccounts/default")).body["metadata"]["uid"]
+    assert (await http.delete(f"{OWN}/serviceaccounts/default")).status == 200
+    another = await answered(
+        http, f"{OWN}/serviceaccounts/default", lambda found: found.status == 200 and found.body["metadata"]["uid"] != first
+    )
+    assert another.body["metadata"]["name"] == "default"
     assert (await http.delete(f"{NAMESPACES}/default")).message == 'namespaces "default" is forbidden: this namespace may not be deleted'

@@ -1,4 +1,6 @@
 import asyncio
+import contextlib
+import itertools
 import json
 import os
 import random
@@ -10,9 +12,11 @@ import pytest
 
 from kubernaut.localcluster import ClusterSettings
 from kubernaut.localcluster.store import History
-from tests.localcluster.http import CONFIGMAPS, CRDS, WIDGETS, configmap, served, widget, widget_definition
+from tests.localcluster.http import CONFIGMAPS, CRDS, EXAMPLE, NAMESPACES, WIDGETS, configmap, served, widget, widget_definition
+from tests.world import eventually
 
 pytestmark = pytest.mark.cluster
+START_SECONDS, WRITING_SECONDS = 30.0, 60.0
 
 PROGRAM = """
 import asyncio, sys
@@ -25,29 +29,64 @@ asyncio.run(main())
 """
 
 
-async def write_until_killed(url, acknowledged):
-    headers = {"Authorization": "Bearer t", "Content-Type": "application/json"}
-    async with aiohttp.ClientSession(url, headers=headers) as session:
-        for index in range(10_000):
-            async with session.post(CONFIGMAPS, data=json.dumps(configmap(f"c{index}"))) as response:
-                if (await response.json())["kind"] == "ConfigMap":
-                    acknowledged.append(f"c{index}")
+HEADERS = {"Authorization": "Bearer t", "Content-Type": "application/json"}
+
+
+@contextlib.asynccontextmanager
+async def running(database):
+    """Run the API in a process of its own; give it, and a way to talk to it. It is killed in the end, whatever happened."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROGRAM, database, stdout=asyncio.subprocess.PIPE, env=dict(os.environ)
+    )
+    try:
+        assert process.stdout
+        async with asyncio.timeout(START_SECONDS):
+            url = (await process.stdout.readline()).decode().strip()
+        async with aiohttp.ClientSession(url, headers=HEADERS) as session:
+            async with session.post(NAMESPACES, data=json.dumps({"metadata": {"name": EXAMPLE}})) as response:
+                assert response.status in {201, 409}
+            yield process, session
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def killed_after(process, tasks, enough):
+    """Kill the process once enough was written; return how the writers ended."""
+
+    async def now():
+        for task in tasks:
+            if task.done():
+                await task
+        return enough()
+
+    try:
+        await eventually(now, seconds=WRITING_SECONDS)
+        process.send_signal(signal.SIGKILL)
+        async with asyncio.timeout(WRITING_SECONDS):
+            await process.wait()
+            return await asyncio.gather(*tasks, return_exceptions=True)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def write_until_killed(session, acknowledged):
+    for index in itertools.count():
+        async with session.post(CONFIGMAPS, data=json.dumps(configmap(f"c{index}"))) as response:
+            answer = await response.json()
+            assert response.status == 201, answer
+        acknowledged.append(f"c{index}")
 
 
 async def test_a_killed_process_loses_no_acknowledged_write(tmp_path):
     database = str(tmp_path / "db")
     acknowledged: list[str] = []
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PROGRAM, database, stdout=asyncio.subprocess.PIPE, env=dict(os.environ)
-    )
-    assert process.stdout
-    url = (await process.stdout.readline()).decode().strip()
-    writers = [asyncio.create_task(write_until_killed(url, acknowledged))]
-    while len(acknowledged) < 50:
-        await asyncio.sleep(0)
-    process.send_signal(signal.SIGKILL)
-    await process.wait()
-    ended = await asyncio.gather(*writers, return_exceptions=True)
+    async with running(database) as (process, session):
+        ended = await killed_after(
+            process, [asyncio.create_task(write_until_killed(session, acknowledged))], lambda: len(acknowledged) >= 50
+        )
     assert all(isinstance(error, (aiohttp.ClientError, ConnectionError)) for error in ended)
     async with served(ClusterSettings(database=database)) as (_, http):
         names = {row["metadata"]["name"] for row in (await http.get(CONFIGMAPS)).body["items"]}
@@ -87,28 +126,23 @@ class Writer:
         self.acknowledged = found
 
 
+async def round_of(process, session, writers, wanted):
+    """Check what an earlier round left behind, write on, and kill the process."""
+    async with session.get(CONFIGMAPS) as response:
+        listed = int((await response.json())["metadata"]["resourceVersion"])
+    assert listed >= max(writer.version for writer in writers)
+    for writer in writers:
+        await writer.check(session)
+    before = sum(writer.count for writer in writers)
+    tasks = [asyncio.create_task(writer.write(session)) for writer in writers]
+    return await killed_after(process, tasks, lambda: sum(writer.count for writer in writers) - before >= wanted)
+
+
 async def test_processes_killed_at_random_moments_under_load_lose_nothing_that_was_acknowledged(tmp_path):
     chance, writers = random.Random(7), [Writer(f"w{index}", index) for index in range(6)]
-    headers = {"Authorization": "Bearer t", "Content-Type": "application/json"}
     for _ in range(4):
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", PROGRAM, str(tmp_path / "db"), stdout=asyncio.subprocess.PIPE, env=dict(os.environ)
-        )
-        assert process.stdout
-        url = (await process.stdout.readline()).decode().strip()
-        async with aiohttp.ClientSession(url, headers=headers) as session:
-            async with session.get(CONFIGMAPS) as response:
-                listed = int((await response.json())["metadata"]["resourceVersion"])
-            assert listed >= max(writer.version for writer in writers)
-            for writer in writers:
-                await writer.check(session)
-            before, wanted = sum(writer.count for writer in writers), chance.randint(20, 300)
-            tasks = [asyncio.create_task(writer.write(session)) for writer in writers]
-            while sum(writer.count for writer in writers) - before < wanted:
-                await asyncio.sleep(0)
-            process.send_signal(signal.SIGKILL)
-            await process.wait()
-            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        async with running(str(tmp_path / "db")) as (process, session):
+            ended = await round_of(process, session, writers, chance.randint(20, 300))
         assert all(isinstance(error, aiohttp.ClientError | ConnectionError) for error in ended), ended
     async with served(ClusterSettings(database=str(tmp_path / "db"), admin_token="t")) as (_, http):
         for writer in writers:

@@ -1,4 +1,4 @@
-"""Who hands out rights must hold them."""
+"""Who hands out rights must hold them: over the embedded cluster alone, whose users the tests choose."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.localcluster.http import served
 
 pytestmark = pytest.mark.cluster
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
-ROLES, BINDINGS = f"{RBAC}/namespaces/default/roles", f"{RBAC}/namespaces/default/rolebindings"
+ROLES, BINDINGS = f"{RBAC}/namespaces/example/roles", f"{RBAC}/namespaces/example/rolebindings"
 GROUP = "rbac.authorization.k8s.io"
 READS_PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}
 READS_SECRETS = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}

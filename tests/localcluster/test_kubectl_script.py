@@ -1,4 +1,7 @@
-"""A day's work with the real kubectl against one cluster with all its stand-ins: each command, and what it must print or end with."""
+"""A day's work with the real kubectl against one cluster with all its stand-ins: each command, and what it must print or end with.
+
+It is about one node and pods whose images nobody pulls, to the letter: over the embedded cluster alone.
+"""
 
 import json
 import re
@@ -55,6 +58,7 @@ spec:
           spec: {type: object, required: [size], properties: {size: {type: integer, minimum: 1, description: How large it is.}}}
           status: {type: object, properties: {phase: {type: string}}}
 """
+PRUNED = '{apiVersion: v1, kind: ConfigMap, metadata: {name: %s, labels: {prune: me}}, data: {a: "%s"}}'
 GADGET = "{apiVersion: shop.dev/v1, kind: Gadget, metadata: {name: g}, spec: {size: %s}}"
 
 
@@ -158,6 +162,13 @@ CHAPTERS = {
         ),
         Step("rollout status deploy/web --timeout=20s", r"successfully rolled out"),
         Step("replace -f -", r"^deployment\.apps/web replaced\nservice/web replaced\n$", WEB),
+        Step("apply --prune -l prune=me -f -", r"^configmap/kept created\n", PRUNED % ("kept", "1")),
+        Step("apply --prune -l prune=me -f -", r"^configmap/other created\nconfigmap/kept pruned\n", PRUNED % ("other", "1")),
+        Step("diff -f -", r'(?m)^-  a: "1"\n\+  a: "2"$', PRUNED % ("other", "2"), fails=True),
+        Step(
+            "replace --force -f -", r'^configmap "other" deleted from shop namespace\nconfigmap/other replaced\n$', PRUNED % ("other", "3")
+        ),
+        Step("delete cm other", r'"other" deleted'),
         Step("rollout status deploy/web --timeout=20s", r"successfully rolled out"),
         no("replace -f -", r"field is immutable", WEB.replace("matchLabels: {app: web}", "matchLabels: {app: other}").split("---")[0]),
         Step("expose deploy web --port=8080 --name=web2", r"^service/web2 exposed\n$"),
@@ -169,7 +180,32 @@ CHAPTERS = {
         Step("logs one", r"^"),
         Step("events --for pod/one", r"(?s)Scheduled.*Successfully assigned shop/one to node-1"),
         no("exec one -- ls", r"exec is not supported by this cluster"),
+        no("attach one", r"attach is not supported by this cluster: its pods are simulated\n$"),
+        no("port-forward pod/one 18099:80", r"portforward is not supported by this cluster: its pods are simulated\n$"),
+        no("cp one:/etc/hosts hosts", r"exec is not supported by this cluster: its pods are simulated"),
         no("top pods", r"Metrics API not available"),
+        no("top nodes", r"Metrics API not available"),
+        no("certificate approve one", r'the server doesn\'t have a resource type "certificatesigningrequests"'),
+        Step("create quota q --hard=pods=20", r"^resourcequota/q created\n$"),
+        Step("get quota q", r"(?s)^NAME\s+REQUEST\s+LIMIT\s+AGE\nq\s+pods: \d+/20\s"),
+        Step("delete quota q", r'resourcequota "q" deleted'),
+        Step("create priorityclass p1 --value=10", r"^priorityclass\.scheduling\.k8s\.io/p1 created\n$"),
+        Step("delete priorityclass p1", r'"p1" deleted'),
+        Step("create service nodeport np --tcp=80", r"^service/np created\n$"),
+        Step("get svc np", r"(?m)^np\s+NodePort\s+10\.96\.\d+\.\d+\s+<none>\s+80:3\d{4}/TCP\s"),
+        Step("set selector svc/np app=web", r"^service/np selector updated\n$"),
+        Step("delete svc np", r'service "np" deleted'),
+        Step("create deployment gone --image=x --dry-run=client -o name", r"^deployment\.apps/gone\n$"),
+        Step("logs one --timestamps --since=1h --tail=1", r"^$"),
+        no("logs one -p", r'previous terminated container "one" in pod "one" not found'),
+        no("logs one -c two", r"container two is not valid for pod one"),
+        Step(
+            "debug node/node-1 --image=busybox:1",
+            r"^Creating debugging pod node-debugger-node-1-\w{5} with container debugger on node node-1\.\n",
+        ),
+        Step("wait pods -l app.kubernetes.io/managed-by=kubectl-debug --for=condition=Ready --timeout=10s", r"condition met\n$"),
+        Step("delete pods -l app.kubernetes.io/managed-by=kubectl-debug --grace-period=1", r'"node-debugger-node-1-\w{5}" deleted'),
+        Step("get --raw /metrics", r"(?m)^apiserver_request_total\{.*\} [1-9]"),
         Step("run dry --image=x --dry-run=server -o jsonpath={.status.qosClass}", r"^BestEffort$"),
         Step("create configmap cm --from-literal=a=1", r"^configmap/cm created\n$"),
         Step('patch cm cm -p {"data":{"a":"1"}}', r"^configmap/cm patched \(no change\)\n$"),
@@ -188,6 +224,9 @@ CHAPTERS = {
             "create rolebinding reads --role=reader --serviceaccount=shop:bot",
             r"^rolebinding\.rbac\.authorization\.k8s\.io/reads created\n$",
         ),
+        Step("set subject rolebinding reads --user=kim", r"^rolebinding\.rbac\.authorization\.k8s\.io/reads subjects updated\n$"),
+        Step("set serviceaccount deploy/web bot --dry-run=server", r"serviceaccount updated \(server dry run\)\n$"),
+        Step("auth can-i --list", r"(?m)^\*\.\*\s+\[\]\s+\[\]\s+\[\*\]$"),
         Step("describe role reader", r"pods\s+\[\]\s+\[\]\s+\[get list\]"),
         Step("auth can-i create pods", r"^yes\n$"),
         Step("create ingress i --rule=a.example/c=web:80", r"^ingress\.networking\.k8s\.io/i created\n$"),
@@ -199,6 +238,13 @@ CHAPTERS = {
             "get all -o name",
             r"(?s)pod/one\n.*service/web\n.*deployment\.apps/web\n.*replicaset\.apps/web-\w+\n.*cronjob\.batch/cj\n.*job\.batch/j\n",
         ),
+        Step(
+            "explain pod.spec.containers --recursive",
+            r"(?m)^  livenessProbe\s+<Probe>\n    exec\s+<ExecAction>\n      command\s+<\[\]string>$",
+        ),
+        Step("cluster-info dump --namespaces=shop", r'(?s)"kind": "PodList".*==== START logs for container one of pod shop/one ===='),
+        Step("api-resources --verbs=list --namespaced=false -o name", r"(?m)^nodes$"),
+        Step("events --types=Warning", r"^(LAST SEEN|No events)"),
         Step("explain deploy.spec.strategy.type", r"(?s)FIELD: type <string>\n.*Default is\s+RollingUpdate"),
     ],
     "kinds of one's own": [

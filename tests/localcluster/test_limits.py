@@ -9,11 +9,10 @@ import pytest
 from kubernaut.localcluster.controllers import StandInSettings, stand_ins
 from tests.localcluster.http import CONFIGMAPS, PODS, configmap, pod
 
-pytestmark = pytest.mark.cluster
-RANGES = "/api/v1/namespaces/default/limitranges"
-QUOTAS = "/api/v1/namespaces/default/resourcequotas"
-CLAIMS = "/api/v1/namespaces/default/persistentvolumeclaims"
-SERVICES = "/api/v1/namespaces/default/services"
+RANGES = "/api/v1/namespaces/example/limitranges"
+QUOTAS = "/api/v1/namespaces/example/resourcequotas"
+CLAIMS = "/api/v1/namespaces/example/persistentvolumeclaims"
+SERVICES = "/api/v1/namespaces/example/services"
 
 
 def ranged(type_="Container", **bounds):
@@ -25,8 +24,16 @@ def sized(name="p", requests=None, limits=None):
     return pod(name, containers=[{"name": "a", "image": "busybox:1", "resources": resources}])
 
 
-def quota(name="q", **spec):
-    return {"metadata": {"name": name}, "spec": spec}
+def quota(**spec):
+    return {"metadata": {"name": "q"}, "spec": spec}
+
+
+async def bounded(http, used="0", **spec):
+    """Make a quota and count what is there, as its controller would."""
+    assert (await http.post(QUOTAS, quota(**spec))).status == 201
+    status = {"hard": spec["hard"], "used": dict.fromkeys(spec["hard"], used)}
+    counted = await http.patch(f"{QUOTAS}/q/status", {"status": status})
+    assert counted.status == 200, counted.body
 
 
 async def test_a_container_gets_the_requests_and_limits_it_lacks(http):
@@ -89,7 +96,7 @@ async def test_a_claim_out_of_bounds_is_refused(http):
 
 
 async def test_a_quota_counts_objects(http):
-    await http.post(QUOTAS, quota(hard={"configmaps": "2", "count/configmaps": "9"}))
+    await bounded(http, "1", hard={"configmaps": "2", "count/configmaps": "9"})
     assert (await http.post(CONFIGMAPS, configmap("one"))).status == 201
     refused = await http.post(CONFIGMAPS, configmap("two"))
     assert (refused.status, refused.message) == (
@@ -98,11 +105,12 @@ async def test_a_quota_counts_objects(http):
     )
     assert (await http.patch(f"{CONFIGMAPS}/one", {"data": {"k": "v"}})).status == 200
     await http.delete(f"{CONFIGMAPS}/one")
+    await http.patch(f"{QUOTAS}/q/status", {"status": {"used": {"configmaps": "1", "count/configmaps": "1"}}})
     assert (await http.post(CONFIGMAPS, configmap("two"))).status == 201
 
 
 async def test_a_quota_bounds_what_pods_request(http):
-    await http.post(QUOTAS, quota(hard={"requests.cpu": "1", "limits.memory": "2Gi"}))
+    await bounded(http, hard={"requests.cpu": "1", "limits.memory": "2Gi"})
     silent = await http.post(PODS, pod())
     assert silent.message == 'pods "p" is forbidden: failed quota: q: must specify limits.memory for: a; requests.cpu for: a'
     assert (await http.post(PODS, sized("one", {"cpu": "600m"}, {"memory": "1Gi"}))).status == 201
@@ -113,13 +121,13 @@ async def test_a_quota_bounds_what_pods_request(http):
 
 
 async def test_a_scope_leaves_other_pods_alone(http):
-    await http.post(QUOTAS, quota(hard={"pods": "0"}, scopes=["BestEffort"]))
+    await bounded(http, hard={"pods": "0"}, scopes=["BestEffort"])
     assert (await http.post(PODS, pod("idle"))).status == 403
     assert (await http.post(PODS, sized("busy", {"cpu": "1"}))).status == 201
 
 
 async def test_services_count_by_type(http):
-    await http.post(QUOTAS, quota(hard={"services.nodeports": "1", "services": "5"}))
+    await bounded(http, hard={"services.nodeports": "1", "services": "5"})
     spec = {"type": "NodePort", "ports": [{"name": "a", "port": 80}, {"name": "b", "port": 81}]}
     assert (await http.post(SERVICES, {"metadata": {"name": "s"}, "spec": spec})).status == 403
     assert (await http.post(SERVICES, {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}})).status == 201

@@ -1,3 +1,5 @@
+"""The API as code inside the process calls it, which only the embedded cluster has."""
+
 import asyncio
 
 import pytest

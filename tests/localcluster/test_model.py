@@ -1,4 +1,7 @@
-"""Random histories of objects against a dict: what was answered must be so, over watches, forgotten history, and restarts from the file."""
+"""Random histories of objects against a dict: what was answered must be so, over watches, forgotten history, and restarts from the file.
+
+History is forgotten and the process restarted on demand: over the embedded cluster alone.
+"""
 
 import asyncio
 import json

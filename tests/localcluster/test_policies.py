@@ -1,27 +1,38 @@
 import pytest
 
-from kubernaut.localcluster import ClusterSettings
-from kubernaut.localcluster.calls import User
-from tests.localcluster.http import CONFIGMAPS, CRDS, WIDGETS, configmap, served, widget, widget_definition
+from tests.localcluster.http import CONFIGMAPS, WIDGETS, configmap, widget
+from tests.world import eventually
 
-pytestmark = pytest.mark.cluster
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+POLICIES, BINDINGS = f"{ADMISSION}/validatingadmissionpolicies", f"{ADMISSION}/validatingadmissionpolicybindings"
 EVERY = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"], "resources": ["configmaps"]}
 MISMATCH = {"expression": "object.status.phase == request.userInfo.username", "message": "only oneself may be named"}
 
 
-@pytest.fixture
-async def http():
-    async with served(ClusterSettings(users={"ann": User("ann"), "bob": User("bob")})) as (_, made):
-        yield made
+OURS = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "example"}}}
+"""A policy holds for the whole cluster; those of tests for the test's namespace alone."""
 
 
 async def bind(http, spec, name="p", **binding):
+    """Make a policy and bind it, and wait until it is in force."""
+    await declare(http, spec, name, **binding)
+    canary = {"matchConditions": [{"name": "canary", "expression": f"object.metadata.name == 'canary-{name}'"}]}
+    await declare(http, canary | {"validations": [{"expression": "false"}]}, f"canary-{name}")
+
+    async def judged():
+        # policies come into force in the order in which they were made: with this one, so is the other
+        return (await http.post(CONFIGMAPS, configmap(f"canary-{name}"), dryRun="All")).message.find("canary") >= 0
+
+    await eventually(judged)
+
+
+async def declare(http, spec, name, **binding):
     rules = spec.pop("rules", [EVERY])
-    policy = {"metadata": {"name": name}, "spec": {"matchConstraints": {"resourceRules": rules}, **spec}}
-    assert (await http.post(f"{ADMISSION}/validatingadmissionpolicies", policy)).status == 201
-    bound = {"metadata": {"name": f"{name}-b"}, "spec": {"policyName": name, "validationActions": ["Deny"], **binding}}
-    assert (await http.post(f"{ADMISSION}/validatingadmissionpolicybindings", bound)).status == 201
+    policy = {"metadata": {"name": f"example-{name}"}, "spec": {"matchConstraints": {"resourceRules": rules}, **spec}}
+    assert (await http.post(POLICIES, policy)).status == 201
+    binding["matchResources"] = OURS | binding.get("matchResources", {})
+    bound = {"policyName": f"example-{name}", "validationActions": ["Deny"], **binding}
+    assert (await http.post(BINDINGS, {"metadata": {"name": f"example-{name}-b"}, "spec": bound})).status == 201
 
 
 async def test_a_rule_that_does_not_hold_denies_the_write(http):
@@ -29,14 +40,15 @@ async def test_a_rule_that_does_not_hold_denies_the_write(http):
     refused = await http.post(CONFIGMAPS, configmap(a="1"))
     assert (refused.status, refused.body["reason"]) == (422, "Invalid")
     assert (
-        refused.message == "configmaps \"one\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p-b' denied request: k is needed"
+        refused.message
+        == "configmaps \"one\" is forbidden: ValidatingAdmissionPolicy 'example-p' with binding 'example-p-b' denied request: k is needed"
     )
     assert (await http.post(CONFIGMAPS, configmap(k="1"))).status == 201
 
 
 async def test_a_policy_without_a_binding_does_nothing(http):
-    policy = {"metadata": {"name": "p"}, "spec": {"matchConstraints": {"resourceRules": [EVERY]}, "validations": [{"expression": "false"}]}}
-    await http.post(f"{ADMISSION}/validatingadmissionpolicies", policy)
+    policy = {"matchConstraints": {"resourceRules": [EVERY]}, "validations": [{"expression": "false"}]}
+    await http.post(POLICIES, {"metadata": {"name": "example-p"}, "spec": policy})
     assert (await http.post(CONFIGMAPS, configmap())).status == 201
 
 
@@ -56,14 +68,14 @@ async def test_the_old_object_and_the_operation_can_be_asked(http):
     assert (await http.patch(f"{CONFIGMAPS}/one", {"data": {"k": "2"}})).status == 403
 
 
-async def test_a_status_names_its_writer_truly(http):
-    await http.post(CRDS, widget_definition())
-    await http.post(WIDGETS, widget())
-    await bind(http, {"rules": [EVERY | {"resources": ["widgets/status"]}], "validations": [MISMATCH]})
+async def test_a_status_names_its_writer_truly(widgets):
+    await widgets.post(WIDGETS, widget())
+    ann, bob = (widgets.acting_as(name, "system:masters") for name in ("ann", "bob"))
+    await bind(widgets, {"rules": [EVERY | {"resources": ["widgets/status"]}], "validations": [MISMATCH]})
     path = f"{WIDGETS}/one/status"
-    assert (await http.acting("bob").patch(path, {"status": {"phase": "ann"}})).status == 422
-    assert (await http.acting("ann").patch(path, {"status": {"phase": "ann"}})).status == 200
-    assert (await http.acting("bob").patch(f"{WIDGETS}/one", {"spec": {"replicas": 2}})).status == 200
+    assert (await bob.patch(path, {"status": {"phase": "ann"}})).status == 422
+    assert (await ann.patch(path, {"status": {"phase": "ann"}})).status == 200
+    assert (await bob.patch(f"{WIDGETS}/one", {"spec": {"replicas": 2}})).status == 200
 
 
 async def test_variables_may_stand_on_each_other(http):
@@ -110,12 +122,16 @@ async def test_deletes_are_judged_where_the_rule_says_so(http):
 async def test_a_removed_binding_no_longer_denies(http):
     await bind(http, {"validations": [{"expression": "false"}]})
     assert (await http.post(CONFIGMAPS, configmap())).status == 422
-    await http.delete(f"{ADMISSION}/validatingadmissionpolicybindings/p-b")
-    assert (await http.post(CONFIGMAPS, configmap())).status == 201
+    await http.delete(f"{BINDINGS}/example-p-b")
+
+    async def passes():
+        return (await http.post(CONFIGMAPS, configmap())).status == 201
+
+    await eventually(passes)
 
 
 async def test_parameters_come_from_an_object(http):
     await http.post(CONFIGMAPS, configmap("limits", most="3"))
     spec = {"paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}, "validations": [{"expression": "object.data.n <= params.data.most"}]}
-    await bind(http, spec, paramRef={"name": "limits", "namespace": "default", "parameterNotFoundAction": "Deny"})
+    await bind(http, spec, paramRef={"name": "limits", "namespace": "example", "parameterNotFoundAction": "Deny"})
     assert [(await http.post(CONFIGMAPS, configmap(f"c{n}", n=n))).status for n in ("2", "4")] == [201, 422]

@@ -1,6 +1,8 @@
+import json
+
 import pytest
 
-from tests.localcluster.http import CONFIGMAPS, WIDGETS, configmap, widget
+from tests.localcluster.http import CONFIGMAPS, WIDGETS, answered, configmap, widget
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 PARTIAL = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"
@@ -117,19 +119,24 @@ async def test_an_event_has_two_faces(http):
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {"name": "e"},
-        "involvedObject": {"namespace": "default", "name": "x"},
+        "involvedObject": {"namespace": "example", "name": "x"},
         "message": "m",
     }
-    assert (await http.post("/api/v1/namespaces/default/events", event)).status == 201
-    seen = (await http.get("/apis/events.k8s.io/v1/namespaces/default/events/e")).body
+    assert (await http.post("/api/v1/namespaces/example/events", event)).status == 201
+    seen = (await http.get("/apis/events.k8s.io/v1/namespaces/example/events/e")).body
     assert (seen["note"], seen["regarding"]["name"], seen["apiVersion"]) == ("m", "x", "events.k8s.io/v1")
 
 
 async def test_discovery_tells_of_custom_kinds_in_both_forms(widgets):
-    plain = (await widgets.get("/apis/example.dev/v1alpha1")).body
+    plain = (await answered(widgets, "/apis/example.dev/v1alpha1")).body
     assert {row["name"] for row in plain["resources"]} == {"widgets", "widgets/status"}
     accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-    aggregated = await widgets.get("/apis", headers={"Accept": accept})
+    aggregated = await answered(
+        widgets,
+        "/apis",
+        lambda found: any(row["metadata"]["name"] == "example.dev" for row in found.body["items"]),
+        headers={"Accept": accept},
+    )
     groups = {row["metadata"]["name"]: row for row in aggregated.body["items"]}
     assert groups["example.dev"]["versions"][0]["resources"][0]["responseKind"]["kind"] == "Widget"
     again = await widgets.get("/apis", headers={"Accept": accept, "If-None-Match": aggregated.headers["Etag"]})
@@ -137,8 +144,10 @@ async def test_discovery_tells_of_custom_kinds_in_both_forms(widgets):
 
 
 async def test_openapi_describes_custom_and_built_in_kinds(widgets):
-    index = await widgets.get("/openapi/v3")
-    assert "apis/example.dev/v1alpha1" in index.body
+    index = await answered(widgets, "/openapi/v3", lambda found: "apis/example.dev/v1alpha1" in found.body)
+    assert json.loads(index.body)["paths"]["apis/example.dev/v1alpha1"]["serverRelativeURL"].startswith(
+        "/openapi/v3/apis/example.dev/v1alpha1"
+    )
     custom = (await widgets.get("/openapi/v3/apis/example.dev/v1alpha1")).body
     assert "spec" in custom["components"]["schemas"]["dev.example.v1alpha1.Widget"]["properties"]
     core = (await widgets.get("/openapi/v3/api/v1")).body

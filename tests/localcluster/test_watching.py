@@ -3,6 +3,7 @@ import contextlib
 import pytest
 
 from tests.localcluster.http import CONFIGMAPS, WIDGETS, configmap, widget
+from tests.world import eventually
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 
@@ -26,6 +27,17 @@ async def test_without_a_version_what_is_there_comes_first_then_changes(widgets)
         gone = await following()
         assert told(gone) == ("DELETED", "one")
         assert gone["object"]["spec"]["replicas"] == 2
+
+
+async def test_a_watch_ends_with_the_connection_of_its_reader(cluster, http):
+    followers = cluster.registry.store.followers("configmaps")
+    async with http.watch(CONFIGMAPS, timeoutSeconds=600):
+        await eventually(lambda: _holds(len(followers) == 1))
+    await eventually(lambda: _holds(not followers))
+
+
+async def _holds(what):
+    return what
 
 
 async def test_a_deletion_carries_a_version_of_its_own(widgets):
@@ -84,9 +96,9 @@ async def test_the_end_of_the_initial_part_is_marked(http):
 
 
 async def test_a_namespace_sees_its_own_alone(http):
-    await http.post("/api/v1/namespaces", {"metadata": {"name": "other"}})
+    await http.post("/api/v1/namespaces", {"metadata": {"name": "example-other"}})
     async with http.watch(CONFIGMAPS, resourceVersion=await version(http, CONFIGMAPS)) as following:
-        await http.post("/api/v1/namespaces/other/configmaps", configmap("theirs"))
+        await http.post("/api/v1/namespaces/example-other/configmaps", configmap("theirs"))
         await http.post(CONFIGMAPS, configmap("ours"))
         assert told(await following()) == ("ADDED", "ours")
 
@@ -146,5 +158,5 @@ async def test_a_watch_ends_when_its_kind_is_served_no_more(widgets):
 
 async def test_the_older_watch_path_is_served(http):
     await http.post(CONFIGMAPS, configmap("c"))
-    async with http.watch("/api/v1/watch/namespaces/default/configmaps", fieldSelector="metadata.name=c") as following:
+    async with http.watch("/api/v1/watch/namespaces/example/configmaps", fieldSelector="metadata.name=c") as following:
         assert told(await following()) == ("ADDED", "c")

@@ -10,7 +10,7 @@ async def test_a_created_object_has_defaults_and_what_the_server_sets(widgets):
     meta = made.body["metadata"]
     assert made.status == 201
     assert made.body["spec"] == {"size": "medium", "owner": "ann", "replicas": 1, "engine": "standard", "nested": {"on": True}}
-    assert (meta["namespace"], meta["generation"], len(meta["uid"])) == ("default", 1, 36)
+    assert (meta["namespace"], meta["generation"], len(meta["uid"])) == ("example", 1, 36)
     assert meta["managedFields"][0]["manager"] == "tests"
 
 
@@ -58,8 +58,8 @@ async def test_a_taken_name_is_a_conflict(widgets):
 
 
 async def test_a_namespace_that_does_not_exist_is_told(widgets):
-    answer = await widgets.post(WIDGETS.replace("default", "none"), widget())
-    assert (answer.status, answer.message) == (404, 'namespaces "none" not found')
+    answer = await widgets.post(WIDGETS.replace("namespaces/example", "namespaces/example-none"), widget())
+    assert (answer.status, answer.message) == (404, 'namespaces "example-none" not found')
 
 
 async def test_unknown_fields_are_refused_warned_of_or_dropped(widgets):
@@ -191,12 +191,12 @@ async def test_a_dry_run_answers_and_stores_nothing(widgets, body):
 
 async def test_plain_text_of_a_secret_is_encoded_and_not_shown(http):
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"a": "b"}}
-    made = (await http.post("/api/v1/namespaces/default/secrets", secret)).body
+    made = (await http.post("/api/v1/namespaces/example/secrets", secret)).body
     assert (made["data"], "stringData" in made, made["type"]) == ({"a": "Yg=="}, False, "Opaque")
 
 
 async def test_a_node_is_born_with_its_status(http):
-    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}, "status": {"capacity": {"cpu": "4"}}}
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "example-n"}, "status": {"capacity": {"cpu": "4"}}}
     assert (await http.post("/api/v1/nodes", node)).body["status"]["capacity"] == {"cpu": "4"}
 
 

@@ -8,7 +8,7 @@ from tests.world import world as make_world
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def cluster():
+async def cluster(anywhere):
     async with make_world() as found:
         yield found
 

@@ -3,29 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from kubernaut.api.notification import EscalationReason
-from kubernaut.api.remediation import TERMINAL, Outcome, Phase
+from kubernaut.api.remediation import Outcome, Phase
 from kubernaut.api.verification import Verdict
-from kubernaut.orchestration.decide import (
-    Analysis,
-    Answer,
-    Ask,
-    Assessment,
-    Child,
-    End,
-    Forget,
-    Keep,
-    Notice,
-    Open,
-    Progress,
-    Seen,
-    Stage,
-    Wait,
-    decide,
-)
+from kubernaut.orchestration.decide import decide
+from kubernaut.orchestration.facts import Analysis, Answer, Assessment, Child, Progress, Prospects, Seen, Stage
+from kubernaut.orchestration.steps import Ask, End, Forget, Keep, Notice, Open, Recover, Stop, Wait
 
 pytestmark = pytest.mark.unit
 
@@ -48,7 +32,7 @@ RUNNING, WAITING, OK, FAILED, UNDONE = (
     child(each) for each in (Progress.RUNNING, Progress.WAITING, Progress.SUCCEEDED, Progress.FAILED, Progress.UNDONE)
 )
 PLANNED = {"processing": OK, "analysis": answer(Answer.WORKFLOW)}
-STEPPED = {"processing": OK, "analysis": answer(Answer.STEPS)}
+STEPPED = {"processing": OK, "analysis": answer(Answer.STEPS), "stepwise": True}
 FIXED = {**PLANNED, "workflow": OK}
 
 
@@ -58,6 +42,11 @@ def effect(**more):
 
 def outcome_of(step):
     return step.phase, step.stage, step.outcome, step.notice, step.escalation
+
+
+PENDING, DELETED = child(Progress.PENDING), child(Progress.DELETED)
+MORE = Prospects(limit=3)
+AGAIN = Prospects(attempt=1, limit=3)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +99,41 @@ def outcome_of(step):
         pytest.param(FIXED, 3, Open(Stage.VERIFICATION), id="catalogue mode: Executing to Verifying"),
         pytest.param(FIXED, 90, Open(Stage.VERIFICATION), id="a fix that came late is still looked at"),
         pytest.param(effect(message="soon"), 31, Wait(Phase.VERIFYING, at(30), at(60), "soon"), id="Verifying: waits"),
+        pytest.param(
+            {**PLANNED, "workflow": FAILED, "prospects": MORE},
+            3,
+            Recover(1, Stage.WORKFLOW, "StageFailed", "the workflow failed"),
+            id="Executing to Recovering: the workflow failed",
+        ),
+        pytest.param(
+            {**STEPPED, "workflow": OK, "execution": UNDONE, "prospects": MORE},
+            3,
+            Recover(1, Stage.EXECUTION, "StageFailed", "the execution failed"),
+            id="Executing to Recovering: it failed and was undone",
+        ),
+        pytest.param(
+            {"processing": RUNNING, "prospects": AGAIN},
+            3,
+            Wait(Phase.RECOVERING, at(1), at(20), "processing is at work"),
+            id="Recovering: looks anew",
+        ),
+        pytest.param({"processing": OK, "prospects": AGAIN}, 3, Open(Stage.ANALYSIS), id="Recovering to Analyzing"),
+        pytest.param(
+            {**PLANNED, "analysis": answer(Answer.ASKING), "workflow": PENDING},
+            3,
+            Ask(at(2), at(20)),
+            id="Executing to AwaitingApproval: the approval became void before it began",
+        ),
+        pytest.param(
+            {**PLANNED, "analysis": answer(Answer.ASKING), "workflow": RUNNING},
+            3,
+            Wait(Phase.EXECUTING, at(1), at(20), "the workflow is at work"),
+            id="what has begun is seen to its end",
+        ),
+        pytest.param({**PLANNED, "workflow": RUNNING, "cancelled": "no"}, 3, Stop(at(3)), id="cancelled: what is at work is told to stop"),
+        pytest.param(
+            {**PLANNED, "workflow": RUNNING, "cancelled": "no", "stopped_by": at(5)}, 3, Stop(at(5)), id="cancelled: and is awaited"
+        ),
         pytest.param({"expires_at": at(99)}, 3, Keep(at(99)), id="ended: kept"),
         pytest.param({"expires_at": at(99)}, 99, Forget(), id="ended long ago: forgotten"),
     ],
@@ -255,6 +279,49 @@ FAIL, TIME, NO, BAD = EscalationReason.FAILED, EscalationReason.TIMEOUT, Escalat
             (Phase.COMPLETED, Stage.VERIFICATION, Outcome.VERIFICATION_TIMED_OUT, ESCALATED, TIME),
             id="Verifying to Completed: VerificationTimedOut",
         ),
+        pytest.param({"cancelled": "no"}, 0, (Phase.CANCELLED, Stage.PROCESSING, None, Notice.COMPLETION, None), id="Pending to Cancelled"),
+        pytest.param(
+            {**PLANNED, "workflow": PENDING, "cancelled": "no"},
+            3,
+            (Phase.CANCELLED, Stage.WORKFLOW, None, Notice.COMPLETION, None),
+            id="Executing to Cancelled: it had not begun",
+        ),
+        pytest.param(
+            {**PLANNED, "workflow": RUNNING, "cancelled": "no", "stopped_by": at(5)},
+            5,
+            (Phase.CANCELLED, Stage.WORKFLOW, None, ESCALATED, FAIL),
+            id="Executing to Cancelled: it did not stop, and people are called",
+        ),
+        pytest.param(
+            {**PLANNED, "dry_run": True},
+            3,
+            (Phase.COMPLETED, Stage.ANALYSIS, Outcome.DRY_RUN, Notice.COMPLETION, None),
+            id="Analyzing to Completed: DryRun",
+        ),
+        pytest.param(
+            {"processing": OK, "analysis": answer(Answer.ASKING), "dry_run": True},
+            3,
+            (Phase.COMPLETED, Stage.ANALYSIS, Outcome.DRY_RUN, Notice.COMPLETION, None),
+            id="a dry run asks nobody",
+        ),
+        pytest.param(
+            {**PLANNED, "workflow": DELETED, "prospects": MORE},
+            3,
+            (Phase.FAILED, Stage.WORKFLOW, None, ESCALATED, FAIL),
+            id="what somebody deleted is not done again",
+        ),
+        pytest.param(
+            {**PLANNED, "workflow": child(Progress.FAILED, reason="Cancelled"), "prospects": MORE},
+            3,
+            (Phase.FAILED, Stage.WORKFLOW, None, ESCALATED, FAIL),
+            id="what a person stopped is not followed by another",
+        ),
+        pytest.param(
+            {**PLANNED, "workflow": FAILED, "prospects": Prospects(attempt=3, limit=3)},
+            3,
+            (Phase.FAILED, Stage.WORKFLOW, None, ESCALATED, FAIL),
+            id="Executing to Failed: no attempt is left",
+        ),
         pytest.param(
             {**FIXED, "verify": False},
             3,
@@ -271,94 +338,3 @@ def test_an_end_says_why_in_the_words_of_the_stage_that_failed():
     step = decide(Seen(overall=at(60), processing=child(Progress.FAILED, reason="Boom", message="it broke")), at(3))
     assert isinstance(step, End)
     assert (step.reason, step.message) == ("Boom", "it broke")
-
-
-moments = st.integers(0, 120).map(at)
-children = st.none() | st.builds(
-    Child, st.sampled_from(Progress), moments, moments, st.none() | moments, st.text(max_size=3), st.text(max_size=3)
-)
-seens = st.builds(
-    Seen,
-    overall=moments,
-    fault=st.sampled_from(["", "", "", "bad"]),
-    resolved=st.booleans(),
-    verify=st.booleans(),
-    expires_at=st.none() | moments,
-    processing=children,
-    analysis=st.none() | st.builds(Analysis, st.sampled_from(Answer), moments, moments, st.none() | moments, asked=st.booleans()),
-    workflow=children,
-    execution=children,
-    assessment=st.none() | st.builds(Assessment, moments, moments, st.booleans(), st.booleans(), st.none() | st.sampled_from(Verdict)),
-)
-
-
-def completed(seen, stage):
-    match stage:
-        case Stage.ANALYSIS:
-            return seen.analysis is not None and seen.analysis.answer in {Answer.WORKFLOW, Answer.STEPS}
-        case Stage.EXECUTION if seen.analysis is not None and seen.analysis.answer is Answer.WORKFLOW:
-            return True
-        case _:
-            found = {Stage.PROCESSING: seen.processing, Stage.WORKFLOW: seen.workflow, Stage.EXECUTION: seen.execution}[stage]
-            return found is not None and found.progress is Progress.SUCCEEDED
-
-
-CHAIN = [Stage.PROCESSING, Stage.ANALYSIS, Stage.WORKFLOW, Stage.EXECUTION, Stage.VERIFICATION]
-
-
-@given(seens, moments)
-def test_nothing_opens_before_all_before_it_report_completed(seen, now):
-    step = decide(seen, now)
-    if isinstance(step, Open):
-        assert all(completed(seen, before) for before in CHAIN[: CHAIN.index(step.stage)])
-        assert seen.expires_at is None
-
-
-@given(seens, moments)
-def test_nothing_opens_twice(seen, now):
-    step = decide(seen, now)
-    there = dict(zip(CHAIN, (seen.processing, seen.analysis, seen.workflow, seen.execution, seen.assessment), strict=True))
-    assert not isinstance(step, Open) or there[step.stage] is None
-
-
-@given(seens, moments)
-def test_nothing_is_carried_out_unless_the_analysis_says_so(seen, now):
-    step = decide(seen, now)
-    if isinstance(step, Open) and step.stage in {Stage.WORKFLOW, Stage.EXECUTION}:
-        assert seen.analysis.answer in {Answer.WORKFLOW, Answer.STEPS}
-
-
-@given(seens, moments)
-def test_every_wait_has_a_deadline_that_is_still_to_come(seen, now):
-    step = decide(seen, now)
-    match step:
-        case Wait(phase, _, until):
-            assert phase not in TERMINAL
-            assert until > now
-        case Ask(_, until) | Keep(until):
-            assert until > now
-        case End():
-            assert step.phase in TERMINAL
-
-
-@given(seens, moments)
-def test_an_end_is_for_ever(seen, now):
-    step = decide(seen, now)
-    assert isinstance(step, (Keep, Forget)) == (seen.expires_at is not None)
-
-
-@given(seens, moments)
-def test_every_end_is_told_and_all_but_good_ends_call_people(seen, now):
-    step = decide(seen, now)
-    if isinstance(step, End):
-        good = step.outcome in {Outcome.REMEDIATED, Outcome.SELF_RESOLVED, Outcome.NO_ACTION_REQUIRED}
-        assert (step.notice is Notice.COMPLETION) == good
-        assert (step.notice is Notice.ESCALATION) == (step.escalation is not None)
-
-
-@given(seens, moments)
-def test_remediated_means_carried_out_and_seen_to_help(seen, now):
-    step = decide(seen, now)
-    if isinstance(step, End) and step.outcome is Outcome.REMEDIATED:
-        assert all(completed(seen, before) for before in CHAIN[:-1])
-        assert not seen.verify or seen.assessment.verdict is Verdict.EFFECTIVE

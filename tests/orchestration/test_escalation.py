@@ -10,10 +10,11 @@ from pydantic import ValidationError
 from kubernaut.api.audit import RemediationAudit
 from kubernaut.api.notification import EscalationReason, EscalationRequest
 from kubernaut.api.remediation import Phase
-from kubernaut.orchestration.decide import End, Notice, Stage
 from kubernaut.orchestration.escalation import Escalation, body_of, deliver
+from kubernaut.orchestration.facts import Stage
 from kubernaut.orchestration.records import audit_of, keep
 from kubernaut.orchestration.settings import OrchestrationSettings
+from kubernaut.orchestration.steps import End, Notice
 from kubernaut.outbound import JsonService
 
 T0 = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)

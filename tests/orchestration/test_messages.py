@@ -6,10 +6,11 @@ import pytest
 
 from kubernaut.api.notification import EscalationReason
 from kubernaut.api.remediation import Outcome, Phase
-from kubernaut.orchestration.decide import End, Notice, Stage
 from kubernaut.orchestration.escalation import Escalation
+from kubernaut.orchestration.facts import Stage
 from kubernaut.orchestration.messages import approval, completion, escalation_fallback, manual_review
 from kubernaut.orchestration.records import audit_of
+from kubernaut.orchestration.steps import End, Notice
 
 pytestmark = pytest.mark.unit
 
@@ -106,7 +107,9 @@ def test_the_fallback_of_an_escalation_has_its_name_and_its_owner(case):
     assert message.metadata.name == f"{RR}-escalation-ai-analysis"
     (owner,) = message.metadata.owner_references
     assert (owner.uid, owner.controller, owner.block_owner_deletion) == (f"uid-{RR}", True, True)
-    assert message.spec.details["timeoutDuration"] == "10m0s"
+    details = message.spec.details["escalationDetails"]
+    assert isinstance(details, dict)
+    assert details["timeoutDuration"] == "10m0s"
 
 
 def test_the_record_leaves_out_what_is_not_known(case):

@@ -5,8 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from kubernaut.api.remediation import Outcome, Phase
-from kubernaut.orchestration.decide import Answer, Ask, End, Open, Progress, Stage, Wait, decide
-from kubernaut.orchestration.observe import answer_of, fault_of, see, waited
+from kubernaut.orchestration.decide import decide
+from kubernaut.orchestration.facts import Answer, Progress, Stage
+from kubernaut.orchestration.observe import answer_of, fault_of, see
+from kubernaut.orchestration.steps import Ask, End, Open, Wait
+from kubernaut.orchestration.waiting import waited
 from tests.orchestration.conftest import STEPS
 
 pytestmark = pytest.mark.unit
@@ -125,12 +128,14 @@ def test_a_workflow_that_ran_out_of_time_by_itself_has_timed_out(case):
 
 
 def test_a_failed_workflow_says_why_in_plain_language(case):
+    case.settings = case.settings.model_copy(update={"max_recovery_attempts": 0})
     details = {"category": "Forbidden", "naturalLanguageSummary": "the runner may not patch deployments"}
     found = step(case.processed().analysed().run("Failed", failureDetails=details, completionTime=T0))
     assert (found.phase, found.reason, found.message) == (Phase.FAILED, "Forbidden", "the runner may not patch deployments")
 
 
 def test_an_execution_that_took_its_changes_back_is_rolled_back(case):
+    case.settings = case.settings.model_copy(update={"max_recovery_attempts": 0})
     case.processed().stepped().run(operations=[{"stepNumber": 1, "action": "scale"}])
     case.executed("Failed", conditions=[{"type": "RolledBack", "status": "True"}])
     assert step(case).outcome is Outcome.ROLLED_BACK

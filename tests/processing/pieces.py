@@ -90,6 +90,14 @@ def budget(labels):
     return {"metadata": meta("budget"), "spec": {"selector": {"matchLabels": labels}}}
 
 
+def network_policy(labels):
+    return {"metadata": meta("policy"), "spec": {"podSelector": {"matchLabels": labels}}}
+
+
+def quota(*, hard, used):
+    return {"metadata": meta("quota"), "spec": {"hard": hard}, "status": {"hard": hard, "used": used}}
+
+
 def around(**changes):
     parts = {
         "target": pod(),

@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kubernaut.processing.context import MAX_EVENTS, TEXT_LIMIT, kubernetes_context
-from kubernaut.processing.enrich import Surroundings
-from tests.processing.pieces import around, deployment, event, hpa, meta, node, pod, replica_set
+from kubernaut.api import core
+from kubernaut.processing.context import MAX_EVENTS, kubernetes_context
+from kubernaut.processing.describe import TEXT_LIMIT
+from kubernaut.processing.enrich import READ, Surroundings
+from tests.processing.pieces import around, budget, deployment, event, hpa, meta, network_policy, node, pod, quota, replica_set
 
 LIMIT = 10_000
 
@@ -84,6 +86,10 @@ def test_nothing_found_is_nothing_said():
     assert kubernetes_context(Surroundings(None), LIMIT) == {"podCount": 0}
 
 
+def test_no_secrets_are_read():
+    assert core.SECRET not in READ
+
+
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=3000)
 NAMES = st.text("abc-0", min_size=1, max_size=60)
 
@@ -120,3 +126,78 @@ def test_a_workload_of_many_containers_does_not_break_the_bound(containers):
     assert size(context) <= 1000
     assert "pods" in context["leftOut"]
     assert context["ownerChain"]
+
+
+def using(*, volume="", environment="", claim=""):
+    """Return a pod that uses ConfigMaps and a claim."""
+    user = pod()
+    volumes = [{"name": "c", "configMap": {"name": volume}}, {"name": "d", "persistentVolumeClaim": {"claimName": claim}}, {"name": "e"}]
+    user["spec"]["volumes"] = volumes
+    user["spec"]["containers"][0]["envFrom"] = [{"configMapRef": {"name": environment}}]
+    return user
+
+
+def test_config_maps_that_the_pods_use_come_first_and_absent_ones_are_told():
+    maps = tuple({"metadata": meta(f"a-{number}"), "data": {"x": "1"}} for number in range(12))
+    used = {"metadata": meta("settings"), "data": {"url": "1"}, "binaryData": {"logo": ""}}
+    context = kubernetes_context(around(pods=(using(volume="settings", environment="gone"),), beside={"ConfigMap": (*maps, used)}), LIMIT)
+    assert list(context["configMaps"].items())[:3] == [("settings", ["logo", "url"]), ("gone", "absent"), ("a-0", ["x"])]
+    assert len(context["configMaps"]) == 10
+
+
+def test_nothing_is_said_of_config_maps_that_could_not_be_read():
+    assert "configMaps" not in kubernetes_context(around(pods=(using(volume="settings"),), beside={}), LIMIT)
+
+
+def test_guards_and_limits_of_the_namespace_are_told():
+    beside = {
+        "PodDisruptionBudget": ({**budget({"app": "web"}), "status": {"disruptionsAllowed": 0}}, budget({"app": "db"})),
+        "NetworkPolicy": (network_policy({}),),
+        "ResourceQuota": (quota(hard={"pods": "10", "limits.cpu": "4"}, used={"pods": "10", "limits.cpu": "1"}),),
+        "LimitRange": ({"metadata": meta("limits"), "spec": {"limits": [{"type": "Container", "max": {"memory": "1Gi"}, "ratio": "x"}]}},),
+        "PersistentVolumeClaim": (
+            {"metadata": meta("data"), "spec": {"resources": {"requests": {"storage": "1Gi"}}}, "status": {"phase": "Pending"}},
+            {"metadata": meta("other")},
+        ),
+    }
+    context = kubernetes_context(around(pods=(using(claim="data"),), beside=beside), LIMIT)
+    assert context["pdb"] == [{"name": "budget", "disruptionsAllowed": 0}]
+    assert context["networkPolicies"] == ["policy"]
+    assert context["resourceQuotas"] == [
+        {"name": "quota", "hard": {"pods": "10", "limits.cpu": "4"}, "used": {"pods": "10", "limits.cpu": "1"}, "tight": ["pods"]}
+    ]
+    assert context["limitRanges"] == [{"name": "limits", "limits": [{"type": "Container", "max": {"memory": "1Gi"}}]}]
+    assert context["claims"] == [{"name": "data", "phase": "Pending", "storage": "1Gi"}]
+
+
+def test_secrets_in_messages_stay_out():
+    context = kubernetes_context(around(events=(event(message="login with password=hunter2 failed"),)), LIMIT)
+    assert context["events"][0]["message"] == "login with password=***REDACTED*** failed"
+
+
+def test_conditions_are_told_when_they_are_bad_news():
+    failing = deployment()
+    failing["status"]["conditions"] = [
+        {"type": "Available", "status": "True"},
+        {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "too slow"},
+        {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota"},
+    ]
+    assert kubernetes_context(around(workload=failing), LIMIT)["workload"]["conditions"] == [
+        "Progressing=False ProgressDeadlineExceeded: too slow",
+        "ReplicaFailure=True FailedCreate: exceeded quota",
+    ]
+
+
+def test_roll_outs_of_every_kind_of_workload_are_told_with_their_times():
+    kept = {"metadata": meta("web-5d9", creationTimestamp="2026-01-01T00:00:00Z"), "revision": 7}
+    [told] = kubernetes_context(around(revisions=(kept,)), LIMIT)["revisions"]
+    assert told == {"name": "web-5d9", "revision": 7, "createdAt": "2026-01-01T00:00:00Z"}
+
+
+def test_what_is_cut_is_the_least_telling_and_is_named():
+    many = around(events=tuple(event(number, message="x" * 200) for number in range(12)), namespace_labels={"a": "b" * 600})
+    whole = kubernetes_context(many, LIMIT)
+    less, least = (kubernetes_context(many, size(whole) - bytes_fewer) for bytes_fewer in (300, 2000))
+    assert [each.get("leftOut", []) for each in (whole, less, least)] == [[], ["namespaceLabels"], ["events", "namespaceLabels", "node"]]
+    assert (len(less["events"]), least["eventCount"]) == (12, 12)
+    assert least["events"] == whole["events"][: len(least["events"])] != []

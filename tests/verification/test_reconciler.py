@@ -11,6 +11,7 @@ from kubernaut.api.verification import EffectivenessAssessment
 from kubernaut.kube.manager import Manager
 from kubernaut.verification.reconciler import setup
 from kubernaut.verification.settings import VerificationSettings
+from tests.hands import rolled_out
 from tests.world import eventually, running
 from tests.world import world as make_world
 
@@ -18,7 +19,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 RR, EA = "remediation-abcde12345", "ea-remediation-abcde12345"
 LABELS = {"app": "payment"}
-TEMPLATE = {"metadata": {"labels": LABELS}, "spec": {"containers": [{"name": "app", "image": "registry.example/payment:1"}]}}
+TEMPLATE = {
+    "metadata": {"labels": LABELS},
+    "spec": {"schedulerName": "nobody", "containers": [{"name": "app", "image": "registry.example/payment:1"}]},
+}
 OOM = {"terminated": {"reason": "OOMKilled", "exitCode": 137, "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2126-01-01T00:00:00Z"}}
 
 
@@ -47,24 +51,39 @@ class Scene:
         return manager
 
     async def deployment(self, *, ready):
+        """Make the Deployment; where nobody rolls it out, do it by hand."""
         spec = {"replicas": 2, "selector": {"matchLabels": LABELS}, "template": TEMPLATE}
-        status = {"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "readyReplicas": ready, "availableReplicas": ready}
-        made = await self._make(core.DEPLOYMENT, "payment", spec, status)
-        replicas = {"replicas": 2, "selector": spec["selector"], "template": TEMPLATE}
-        held = await self._make(core.REPLICA_SET, "payment-1", replicas, {"replicas": 2}, owner=made)
-        for number in range(2):
-            await self._make(core.POD, f"payment-1-{number}", TEMPLATE["spec"], self._pod(ready=number < ready), owner=held)
+        made = await self._make(core.DEPLOYMENT, "payment", spec)
+        self.live = await rolled_out(self.world, made)
+        if not self.live:
+            replicas = {"replicas": 2, "selector": spec["selector"], "template": TEMPLATE}
+            held = await self._make(core.REPLICA_SET, "payment-1", replicas, owner=made)
+            for number in range(2):
+                await self._make(core.POD, f"payment-1-{number}", TEMPLATE["spec"], owner=held)
+        self.pods = await eventually(self._two_pods)
+        await self.become(ready=ready)
+
+    async def _two_pods(self):
+        found = (await self.world.client.list(core.POD, self.namespace)).items
+        return sorted(pod["metadata"]["name"] for pod in found) if len(found) == 2 else None
 
     async def become(self, *, ready):
-        """Write how the two pods stand now."""
+        """Write how the two pods stand now, and see that the Deployment tells it."""
         for number in range(2):
             await self.pod(number, ready=number < ready)
-        body = {"status": {"readyReplicas": ready, "availableReplicas": ready}}
-        await self.world.client.patch(core.DEPLOYMENT, "payment", self.namespace, body, subresource="status")
+        status = {"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "readyReplicas": ready, "availableReplicas": ready}
+        if not self.live:
+            await self.world.client.patch(core.DEPLOYMENT, "payment", self.namespace, {"status": status}, subresource="status")
+
+        async def told():
+            found = (await self.world.client.get(core.DEPLOYMENT, "payment", self.namespace))["status"]
+            return status == {key: found.get(key, 0) for key in status}
+
+        await eventually(told)
 
     async def pod(self, number, *, ready, last=None):
         body = {"status": self._pod(ready=ready, last=last)}
-        await self.world.client.patch(core.POD, f"payment-1-{number}", self.namespace, body, subresource="status")
+        await self.world.client.patch(core.POD, self.pods[number], self.namespace, body, subresource="status")
 
     def _pod(self, *, ready, last=None):
         container = {
@@ -79,12 +98,12 @@ class Scene:
         ready_ = {"type": "Ready", "status": "True" if ready else "False", "lastTransitionTime": stamp(self.clock.now())}
         return {"phase": "Running", "conditions": [ready_], "containerStatuses": [container]}
 
-    async def _make(self, kind, name, spec, status, owner=None):
+    async def _make(self, kind, name, spec, owner=None):
         meta = {"name": name, "namespace": self.namespace, "labels": LABELS}
         if owner:
             reference = {"apiVersion": "apps/v1", "kind": owner["kind"], "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"]}
             meta["ownerReferences"] = [{**reference, "controller": True}]
-        return await self.world.create(kind, {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta, "spec": spec}, status)
+        return await self.world.create(kind, {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta, "spec": spec})
 
     async def remediation(self, **more):
         now = stamp(self.fixed)
@@ -125,7 +144,7 @@ class Scene:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def cluster():
+async def cluster(anywhere):
     async with make_world() as found:
         yield found
 

@@ -2,10 +2,10 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from kubernaut import manifests
 from kubernaut.api import core
@@ -16,13 +16,23 @@ from kubernaut.kube.informer import Informer
 from kubernaut.kube.manager import Manager
 from kubernaut.localcluster import ClusterSettings, LocalCluster
 from kubernaut.localcluster.pipelines import tekton_crds
+from tests.world import EXTERNAL, visit
 
 Obj = dict[str, Any]
 SYSTEM, RUNS = manifests.SYSTEM_NAMESPACE, manifests.WORKFLOW_NAMESPACE
-PATIENCE = 8
+PATIENCE = 20
 
 
 B = TypeVar("B", bound="Bench")
+C = TypeVar("C", bound=Client)
+
+
+class Connect(Protocol):
+    """Makes clients of one cluster."""
+
+    def __call__(self, kind: type[C], /) -> C:
+        """Return a client of a class."""
+        ...
 
 
 class Clock:
@@ -61,12 +71,19 @@ def _is_read(args: tuple[Any, ...]) -> bool:
 class Bench:
     """A cluster and the questions tests ask."""
 
-    def __init__(self, cluster: LocalCluster, client: Client) -> None:
-        self.cluster, self.client, self.clock = cluster, client, Clock()
+    def __init__(self, connect: Connect, cluster: LocalCluster | None) -> None:
+        self.connect, self._cluster, self.clock = connect, cluster, Clock()
+        self.client = connect(Client)
         self._change = asyncio.Event()
         self._informers: dict[str, Informer] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._clients: list[Client] = []
+
+    @property
+    def cluster(self) -> LocalCluster:
+        """The embedded cluster, where a test is of what only that one has."""
+        assert self._cluster is not None
+        return self._cluster
 
     async def install(self, objs: list[Obj]) -> None:
         for obj in objs:
@@ -123,7 +140,7 @@ class Bench:
 
     def killing(self, after: int) -> KillingClient:
         """Return a client that dies after a number of writes."""
-        client = KillingClient(self.cluster.url, token=self.cluster.admin_token)
+        client = self.connect(KillingClient)
         client.writes_left, client.dead = after, asyncio.Event()
         self._clients.append(client)
         return client
@@ -151,13 +168,28 @@ def _kind(obj: Obj) -> Kind:
 async def bench_of(make: type[B], *models: type[Resource], tls: bool = False, rbac: bool = False) -> AsyncIterator[B]:
     """Run a cluster with Tekton's kinds and those given, the namespaces, and nothing at work."""
     async with LocalCluster(ClusterSettings(tls=tls, rbac=rbac)) as cluster:
-        client = Client(cluster.url, token=cluster.admin_token, tls=_trust(cluster) if tls else None)
-        bench = make(cluster, client)
+        trust = _trust(cluster) if tls else None
+        bench = make(lambda kind: kind(cluster.url, token=cluster.admin_token, tls=trust), cluster)
         wanted = [each for each in manifests.definitions() if each["spec"]["names"]["kind"] in {model.card.kind for model in models}]
         await bench.install([*tekton_crds(), *wanted, *manifests.namespaces()])
         yield bench
         await bench.close()
-        await client.close()
+        await bench.client.close()
+
+
+@asynccontextmanager
+async def bench_anywhere(make: type[B], *models: type[Resource], also: Sequence[str] = ()) -> AsyncIterator[B]:
+    """Give the same on the foreign cluster, if there is one, in namespaces of the test's own; `also` are further ones."""
+    if not EXTERNAL:
+        async with bench_of(make, *models) as bench:
+            for name in also:
+                await bench.client.create(core.NAMESPACE, {"metadata": {"name": name}})
+            yield bench
+        return
+    async with visit((SYSTEM, RUNS, *also)) as transport:
+        bench = make(lambda kind: kind.over(transport), None)
+        yield bench
+        await bench.close()
 
 
 def _trust(cluster: LocalCluster) -> ssl.SSLContext:

@@ -24,9 +24,8 @@ from kubernaut.workflow.decide import (
     Succeed,
     TakeLock,
     decide,
-    faults,
 )
-from tests.workflow.executions import T0, execution_of
+from tests.workflow.executions import T0
 
 LATER, PAST = T0 + timedelta(minutes=5), T0 - timedelta(seconds=1)
 FRESH = Seen(run=RunState.ABSENT, lock=LockState.FREE, waits_until=LATER)
@@ -92,30 +91,3 @@ def test_a_run_starts_only_with_the_lock_in_hand_and_nothing_there(seen):
         assert not seen.recorded
         assert not seen.ended
         assert not seen.faults
-
-
-@pytest.mark.unit
-@pytest.mark.parametrize(
-    ("change", "fault"),
-    [
-        pytest.param({}, "", id="the document's own example"),
-        pytest.param({"target": "node/worker-1"}, "", id="a cluster-scoped target"),
-        pytest.param({"target": "production/deployment/a/b"}, "not namespace/kind/name", id="too many parts"),
-        pytest.param({"target": "../etc/passwd"}, "not namespace/kind/name", id="a path"),
-        pytest.param({"workflowRef": {"workflowId": "a", "containerImage": "repo/x:latest"}}, "not pinned by digest", id="a tag"),
-        pytest.param(
-            {"workflowRef": {"workflowId": "a", "containerImage": "r@sha256:" + "A" * 64}},
-            "not pinned by digest",
-            id="a digest in capitals",
-        ),
-        pytest.param({"parameters": {"A B": "x"}}, "parameter name", id="a parameter name with a blank"),
-        pytest.param({"parameters": {"A": "$(context.pipelineRun.name)"}}, "taken for a variable", id="a value that Tekton would expand"),
-        pytest.param({"parameters": {"A": "x\x00"}}, "NUL", id="a NUL"),
-        pytest.param({"parameters": {"A": "line\nline; rm -rf / `id` ${HOME}"}}, "", id="shell metacharacters are data"),
-        pytest.param({"parameters": {"A": "x" * 1_000_000}}, "longer than", id="a megabyte"),
-        pytest.param({"name": "a" * 64}, "no PipelineRun", id="a name no PipelineRun can have"),
-    ],
-)
-def test_faults_of_a_spec(change, fault):
-    found = faults(execution_of(**change))
-    assert (fault in "; ".join(found)) if fault else not found

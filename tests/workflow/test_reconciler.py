@@ -1,97 +1,18 @@
 """WorkflowExecutions over a real API, with a test in Tekton's place."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+import re
+from datetime import timedelta
 
-import orjson
 import pytest
 
-from kubernaut.api.core import LEASE, PIPELINE_RUN, TASK_RUN
-from kubernaut.api.execution import KubernetesExecution
-from kubernaut.api.workflow import WorkflowExecution
+from kubernaut.api.core import LEASE, PIPELINE_RUN
 from kubernaut.kube.client import Client
 from kubernaut.kube.errors import ApiError
-from kubernaut.outbound import Undeliverable
-from kubernaut.workflow.reconciler import setup
-from kubernaut.workflow.settings import WorkflowSettings
 from kubernaut.workflow.target import lock_name
-from tests.workflow.bench import RUNS, SYSTEM, Bench, bench_of
-from tests.workflow.executions import execution_of
-
-pytestmark = pytest.mark.cluster
-WFE = WorkflowExecution.card
-KE = KubernetesExecution.card
-TARGET = "production/deployment/payment-service"
-NAME = "rr-1-wfe"
-RECORDED = orjson.loads(Path(__file__).with_name("recorded.json").read_bytes())
-
-
-class Records:
-    """Data storage, up or down."""
-
-    def __init__(self) -> None:
-        self.got: list[tuple[str, Any]] = []
-        self.down = False
-
-    async def post(self, path, body):
-        if self.down:
-            raise Undeliverable("nobody listens")
-        self.got.append((path, body.wire()))
-
-
-class World(Bench):
-    """The bench with words for this stage."""
-
-    records: Records
-
-    def stage(self, **settings: Any):
-        return lambda manager: setup(manager, WorkflowSettings(**settings), self.records)
-
-    async def execute(self, name=NAME, **spec):
-        body = execution_of(name, **spec).wire()
-        body["metadata"] = {"name": name, "namespace": SYSTEM, "labels": {"kubernaut.ai/correlation-id": "rr-1"}}
-        return await self.client.create(WFE, body)
-
-    async def phase(self, phase, name=NAME):
-        return (await self.until(WFE, SYSTEM, name, lambda obj: (obj.get("status") or {}).get("phase") == phase))["status"]
-
-    async def waits(self, condition, name=NAME):
-        return (await self.until(WFE, SYSTEM, name, lambda obj: condition in held(obj)))["status"]
-
-    async def run_of(self, name=NAME):
-        return await self.until(PIPELINE_RUN, RUNS, name)
-
-    async def tekton(self, status: str, reason: str = "Running", message: str = "", name=NAME, **more: Any) -> None:
-        """Write what Tekton would."""
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        condition = {"type": "Succeeded", "status": status, "reason": reason, "message": message, "lastTransitionTime": now}
-        body = {"startTime": now, "conditions": [condition], **({"completionTime": now} if status != "Unknown" else {}), **more}
-        await self.client.patch(PIPELINE_RUN, name, RUNS, {"status": body}, subresource="status")
-
-    async def task_run(self, name, status):
-        labels = {"kubernaut.ai/workflow-execution": NAME, "kubernaut.ai/source-namespace": SYSTEM}
-        await self.client.create(
-            TASK_RUN, {"metadata": {"name": name, "namespace": RUNS, "labels": labels}, "spec": {"taskSpec": {"steps": []}}}
-        )
-        await self.client.patch(TASK_RUN, name, RUNS, {"status": status}, subresource="status")
-
-    async def holder(self):
-        lease = await self.until(LEASE, SYSTEM, lock_name(TARGET))
-        return lease["spec"]["holderIdentity"].partition("/")[0]
-
-
-def held(obj):
-    return {each["type"] for each in (obj.get("status") or {}).get("conditions", []) if each["status"] == "True"}
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    async with bench_of(World, WorkflowExecution, KubernetesExecution) as bench:
-        bench.records = Records()
-        yield bench
+from tests.workflow.bench import RUNS, SYSTEM
+from tests.workflow.recorded import recording
+from tests.workflow.stage import KE, NAME, TARGET, WFE, held
 
 
 async def test_a_workflow_runs_and_its_success_is_told(world):
@@ -111,11 +32,11 @@ async def test_a_workflow_runs_and_its_success_is_told(world):
         assert (ended["outcome"], ended["message"]) == ("Success", "Workflow completed successfully")
         assert ended["completionTime"]
         await world.gone(LEASE, SYSTEM, lock_name(TARGET))
+        path, last = await world.records.until("workflowexecution.workflow.completed")
     assert [body["eventType"] for _, body in world.records.got] == [
         "workflowexecution.workflow.started",
         "workflowexecution.workflow.completed",
     ]
-    path, last = world.records.got[-1]
     assert path == "/api/v1/audit/workflow"
     assert {key: last[key] for key in ("workflowExecutionId", "workflowId", "targetResource", "phase", "outcome", "correlationId")} == {
         "workflowExecutionId": NAME,
@@ -129,18 +50,19 @@ async def test_a_workflow_runs_and_its_success_is_told(world):
 
 
 async def test_a_failed_step_is_told_exactly_and_in_plain_words(world):
-    case = RECORDED["step-exit-3"]
+    case = recording("step-exit-3")
     async with world.at_work(world.stage()):
         await world.execute()
         await world.run_of()
-        for name, task_run in case["taskRuns"].items():
+        for name, task_run in case.task_runs.items():
             await world.task_run(name, task_run["status"])
-        await world.tekton("False", "Failed", "Tasks Completed: 3", childReferences=case["pipelineRun"]["status"]["childReferences"])
+        await world.tekton("False", "Failed", "Tasks Completed: 3", childReferences=case.pipeline_run["status"]["childReferences"])
         details = (await world.phase("Failed"))["failureDetails"]
+        _, told = await world.records.until("workflowexecution.workflow.failed")
     assert (details["failedTaskName"], details["failedStepName"], details["exitCode"]) == ("second", "break", 3)
     assert (details["reason"], details["category"], details["wasExecutionFailure"]) == ("Failed", "TaskFailed", True)
     assert "step break of task second ended with exit code 3" in details["naturalLanguageSummary"]
-    assert world.records.got[-1][1]["failureReason"] == "Failed"
+    assert told["failureReason"] == "Failed"
 
 
 async def test_a_status_that_was_wiped_comes_back_the_same(world):
@@ -156,13 +78,19 @@ async def test_a_status_that_was_wiped_comes_back_the_same(world):
         assert {fact: again["status"][fact] for fact in facts} == {fact: before[fact] for fact in facts}
 
 
-async def test_an_audit_that_cannot_be_sent_holds_nothing_up(world):
-    world.records.down = True
+@pytest.mark.parametrize("fault", ["down", "hangs"])
+async def test_an_audit_that_cannot_be_sent_holds_nothing_up(world, fault):
+    setattr(world.records, fault, True)
     async with world.at_work(world.stage()):
         await world.execute()
         await world.run_of()
         await world.tekton("True", "Succeeded")
         await world.phase("Completed")
+    assert world.records.got == []
+    setattr(world.records, fault, False)
+    async with world.at_work(world.stage()):
+        await world.records.until("workflowexecution.workflow.started")
+        await world.records.until("workflowexecution.workflow.completed")
 
 
 async def test_a_busy_target_is_waited_for_and_taken_as_soon_as_it_is_free(world):
@@ -172,7 +100,7 @@ async def test_a_busy_target_is_waited_for_and_taken_as_soon_as_it_is_free(world
         await world.execute("second")
         waiting = await world.waits("ResourceLocked", "second")
         assert waiting["phase"] == "Pending"
-        assert NAME in waiting["message"]
+        assert re.search(rf"WorkflowExecution {NAME} \(Running since 20\d\d-\d\d-\d\d .* UTC\) works on", waiting["message"])
         assert world._store(PIPELINE_RUN).store.get(RUNS, "second") is None
         await world.tekton("True", "Succeeded")
         started = await world.phase("Running", "second")
@@ -276,7 +204,7 @@ async def test_a_cancelled_run_that_goes_on_is_given_up_but_keeps_its_target(wor
 
 
 async def test_a_run_spoiled_by_restarting_resolvers_is_replaced_once(world):
-    message = RECORDED["resolvers-restart"]["pipelineRun"]["status"]["conditions"][0]["message"]
+    message = recording("resolvers-restart").pipeline_run["status"]["conditions"][0]["message"]
     async with world.at_work(world.stage(resolver_pause=0)):
         await world.execute()
         first = await world.run_of()
@@ -346,7 +274,7 @@ class Webhook(Client):
 
 
 async def test_what_tekton_refuses_has_failed_before_anything_ran(world):
-    client = Webhook(world.cluster.url, token=world.cluster.admin_token)
+    client = world.connect(Webhook)
     async with world.at_work(world.stage(), client):
         await world.execute()
         details = (await world.phase("Failed"))["failureDetails"]

@@ -3,9 +3,17 @@
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from kubernaut.api.core import PIPELINE_RUN
+from kubernaut.localcluster.api import ResourceKind
+from kubernaut.localcluster.calls import Call
+from kubernaut.localcluster.pipelines import TektonWebhook
+from kubernaut.localcluster.pipelines.admission import checked_spec
 from kubernaut.workflow.engines.tekton import pipeline_run
 from kubernaut.workflow.settings import WorkflowSettings
+from kubernaut.workflow.validity import faults
 from tests.workflow.executions import IMAGE, T0, execution_of
 
 pytestmark = pytest.mark.unit
@@ -76,3 +84,33 @@ def test_time_limits(config, limit, timeout):
 def test_the_service_account_is_the_workflows_own():
     made = pipeline_run(execution_of(executionConfig={"serviceAccountName": "memory-fixer"}), WorkflowSettings())
     assert made["spec"]["taskRunTemplate"] == {"serviceAccountName": "memory-fixer"}
+
+
+SERVED = ResourceKind(PIPELINE_RUN.group, PIPELINE_RUN.version, PIPELINE_RUN.kind, PIPELINE_RUN.plural)
+TEXTS = st.text(max_size=30)
+SPECS = st.fixed_dictionaries(
+    {
+        "parameters": st.dictionaries(st.sampled_from(["NAMESPACE", "who", "a-b", "A B", "", "9", "$x"]), TEXTS, max_size=5),
+        "executionConfig": st.fixed_dictionaries(
+            {},
+            optional={
+                "timeout": st.sampled_from(["0s", "1ms", "90s", "1h30m", "24h", "25h", "999999h"]),
+                "serviceAccountName": st.sampled_from(["", "runner", "Not A Name", "a" * 260]),
+            },
+        ),
+    }
+)
+
+
+@given(SPECS, st.sampled_from(["rr-1-wfe", "a.b-wfe", "n" * 63, "n" * 64]))
+def test_what_we_do_not_refuse_ourselves_tekton_takes(spec, name):
+    if any(len(value) > 253 for value in spec["executionConfig"].values()):
+        del spec["executionConfig"]["serviceAccountName"]
+    execution = execution_of(name, **spec)
+    if faults(execution):
+        return
+    made = pipeline_run(execution, WorkflowSettings())
+    assert checked_spec("PipelineRun", made) == ""
+    webhook = TektonWebhook()
+    webhook.mutate(SERVED, made, Call())
+    webhook.check(SERVED, "CREATE", made, None, Call(), "")

@@ -30,6 +30,8 @@ RELATED: Final = (
 )
 """Kinds of the target's namespace that rules may look at."""
 OWNERS: Final = (core.POD, core.REPLICA_SET, core.DEPLOYMENT, core.STATEFUL_SET, core.DAEMON_SET, core.JOB, core.CRON_JOB, core.NODE)
+NEEDED: Final = frozenset({core.POD, core.REPLICA_SET, core.DEPLOYMENT, core.STATEFUL_SET, core.DAEMON_SET})
+"""Kinds without which nothing can be said: work begins when they are known. Of the others a snapshot says that they are unread."""
 DEFAULT_WINDOW: Final = timedelta(hours=24)
 CHAIN_LIMIT: Final = 8
 LIMITS: Final[Mapping[str, int]] = {"Pod": 100, "ReplicaSet": 20, "Event": 200, "Node": 1000, "ConfigMap": 500}
@@ -107,6 +109,12 @@ class Collector:
             cut=tuple(sorted(notes.cut)),
         )
 
+    def pods_of(self, target: ResourceIdentifier) -> list[Obj]:
+        """Return the pods that an object has made, or is."""
+        notes = _Notes(set(), set())
+        obj = self._named(target.kind, target.namespace, target.name, notes)
+        return self._made_by([obj], notes)[1] if obj else []
+
     def _window(self, text: str) -> timedelta:
         try:
             return min(parse_duration(text), self._window_limit)
@@ -164,6 +172,8 @@ class Collector:
 
     def _read(self, kind: Kind, namespace: str, name: str, notes: _Notes) -> Obj | None:
         try:
+            if self._cluster.unread(kind):
+                notes.unread.add(kind.kind)
             return self._cluster.read(kind, namespace, name)
         except NotWatched:
             notes.unread.add(kind.kind)
@@ -171,6 +181,8 @@ class Collector:
 
     def _select(self, kind: Kind, index: str, value: str, notes: _Notes) -> list[Obj]:
         try:
+            if self._cluster.unread(kind):
+                notes.unread.add(kind.kind)
             return self._cluster.select(kind, index, value)
         except NotWatched:
             notes.unread.add(kind.kind)

@@ -12,6 +12,8 @@ class Answer(StrEnum):
     YES = "yes"
     NO = "no"
     EXPIRED = "expired"
+    VOID = "void"
+    """What was asked about is no more what would be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,10 @@ class Seen:
     asked: Asked | None
     rounds: int
     """How often a person may be asked."""
+    void: int = 0
+    """How many rounds are known to be void."""
+    cancelled: bool = False
+    """Whether nobody waits for it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +62,40 @@ class Investigate:
 
 
 @dataclass(frozen=True, slots=True)
-class Await:
-    """A person is asked; look again when their time is up."""
+class Ask:
+    """The plan stands: find out what it will change, and ask in this round."""
 
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """A person is asked: look whether the question still stands, and again when their time is up."""
+
+    round: int
     until: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Confirm:
-    """A person said yes: hold what they said yes to against the live target; when it changed, ask again or (no round left) give up."""
+class Renew:
+    """What was asked became void, even if it was answered: begin anew, or (no round left) give up."""
 
     round: int
     last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Nobody waits for it any more: take back the question of a round (0: none is open), and end."""
+
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """A person said yes: hold what they said yes to against the live target."""
+
+    round: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,27 +110,35 @@ class TimeOut:
     """The analysis took too long."""
 
 
-Step = Rest | Begin | Investigate | Await | Confirm | Refused | TimeOut
+Step = Rest | Begin | Investigate | Ask | Await | Renew | Withdraw | Confirm | Refused | TimeOut
 
 
 def decide(seen: Seen, now: datetime) -> Step:
     """Choose the next step."""
+    asked = seen.asked
+    if seen.cancelled:
+        return Rest() if seen.ended else Withdraw(asked.round if asked and asked.answer is Answer.NONE else 0)
+    if asked is not None and asked.answer is Answer.VOID and asked.round > seen.void:
+        return Renew(asked.round, last=asked.round >= seen.rounds)
     if seen.ended:
         return Rest()
-    if seen.asked is None and now >= seen.deadline:
+    if asked is None and now >= seen.deadline:
         return TimeOut()
     if not seen.started:
         return Begin()
-    if seen.asked is None or not seen.investigated:
-        return Investigate(seen.asked.round if seen.asked else 1)
-    return _answered(seen.asked, seen.rounds)
+    round_ = asked.round if asked and asked.answer is not Answer.VOID else seen.void + 1
+    if not seen.investigated:
+        return Investigate(round_)
+    return _answered(asked) if asked else Ask(round_)
 
 
-def _answered(asked: Asked, rounds: int) -> Step:
+def _answered(asked: Asked) -> Step:
     match asked.answer:
         case Answer.NONE:
-            return Await(asked.until)
+            return Await(asked.round, asked.until)
         case Answer.YES:
-            return Confirm(asked.round, last=asked.round >= rounds)
+            return Confirm(asked.round)
         case Answer.NO | Answer.EXPIRED:
             return Refused(asked.round)
+        case Answer.VOID:
+            return Ask(asked.round + 1)

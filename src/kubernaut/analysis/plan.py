@@ -11,7 +11,7 @@ from kubernaut.analysis.select import Case, Selection, select
 from kubernaut.analysis.settings import PlanMode
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.analysis.steps import steps_for
-from kubernaut.api.analysis import AIAnalysisSpec
+from kubernaut.api.analysis import AIAnalysisSpec, PreviousExecution
 from kubernaut.api.catalog import RemediationWorkflow
 from kubernaut.api.plan import Operation
 
@@ -78,7 +78,13 @@ def _fix(
     request = spec.analysis_request
     tried = spec.previous_executions if request.investigation_scope.include_historical_patterns else ()
     chosen = select(catalogue, Case(finding, request.alert_context, tried)) if mode is PlanMode.CATALOGUE else Selection(None)
-    return chosen, steps_for(finding)
+    return chosen, _not_tried(steps_for(finding), tried)
+
+
+def _not_tried(steps: tuple[Operation, ...], tried: Sequence[PreviousExecution]) -> tuple[Operation, ...]:
+    """Return the steps, or none where one of them has failed in this case, with the same parameters."""
+    known = [(row.failed_step, row.parameters) for row in tried]
+    return () if any((step.action, step.effect()) in known for step in steps) else steps
 
 
 def _review(finding: Finding, selection: Selection, steps: tuple[Operation, ...], ruling: Ruling, mode: PlanMode) -> str:

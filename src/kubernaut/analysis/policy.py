@@ -4,8 +4,8 @@ Whatever goes wrong in a rule (it gives no boolean, a field is missing) ends in 
 """
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from functools import cache
 from typing import Annotated, Final, Self
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from kubernaut.api.analysis import PolicyEvaluation
 from kubernaut.api.base import ResourceIdentifier
+from kubernaut.api.durations import go_duration
 
 _TEXTS: Final = cel.Type.Map(cel.Type.STRING, cel.Type.STRING)
 VARIABLES: Final = {
@@ -63,8 +64,11 @@ class PolicyRule(BaseModel):
     why: Annotated[str, StringConstraints(min_length=1, max_length=300)]
     """The reason in words, for the one who is asked."""
     approvers: int = Field(default=1, ge=1, le=5)
-    groups: tuple[str, ...] = ()
+    """How many different people must say yes."""
+    groups: Annotated[tuple[str, ...], Field(max_length=20)] = ()
     """Groups whose members may decide; empty means all who may by RBAC."""
+    timeout: timedelta | None = Field(default=None, gt=timedelta())
+    """How long people have; the stage's setting where it is not said."""
 
 
 class ApprovalPolicy(BaseModel):
@@ -168,18 +172,25 @@ class Policy:
         return self._ruling(holding[0].decision, _why(holding), holding, broken)
 
     def _ruling(self, decision: PolicyDecision, why: str, holding: list[PolicyRule], broken: tuple[str, ...]) -> Ruling:
+        deciding = _deciding(holding)
+        timeout = next((rule.timeout for rule in deciding if rule.timeout), None)
         evaluation = PolicyEvaluation(
             policy_name=self._policy.name,
             matched_rules=[rule.name for rule in holding] or [_FALLBACK],
             decision=decision.value,
             policy_hash=self.hash,
-            approver_groups=list(holding[0].groups) if holding else [],
-            min_approvers=holding[0].approvers if holding else 1,
+            approver_groups=list(next((rule.groups for rule in deciding if rule.groups), ())),
+            min_approvers=max((rule.approvers for rule in deciding), default=1),
+            approval_timeout=go_duration(timeout) if timeout else "",
         )
         return Ruling(decision, why, evaluation, broken)
 
 
-def _why(holding: Iterable[PolicyRule]) -> str:
+def _deciding(holding: list[PolicyRule]) -> list[PolicyRule]:
+    """Return the rules that decide alike with the first that holds: the most approvers that one of them asks for are needed."""
+    return [rule for rule in holding if rule.decision is holding[0].decision]
+
+
+def _why(holding: list[PolicyRule]) -> str:
     """Say all reasons for the decision that the first rule gave."""
-    rules = list(holding)
-    return "; ".join(rule.why for rule in rules if rule.decision is rules[0].decision)
+    return "; ".join(rule.why for rule in _deciding(holding))

@@ -4,15 +4,34 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
-from kubernaut.analysis.approval import context_of, forget_answer, note_answer, request_for, request_name, what_will_change
-from kubernaut.analysis.binding import Binding
-from kubernaut.analysis.collect import Collector, indexes
-from kubernaut.analysis.decide import Answer, Asked, Await, Begin, Confirm, Investigate, Refused, Rest, Seen, Step, TimeOut, decide
+from kubernaut.analysis.approval import forget_answer, note_answer
+from kubernaut.analysis.approval_asking import BY_TARGET, SETTLING, VOID, Askers, Asking, target_waited_for
+from kubernaut.analysis.approval_count import verdict
+from kubernaut.analysis.binding import Bindings
+from kubernaut.analysis.collect import NEEDED, OWNERS, Collector, indexes
+from kubernaut.analysis.decide import (
+    Answer,
+    Ask,
+    Asked,
+    Await,
+    Begin,
+    Confirm,
+    Investigate,
+    Refused,
+    Renew,
+    Rest,
+    Seen,
+    Step,
+    TimeOut,
+    Withdraw,
+    decide,
+)
 from kubernaut.analysis.investigators.base import Finding, Investigator, Question, Verdict
 from kubernaut.analysis.investigators.rules.investigator import RuleInvestigator
 from kubernaut.analysis.plan import Next, Plan, plan_for
 from kubernaut.analysis.policy import Policy
 from kubernaut.analysis.report import (
+    end_as_cancelled,
     end_as_void,
     end_by_refusal,
     end_in_time_out,
@@ -24,21 +43,19 @@ from kubernaut.analysis.report import (
 from kubernaut.analysis.requests import Requests
 from kubernaut.analysis.settings import AnalysisSettings
 from kubernaut.analysis.snapshot import Snapshot
-from kubernaut.api.analysis import AIAnalysis, ApprovalStatus, Phase
+from kubernaut.api.analysis import AIAnalysis, Phase
 from kubernaut.api.approval import AIApprovalRequest, Decision
-from kubernaut.api.base import AuditOutcome, FreeForm, Obj
+from kubernaut.api.base import CANCEL_ANNOTATION, AuditOutcome, FreeForm, Obj
 from kubernaut.api.catalog import RemediationWorkflow
-from kubernaut.api.durations import parse_duration
+from kubernaut.api.execution import KubernetesExecution
 from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.journal import record
 from kubernaut.kube.manager import Manager
 from kubernaut.kube.outcome import DONE, Outcome, again
-from kubernaut.kube.status import cut
 
 BY_ACTION: Final = "analysis.action"
 GRACE: Final = timedelta(seconds=5)
 """How long to leave the clock's own answer to be written before looking again; its watch comes first."""
-VOID: Final = "The target or the workflow changed after the approval: it was for something else and does not hold."
 _RANKS: Final = {Verdict.CAUSE_FOUND: 0, Verdict.INCONCLUSIVE: 1, Verdict.NO_ACTION: 2}
 """Of several subjects, the one with a cause counts; all must be well for nothing to be done."""
 _ANSWERS = {None: Answer.NONE, Decision.APPROVED: Answer.YES, Decision.REJECTED: Answer.NO, Decision.EXPIRED: Answer.EXPIRED}
@@ -53,12 +70,17 @@ class Analyst:
         self._settings = settings
         self._policy = Policy(settings.policy)
         self._collector = Collector(cluster, window_limit=settings.time_window_limit)
-        self._binding = Binding(cluster, BY_ACTION)
+        self._bindings = Bindings(cluster, BY_ACTION)
+        self._asking = Asking(cluster, settings, self._collector, self._bindings)
 
     async def reconcile(self, analysis: AIAnalysis) -> Outcome:
         """Observe, decide, act and report, one step a pass."""
         now = self._cluster.clock.now()
-        return await self._act(analysis, decide(self._observe(analysis, now), now), now)
+        step = decide(self._observe(analysis, now), now)
+        outcome = await self._act(analysis, step, now)
+        if isinstance(step, Rest | Await | Confirm | Refused | Withdraw) and (look := await self._asking.tidy(analysis, now)):
+            return again(min(look, outcome.at or look))
+        return outcome
 
     def _observe(self, analysis: AIAnalysis, now: datetime) -> Seen:
         status, spec = analysis.status, analysis.spec
@@ -70,19 +92,18 @@ class Analyst:
             deadline=spec.times_out_at or began + self._settings.time_limit,
             asked=self._asked(analysis),
             rounds=self._settings.approval_rounds,
+            void=status.approvals_void,
+            cancelled=CANCEL_ANNOTATION in analysis.metadata.annotations,
         )
 
     def _asked(self, analysis: AIAnalysis) -> Asked | None:
-        """Return the latest approval request that exists."""
-        for round_ in range(self._settings.approval_rounds, 0, -1):
-            request = self._request(analysis, round_)
-            if request is not None:
-                return Asked(round_, _ANSWERS[request.status.decision], request.spec.required_by)
-        return None
-
-    def _request(self, analysis: AIAnalysis, round_: int) -> AIApprovalRequest | None:
-        namespace, name = analysis.key
-        return self._cluster.find(AIApprovalRequest, namespace, request_name(name, round_))
+        """Return what came of the latest approval request that exists."""
+        found = self._asking.latest(analysis)
+        if found is None:
+            return None
+        round_, request = found
+        answer = Answer.VOID if request.status.voided_at else _ANSWERS[verdict(request).decision]
+        return Asked(round_, answer, request.spec.required_by)
 
     async def _act(self, analysis: AIAnalysis, step: Step, now: datetime) -> Outcome:
         match step:
@@ -92,12 +113,16 @@ class Analyst:
                 return _begin(analysis, now)
             case Investigate(round_):
                 return await self._investigate(analysis, round_, now)
-            case Await(until):
-                return again(max(until, now + GRACE))
-            case Confirm(round_, last):
-                return await self._confirm(analysis, round_, now, last=last)
-            case Refused(round_):
-                return self._refused(analysis, round_, now)
+            case Ask(round_):
+                return await self._asking.ask(analysis, round_, now)
+            case Await(round_, until):
+                return await self._await(analysis, round_, until, now)
+            case Confirm(round_):
+                return await self._confirm(analysis, round_, now)
+            case Renew(round_, last):
+                return await self._renew(analysis, round_, now, last=last)
+            case Refused() | Withdraw():
+                return await self._closed(analysis, step, now)
             case TimeOut():
                 end_in_time_out(analysis.status, now)
                 return DONE
@@ -110,6 +135,7 @@ class Analyst:
         catalogue = self._cluster.where(RemediationWorkflow, BY_ACTION, finding.action) if finding.action else []
         plan = plan_for(analysis.spec, finding, snapshot, catalogue, self._policy, self._settings.mode)
         write_plan(analysis, plan, self._settings.mode)
+        analysis.status.binding = await self._bindings.make(analysis.status, snapshot.chain)
         _note_finding(analysis, plan, now)
         return await self._follow(analysis, plan, round_, now)
 
@@ -141,49 +167,60 @@ class Analyst:
             case Next.RUN:
                 end_with_plan(analysis.status, now)
             case Next.ASK:
-                return await self._request_approval(analysis, plan, round_, now)
+                self._asking.prepare(analysis, plan)
+                return await self._asking.ask(analysis, round_, now)
             case _:
                 assert_never(plan.next)
         return DONE
 
-    async def _request_approval(self, analysis: AIAnalysis, plan: Plan, round_: int, now: datetime) -> Outcome:
-        status = analysis.status
-        context = context_of(status, plan.ruling.why, plan.ruling.evaluation)
-        change = what_will_change(plan.selection.workflow, status)
-        by = now + self._patience(analysis)
-        wanted = request_for(analysis, context, round_=round_, bound_to=self._binding.then(status), change=change, required_by=by)
-        request = await self._cluster.create_owned(wanted, analysis)
-        _note_question(analysis, request, now)
-        status.approval_context = context
-        twice = "" if round_ == 1 else " The target changed after the last approval, so a person is asked again."
-        status.message = cut(f"Waiting for a person to approve {status.recommended_action}: {plan.ruling.why}.{twice}")
-        return again(request.spec.required_by)
+    async def _await(self, analysis: AIAnalysis, round_: int, until: datetime, now: datetime) -> Outcome:
+        """Wait for people, while what they are asked about still stands."""
+        request = self._asking.request(analysis, round_)
+        if request is None or self._bindings.hold(analysis.status):
+            return again(max(until, now + GRACE))
+        await self._asking.take_back(request, now)
+        return again(now)
 
-    def _patience(self, analysis: AIAnalysis) -> timedelta:
-        """Return how long a person has; a text that is no duration counts as none given."""
-        try:
-            return parse_duration(analysis.spec.approval_timeout)
-        except ValueError:
-            return self._settings.approval_timeout
-
-    async def _confirm(self, analysis: AIAnalysis, round_: int, now: datetime, *, last: bool) -> Outcome:
-        """Let the fix run when it is still exactly what was approved; else ask again, or give up."""
-        request = self._request(analysis, round_)
+    async def _confirm(self, analysis: AIAnalysis, round_: int, now: datetime) -> Outcome:
+        """Let the fix run when it is still exactly what was approved."""
+        request = self._asking.request(analysis, round_)
         if request is None:
             return again(now)
+        if not await self._bindings.hold_live(analysis.status):
+            await self._asking.take_back(request, now)
+            return again(now)
         note_answer(analysis.status, request)
-        if await self._binding.now(analysis.status) == request.spec.bound_to:
-            end_with_plan(analysis.status, now)
-            return DONE
-        record(analysis, "ApprovalVoid", VOID, now=now, outcome=AuditOutcome.FAILURE, data={"request": request.metadata.name})
+        end_with_plan(analysis.status, now)
+        return DONE
+
+    async def _renew(self, analysis: AIAnalysis, round_: int, now: datetime, *, last: bool) -> Outcome:
+        """Begin anew after a question became void, wherever the analysis stood; or give up when people were asked often enough."""
+        status, request = analysis.status, self._asking.request(analysis, round_)
+        if request is None:
+            return again(now)
+        status.completed_at, status.reason, status.sub_reason = None, "", ""
+        if not last and (until := self._asking.settles_until(analysis, request, now)):
+            status.phase, status.message = Phase.ANALYZING, SETTLING
+            return again(until)
+        why, data = request.status.void_reason or VOID, {"request": request.metadata.name}
+        record(analysis, "ApprovalVoid", why, now=now, outcome=AuditOutcome.FAILURE, data={**data})
+        status.approvals_void = round_
+        forget_answer(status)
         if last:
-            end_as_void(analysis.status, round_, now)
+            end_as_void(status, round_, now)
             return DONE
-        forget_answer(analysis.status)
         return await self._investigate(analysis, round_ + 1, now)
 
-    def _refused(self, analysis: AIAnalysis, round_: int, now: datetime) -> Outcome:
-        if request := self._request(analysis, round_):
+    async def _closed(self, analysis: AIAnalysis, step: Refused | Withdraw, now: datetime) -> Outcome:
+        """End without a fix: as people said, or since nobody waits for it; then the question is taken back, lest it be answered in vain."""
+        request = self._asking.request(analysis, step.round)
+        if isinstance(step, Withdraw):
+            why = analysis.metadata.annotations[CANCEL_ANNOTATION].strip() or "by a person"
+            if request:
+                await self._asking.take_back(request, now, f"Nobody need decide any more: {why}")
+            end_as_cancelled(analysis.status, why, now)
+            return DONE
+        if request:
             note_answer(analysis.status, request)
         end_by_refusal(analysis.status, now)
         return DONE
@@ -213,21 +250,17 @@ def _note_finding(analysis: AIAnalysis, plan: Plan, now: datetime) -> None:
     record(analysis, "InvestigationCompleted", found.cause.summary, now=now, data=data)
 
 
-def _note_question(analysis: AIAnalysis, request: AIApprovalRequest, now: datetime) -> None:
-    status = analysis.status
-    status.phase = Phase.APPROVING
-    status.approval_request_name = request.metadata.name
-    status.approval_requested_at = request.metadata.creation_timestamp or now
-    status.approval_status = ApprovalStatus.PENDING
-
-
 def setup(manager: Manager, settings: AnalysisSettings, investigators: Sequence[Investigator] = ()) -> None:
     """Add the analysis stage to a manager; the investigators are asked in their order, the rules alone where none are named."""
     for kind, functions in indexes().items():
-        manager.informer(kind, indexes=functions)
+        manager.informer(kind, indexes=functions, required=kind in NEEDED)
     manager.informer(RemediationWorkflow, indexes={BY_ACTION: _action})
     analyst, requests = Analyst(manager.cluster, investigators or (RuleInvestigator(),), settings), Requests(manager.cluster)
-    manager.controller(AIAnalysis, analyst.reconcile).owns(AIApprovalRequest)
+    manager.informer(AIAnalysis, indexes={BY_TARGET: target_waited_for})
+    analyses = manager.controller(AIAnalysis, analyst.reconcile).owns(AIApprovalRequest).owns(KubernetesExecution)
+    askers = Askers(manager.cluster)
+    for kind in OWNERS:
+        analyses.watches(kind, askers.about)
     manager.controller(AIApprovalRequest, requests.reconcile)
 
 

@@ -124,6 +124,11 @@ def end_in_time_out(status: AIAnalysisStatus, now: datetime) -> None:
     end(status, Phase.FAILED, "TimedOut", "The analysis did not come to an end in time.", now)
 
 
+def end_as_cancelled(status: AIAnalysisStatus, why: str, now: datetime) -> None:
+    """End because nobody waits for it any more."""
+    end(status, Phase.FAILED, "Cancelled", f"The analysis was stopped: {why}", now)
+
+
 def end_by_refusal(status: AIAnalysisStatus, now: datetime) -> None:
     """End because a person said no, or nobody answered."""
     expired = status.approval_status is ApprovalStatus.EXPIRED
@@ -134,10 +139,10 @@ def end_by_refusal(status: AIAnalysisStatus, now: datetime) -> None:
 
 
 def end_as_void(status: AIAnalysisStatus, rounds: int, now: datetime) -> None:
-    """End because the target changed after every approval."""
+    """End because the target changed each time that people were asked."""
     status.selected_workflow, status.approval_status = None, None
     status.needs_human_review, status.human_review_reason, status.sub_reason = True, "target_keeps_changing", "ApprovalVoid"
-    message = f"The target changed after each of {rounds} approvals, so none of them holds. A person must look."
+    message = f"The target or the workflow changed each of the {rounds} times that people were asked, so none holds. A person must look."
     end(status, Phase.FAILED, "NoWorkflowSelected", message, now)
 
 

@@ -85,6 +85,16 @@ def last_rollout(snapshot: Snapshot) -> Rollout | None:
     return Rollout(current, previous, changes, recent)
 
 
+def under_way(obj: Obj) -> bool:
+    """Tell whether an object that has pods is still being changed into what its spec says, by its own report; False for other kinds."""
+    status, wanted = obj.get("status") or {}, (obj.get("spec") or {}).get("replicas")
+    if wanted is None or "template" not in obj["spec"]:
+        return False
+    updated = int(status.get("updatedReplicas") or 0)
+    seen = int(status.get("observedGeneration") or 0) >= int(obj["metadata"].get("generation") or 0)
+    return not seen or updated < int(wanted) or int(status.get("replicas") or 0) > updated
+
+
 def of_revision(pods: list[Obj], revision: Revision) -> list[Obj]:
     """Return the pods that a revision made."""
     wanted = (revision.replica_set["metadata"].get("labels") or {}).get(HASH)

@@ -3,18 +3,15 @@
 Parameters come from facts of the diagnosis, or from the workflow's own defaults, and nothing that its schema does not allow gets through.
 """
 
-import math
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from kubernaut.analysis.investigators.base import Facts, Finding
 from kubernaut.api.analysis import AlertContext, PreviousExecution
-from kubernaut.api.catalog import ANY, CatalogStatus, Parameter, ParameterType, RemediationWorkflow, WorkflowLabels
+from kubernaut.api.catalog import ANY, CatalogStatus, Parameter, RemediationWorkflow, WorkflowLabels, version_key
+from kubernaut.api.parameters import VALUE_LIMIT, fault_of
 from kubernaut.api.plan import SelectedWorkflow
-from kubernaut.api.quantity import parse_quantity
 
-VALUE_LIMIT = 1024
 _USABLE = frozenset({None, CatalogStatus.ACTIVE})
 _RISK = {"low": 0, "medium": 1, "high": 2}
 
@@ -132,45 +129,6 @@ def _missing(parameter: Parameter) -> str:
     return f"the diagnosis does not know {parameter.from_fact}" if parameter.from_fact else "it is required and nothing fills it"
 
 
-def fault_of(parameter: Parameter, value: str) -> str:
-    """Return what is wrong with a value by the parameter's type, enum, pattern and bounds; empty when it is allowed."""
-    if len(value) > VALUE_LIMIT or not value.isprintable():
-        return "the value is too long or not printable"
-    number = _number(parameter.type, value)
-    if isinstance(number, str):
-        return number
-    if parameter.enum and value not in parameter.enum:
-        return f"{value!r} is none of {', '.join(parameter.enum)}"
-    if parameter.pattern and re.fullmatch(parameter.pattern, value) is None:
-        return f"{value!r} does not match {parameter.pattern}"
-    return _out_of_bounds(parameter, value, number)
-
-
-def _number(type_: ParameterType, value: str) -> float | str | None:
-    """Return the value as a number where its type is one, None for texts, or what is wrong with it."""
-    if type_ is ParameterType.STRING:
-        return None
-    if type_ is ParameterType.BOOLEAN:
-        return None if value in {"true", "false"} else f"{value!r} is no boolean"
-    if type_ is ParameterType.INTEGER and re.fullmatch(r"[+-]?[0-9]{1,18}", value) is None:
-        return f"{value!r} is no integer"
-    try:
-        number = float(parse_quantity(value)) if type_ is ParameterType.QUANTITY else float(value)
-    except (ValueError, OverflowError):
-        return f"{value!r} is no {type_.value}"
-    return number if math.isfinite(number) else f"{value!r} is no {type_.value}"
-
-
-def _out_of_bounds(parameter: Parameter, value: str, number: float | None) -> str:
-    if number is None:
-        return ""
-    if parameter.minimum is not None and number < parameter.minimum:
-        return f"{value} is less than {parameter.minimum:g}"
-    if parameter.maximum is not None and number > parameter.maximum:
-        return f"{value} is more than {parameter.maximum:g}"
-    return ""
-
-
 def _was_tried(workflow: RemediationWorkflow, parameters: dict[str, str], tried: Sequence[PreviousExecution]) -> bool:
     return any(row.workflow_id == workflow.spec.workflow_id and row.parameters == parameters for row in tried)
 
@@ -186,17 +144,9 @@ def _selected(fit: _Fit, finding: Finding) -> SelectedWorkflow:
         rationale=f"{spec.description} Chosen because {finding.cause.name} asks for {spec.action_type}."[:VALUE_LIMIT],
         action_type=spec.action_type,
         service_account_name=spec.execution.service_account_name,
+        engine=spec.execution.engine.value,
         risk_level=spec.risk_level.value,
     )
-
-
-def version_key(version: str) -> tuple[tuple[int, int, int], int, tuple[tuple[int, int, str], ...]]:
-    """Return a key that orders semantic versions (semver.org, item 11): a pre-release comes before its release."""
-    core, _, rest = version.partition("+")[0].partition("-")
-    numbers = [int(part) if part.isdecimal() else 0 for part in core.split(".")[:3]]
-    major, minor, patch = [*numbers, 0, 0, 0][:3]
-    parts = tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in rest.split(".")) if rest else ()
-    return (major, minor, patch), 0 if rest else 1, parts
 
 
 def _by_name(workflow: RemediationWorkflow) -> tuple[str, str]:

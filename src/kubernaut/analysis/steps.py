@@ -2,13 +2,32 @@
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Final
 
 from pydantic import JsonValue
 
 from kubernaut.analysis.investigators.base import Finding
 from kubernaut.api.base import FreeForm
+from kubernaut.api.execution import UndoKind
 from kubernaut.api.plan import Operation, Rollback
 
+UNDO_WORDS: Final = {
+    UndoKind.EXACT: "Undo: exact (what stood there before is put back).",
+    UndoKind.COMPENSATING: "Undo: compensating (another change makes good for it; what happened meanwhile stays).",
+    UndoKind.NONE: "Undo: none.",
+}
+_EXACT: Final = frozenset(
+    {
+        "increase_resources",
+        "rollback_deployment",
+        "scale_deployment",
+        "scale_statefulset",
+        "update_hpa",
+        "cordon_node",
+        "uncordon_node",
+    }
+)
+_COMPENSATING: Final = frozenset({"drain_node", "taint_node", "untaint_node"})
 _RESIZABLE = {"Deployment": "deployment", "StatefulSet": "statefulset", "DaemonSet": "daemonset"}
 
 
@@ -115,19 +134,8 @@ def _before(operation: Operation) -> str:
     return f" (now {before})" if before else ""
 
 
-def undo_of(operation: Operation) -> str:
-    """Say whether the step can be taken back: exactly, by another change, or not at all."""
-    exact = {
-        "increase_resources",
-        "rollback_deployment",
-        "scale_deployment",
-        "scale_statefulset",
-        "update_hpa",
-        "cordon_node",
-        "uncordon_node",
-    }
-    if operation.action in exact:
-        return "Undo: exact (what stood there before is put back)."
-    if operation.action in {"drain_node", "taint_node", "untaint_node"}:
-        return "Undo: compensating (pods that were moved do not come back by themselves)."
-    return "Undo: none."
+def undo_of(operation: Operation) -> UndoKind:
+    """Return how well a step can be taken back, where nobody tried it."""
+    if operation.action in _EXACT:
+        return UndoKind.EXACT
+    return UndoKind.COMPENSATING if operation.action in _COMPENSATING else UndoKind.NONE

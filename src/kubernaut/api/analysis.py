@@ -20,6 +20,7 @@ from kubernaut.api.base import (
     cel,
     immutable_spec,
 )
+from kubernaut.api.binding import Binding
 from kubernaut.api.plan import Operation, SelectedWorkflow
 from kubernaut.api.signal import Priority, RiskLevel, Severity
 
@@ -161,8 +162,12 @@ class PolicyEvaluation(Model):
     decision: str = ""
     """Approved, ManualReviewRequired, Denied or DegradedMode."""
     policy_hash: str = ""
-    approver_groups: list[str] = []
-    min_approvers: int = Field(default=1, ge=1)
+    approver_groups: Annotated[list[str], Field(max_length=20)] = []
+    """Only members of one of them decide; empty: all who may by RBAC."""
+    min_approvers: int = Field(default=1, ge=1, le=5)
+    """How many different people must say yes; one no is enough."""
+    approval_timeout: str = ""
+    """How long people have, where the deciding rule says so; a Go duration."""
 
 
 class ApprovalContext(Model):
@@ -220,6 +225,10 @@ class AIAnalysisStatus(Status):
     degraded_mode: bool = False
     requires_approval: bool = False
     approval_required: bool = False
+    binding: Binding | None = None
+    """What the plan is for; it is carried out only while its target still is that."""
+    approvals_void: int = Field(default=0, ge=0)
+    """How many approval requests became void because the target or the workflow changed."""
     approval_request_name: str = ""
     approval_requested_at: datetime | None = None
     approval_context: ApprovalContext | None = None

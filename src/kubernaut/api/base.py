@@ -21,6 +21,8 @@ from pydantic.alias_generators import to_camel
 GROUP = "kubernaut.ai"
 VERSION = "v1alpha1"
 CORRELATION_LABEL = "kubernaut.ai/correlation-id"
+CANCEL_ANNOTATION = "kubernaut.ai/cancel"
+"""On a remediation: a person wants it to end. On a stage object: what it does is to stop. The value says who and why."""
 
 Obj = dict[str, Any]
 """A decoded Kubernetes object."""
@@ -229,6 +231,8 @@ class Kind:
 class Status(Model):
     """What every status of ours has; a subclass adds `phase` and its own fields."""
 
+    written_by_others: ClassVar[frozenset[str]] = frozenset()
+    """Fields, by JSON name, that somebody other than the kind's controller writes; the two do not get in each other's way."""
     observed_generation: int = Field(default=0, ge=0)
     """The spec generation this status speaks of."""
     message: Short = ""

@@ -9,6 +9,8 @@ from kubernaut.api.plan import Operation
 from kubernaut.api.signal import RiskLevel
 
 ANY = "*"
+SHELVED_ANNOTATION = "kubernaut.ai/catalog-status"
+"""On a workflow: `Disabled` or `Deprecated`, said by a person; without it the content decides."""
 
 
 class ParameterType(FoldedEnum):
@@ -19,6 +21,8 @@ class ParameterType(FoldedEnum):
     BOOLEAN = "boolean"
     FLOAT = "float"
     QUANTITY = "quantity"
+    ARRAY = "array"
+    """A JSON list of texts."""
 
 
 class Parameter(Model):
@@ -33,6 +37,8 @@ class Parameter(Model):
     minimum: float | None = None
     maximum: float | None = None
     default: str | None = None
+    depends_on: Annotated[list[str], Field(max_length=16)] = []
+    """Parameters that must have a value too where this one has."""
     from_fact: str = ""
     """The fact of the diagnosis that fills it, such as `target.namespace` or `memory.limit.proposed`."""
 
@@ -55,6 +61,14 @@ class Engine(FoldedEnum):
     STEPS = "steps"
 
 
+class Permission(Model):
+    """Rights that the workflow's service account needs, as in a rule of a ClusterRole."""
+
+    api_groups: Annotated[list[str], Field(max_length=8)] = [""]
+    resources: Annotated[list[str], Field(min_length=1, max_length=16)]
+    verbs: Annotated[list[str], Field(min_length=1, max_length=16)]
+
+
 class WorkflowRun(Model):
     """How it is run."""
 
@@ -62,6 +76,8 @@ class WorkflowRun(Model):
     bundle: Annotated[str, StringConstraints(max_length=1024, pattern=r"^[^@\s]+@sha256:[a-f0-9]{64}$")]
     """OCI bundle, pinned by digest."""
     service_account_name: str = "kubernaut-workflow-runner"
+    permissions: Annotated[list[Permission], Field(max_length=16)] = []
+    """What that account must be allowed; `kubernaut catalog manifests` writes the role."""
 
 
 class Dependencies(Model):
@@ -69,6 +85,13 @@ class Dependencies(Model):
 
     secrets: list[str] = []
     config_maps: list[str] = []
+
+
+class Maintainer(Model):
+    """Who answers for a workflow."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    email: Annotated[str, StringConstraints(max_length=253)] = ""
 
 
 @cel(immutable_spec("RemediationWorkflow"))
@@ -88,6 +111,7 @@ class RemediationWorkflowSpec(Model):
     """Typed steps with the same effect, dry-run for the approver; `$(PARAM)` is replaced."""
     rollback_parameters: FreeForm = {}
     dependencies: Dependencies = Dependencies()
+    maintainers: Annotated[list[Maintainer], Field(max_length=16)] = []
 
 
 class CatalogStatus(FoldedEnum):
@@ -95,6 +119,7 @@ class CatalogStatus(FoldedEnum):
 
     ACTIVE = "Active"
     INVALID = "Invalid"
+    """It is at fault; the message says how."""
     DISABLED = "Disabled"
     DEPRECATED = "Deprecated"
     SUPERSEDED = "Superseded"
@@ -106,6 +131,8 @@ class RemediationWorkflowStatus(Status):
     catalog_status: CatalogStatus | None = None
     content_id: str = ""
     """UUIDv5 of the content: same content, same id."""
+    faults: Annotated[list[Short], Field(max_length=20)] = []
+    """Why it is Invalid, one sentence each."""
 
 
 class RemediationWorkflow(Resource):
@@ -120,6 +147,7 @@ class RemediationWorkflow(Resource):
             ("Version", "string", ".spec.version"),
             ("Action", "string", ".spec.actionType"),
             ("Engine", "string", ".spec.execution.engine"),
+            ("Status", "string", ".status.catalogStatus"),
             ("Age", "date", ".metadata.creationTimestamp"),
         ),
         selectable=(".spec.workflowId",),
@@ -129,3 +157,11 @@ class RemediationWorkflow(Resource):
 
 
 FactValue = JsonValue
+
+
+def version_key(version: str) -> tuple[tuple[int, ...], int, tuple[tuple[int, int, str], ...]]:
+    """Return a key that orders semantic versions (semver.org, item 11): a pre-release comes before its release."""
+    core, _, rest = version.partition("+")[0].partition("-")
+    numbers = tuple(int(part) if part.isdecimal() else 0 for part in core.split(".")[:3])
+    parts = tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in rest.split(".")) if rest else ()
+    return numbers, 0 if rest else 1, parts

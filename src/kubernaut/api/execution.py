@@ -1,9 +1,9 @@
 """KubernetesExecution: typed actions carried out on the cluster, checked before and recorded after."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from kubernaut.api.base import (
     Duration,
@@ -14,10 +14,10 @@ from kubernaut.api.base import (
     Model,
     ObjectReference,
     Resource,
+    Rule,
     Short,
     Status,
     cel,
-    immutable_spec,
 )
 from kubernaut.api.plan import Operation
 
@@ -42,23 +42,50 @@ class ExecutionConfig(Model):
     """Stop after validation; change nothing."""
     safety_validation: bool = True
     timeout: Duration = "10m"
+    concurrency_limit: int = Field(default=1, ge=1, le=5)
+    """How many operations may wait for their effect side by side."""
 
 
-@cel(immutable_spec("KubernetesExecution"))
+class UndoRequest(Model):
+    """Somebody wants all changes of an execution taken back."""
+
+    requested_by: Annotated[str, StringConstraints(min_length=1, max_length=512)]
+    """The authenticated caller."""
+    requested_at: datetime
+    """When, by the caller's clock; another time is another request."""
+    reason: Short = ""
+    automatic: bool = False
+    """Asked for by kubernaut itself, since verification found things worse than before."""
+
+
+_FROZEN: Final = ("remediationRequestRef", "workflowExecutionRef", "operations", "executionConfig", "timesOutAt")
+_SNAPSHOT: Final = " && ".join(
+    f"has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || self.{name} == oldSelf.{name})" for name in _FROZEN
+)
+
+
+@cel(
+    Rule(_SNAPSHOT, "spec cannot be changed, but for undo: create another KubernetesExecution"),
+    Rule("!has(oldSelf.undo) || has(self.undo)", "an undo that was asked for stays on record"),
+)
 class KubernetesExecutionSpec(Model):
-    """A snapshot of the planned operations."""
+    """A snapshot of the planned operations; only `undo` may be added."""
 
     remediation_request_ref: ObjectReference
+    workflow_execution_ref: ObjectReference | None = None
+    """The plan that it carries out, which holds the target's lock for it."""
     operations: Annotated[list[Operation], Field(min_length=1, max_length=50)]
     execution_config: ExecutionConfig = ExecutionConfig()
     times_out_at: datetime | None = None
+    undo: UndoRequest | None = None
+    """Acted upon once the execution has ended."""
 
 
 class Check(Model):
     """One safety check and its result."""
 
     name: str
-    """parameters, access, target, policy, dry-run, preconditions."""
+    """parameters, access, target, policy, dry-run, preconditions; after the change, postconditions."""
     passed: bool
     message: Short = ""
 
@@ -66,9 +93,12 @@ class Check(Model):
 class ChangedResource(Model):
     """One object that was changed, before and after."""
 
+    api_version: str = ""
     kind: str
     namespace: str = ""
     name: str
+    uid: str = ""
+    """Empty for what is about to be created."""
     action: str
     before: FreeForm = {}
     """The fields that changed, as they were."""
@@ -89,9 +119,8 @@ class Undo(Model):
     kind: UndoKind = UndoKind.NONE
     patch: FreeForm = {}
     """Merge patch that restores the changed fields."""
-    resource_version_after: str = ""
-    """Taken back only while the object still is as we left it."""
-    generation_after: int = 0
+    created: bool = False
+    """The object was made by the operation: it is taken back by deleting it."""
 
 
 class Validated(Model):
@@ -99,7 +128,8 @@ class Validated(Model):
 
     uid: str = ""
     resource_version: str = ""
-    generation: int = 0
+    digest: str = ""
+    """SHA-256 of what people write in it: labels, spec, data; neither status nor annotations."""
 
 
 class OperationResult(Model):
@@ -111,14 +141,73 @@ class OperationResult(Model):
     checks: Annotated[list[Check], Field(max_length=10)] = []
     diff: Long = ""
     """What the server-side dry run says will change."""
+    impact: Short = ""
+    """What that means: replicas, pods replaced or deleted."""
+    warnings: Annotated[list[Short], Field(max_length=10)] = []
+    """What a person should know before: disruption budgets, quotas, who else writes the object."""
     validated: Validated | None = None
     """What the checks were made against."""
-    resources_affected: Annotated[list[ChangedResource], Field(max_length=20)] = []
+    resources_affected: Annotated[list[ChangedResource], Field(max_length=50)] = []
+    """The object changed first, then what followed from it by our hand, such as evicted pods."""
     undo: Undo | None = None
+    output: Long = ""
+    """What the action found out, such as collected diagnostics."""
     started_at: datetime | None = None
     completed_at: datetime | None = None
     retries_attempted: int = Field(default=0, ge=0)
     error_message: Short = ""
+
+
+class UndoOutcome(FoldedEnum):
+    """What became of an undo, or of one operation's part in it."""
+
+    UNDONE = "Undone"
+    NOTHING = "Nothing"
+    """There was nothing to take back: not carried out, or back already."""
+    NOT_UNDOABLE = "NotUndoable"
+    CONFLICT = "Conflict"
+    """Somebody else changed it since: left as it is."""
+    PARTIAL = "Partial"
+    """Some changes were taken back; others cannot be."""
+    REFUSED = "Refused"
+    FAILED = "Failed"
+
+
+class Disagreement(Model):
+    """One field that somebody else changed since, as JSON texts; empty where it was absent."""
+
+    path: Short
+    before: Short = ""
+    ours: Short = ""
+    """As the operation left it."""
+    now: Short = ""
+
+
+class UndoResult(Model):
+    """What became of taking one operation back."""
+
+    step_number: int
+    resource: str = ""
+    """`namespace/kind/name`."""
+    outcome: UndoOutcome
+    message: Short = ""
+    conflicts: Annotated[list[Disagreement], Field(max_length=20)] = []
+
+
+class UndoStatus(Model):
+    """How an undo went."""
+
+    requested_by: str = ""
+    requested_at: datetime | None = None
+    """Of the request that this answers."""
+    reason: Short = ""
+    automatic: bool = False
+    start_time: datetime | None = None
+    completion_time: datetime | None = None
+    outcome: UndoOutcome | None = None
+    message: Short = ""
+    results: Annotated[list[UndoResult], Field(max_length=50)] = []
+    """In the order of undoing: the last operation first."""
 
 
 class KubernetesExecutionStatus(Status):
@@ -128,6 +217,7 @@ class KubernetesExecutionStatus(Status):
     start_time: datetime | None = None
     completion_time: datetime | None = None
     operation_results: Annotated[list[OperationResult], Field(max_length=50)] = []
+    undo: UndoStatus | None = None
     failure_reason: str = ""
     """Such as validation_error, dry_run_failed, approval_timeout, action_failed, timeout."""
 

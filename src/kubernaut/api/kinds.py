@@ -3,6 +3,7 @@
 from kubernaut.api.analysis import AIAnalysis
 from kubernaut.api.approval import AIApprovalRequest
 from kubernaut.api.base import Resource
+from kubernaut.api.brake import RemediationBrake
 from kubernaut.api.catalog import RemediationWorkflow
 from kubernaut.api.execution import KubernetesExecution
 from kubernaut.api.notification import NotificationRequest
@@ -11,7 +12,7 @@ from kubernaut.api.remediation import RemediationRequest
 from kubernaut.api.verification import EffectivenessAssessment
 from kubernaut.api.workflow import WorkflowExecution
 
-ALL: tuple[type[Resource], ...] = (
+CASE: tuple[type[Resource], ...] = (
     RemediationRequest,
     RemediationProcessing,
     AIAnalysis,
@@ -20,5 +21,6 @@ ALL: tuple[type[Resource], ...] = (
     KubernetesExecution,
     EffectivenessAssessment,
     NotificationRequest,
-    RemediationWorkflow,
 )
+"""Those that a case is made of: the request and all that follows from it."""
+ALL: tuple[type[Resource], ...] = (*CASE, RemediationWorkflow, RemediationBrake)

@@ -1,8 +1,9 @@
 """A fix in words that machines can follow: workflow references, steps, and the operations made of them."""
 
+import json
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, JsonValue, StringConstraints
 
 from kubernaut.api.base import Confidence, Duration, FreeForm, Model, ResourceIdentifier, Short
 
@@ -27,6 +28,8 @@ class SelectedWorkflow(WorkflowReference):
     rationale: Short = ""
     action_type: str = ""
     service_account_name: str = ""
+    engine: str = ""
+    """Who runs it; empty: tekton."""
     risk_level: str = ""
 
 
@@ -54,6 +57,10 @@ class Operation(Model):
     """Whether its failure stops the rest."""
     rollback: Rollback | None = None
 
+    def effect(self) -> dict[str, str]:
+        """Return the parameters in plain text, without the reason that is only noted: what tells one try of an action from another."""
+        return {name: _text(value) for name, value in self.parameters.items() if name != "reason"}
+
 
 class WorkflowDefinition(Model):
     """A list of steps to be planned."""
@@ -61,3 +68,7 @@ class WorkflowDefinition(Model):
     name: str = ""
     version: str = ""
     steps: Annotated[list[Operation], Field(min_length=1, max_length=50)]
+
+
+def _text(value: JsonValue) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

@@ -55,6 +55,13 @@ class RemediationProcessingSpec(Model):
     target: ResourceIdentifier
     times_out_at: datetime | None = None
     """From then on the work is given up; the orchestrator is the outer limit."""
+    is_recovery_attempt: bool = False
+    recovery_attempt_number: int = Field(default=0, ge=0)
+    failed_workflow_ref: ObjectReference | None = None
+    """The fix that failed before this attempt, as are the next three."""
+    failed_step: str = ""
+    failure_reason: Short = ""
+    original_processing_ref: ObjectReference | None = None
 
 
 class EnrichedSignal(Model):
@@ -85,6 +92,9 @@ class EnvironmentClassification(Model):
 
     environment: str
     source: str
+    """`rule` and its name, or `alert` or `none` where no rule decided."""
+    policy_name: str = ""
+    """Which policy the rule is in."""
     confidence: Confidence = 1.0
     classified_at: datetime | None = None
 
@@ -94,17 +104,33 @@ class PriorityAssignment(Model):
 
     priority: Priority
     source: str
+    """`rule` and its name, or `fallback table` where no rule decided."""
     policy_name: str = ""
+    """Which policy the rule is in."""
+    confidence: Confidence = 1.0
     assigned_at: datetime | None = None
 
 
+class SeverityClassification(Model):
+    """How bad, and who says so."""
+
+    severity: Severity
+    source: str
+    """`rule` and its name, or `alert` where no rule decided."""
+    policy_name: str = ""
+    """Which policy the rule is in."""
+    confidence: Confidence = 1.0
+
+
 class BusinessClassification(Model):
-    """Who cares, as labels tell."""
+    """Who cares."""
 
     business_unit: str = ""
     service_owner: str = ""
     criticality: str = ""
     sla_requirement: str = ""
+    decided_by: dict[str, str] = {}
+    """By field: the rule that decided it, and its policy."""
 
 
 class RemediationProcessingStatus(Status):
@@ -117,12 +143,16 @@ class RemediationProcessingStatus(Status):
     owner_chain: Annotated[list[OwnerLink], Field(max_length=8)] = []
     """From the reported object upwards."""
     detected_labels: dict[str, str] = {}
-    """Such as gitOpsManaged, helmManaged, hpaEnabled, pdbProtected, stateful."""
+    """What was recognised; absent is not recognised: gitOpsManaged, gitOpsTool (argocd, flux), gitOpsSource, gitOpsSuspended, helmManaged,
+    helmRelease, pdbProtected, hpaEnabled, stateful, serviceMesh (istio, linkerd), networkIsolated, quotaConstrained."""
     environment_classification: EnvironmentClassification | None = None
+    severity_classification: SeverityClassification | None = None
     priority_assignment: PriorityAssignment | None = None
     business_classification: BusinessClassification | None = None
     degraded_mode: bool = False
-    """The cluster could not be read in time; only the alert's own words were used."""
+    """Something of the cluster was not found or could not be read; `missing` says what."""
+    missing: Annotated[list[Short], Field(max_length=40)] = []
+    """What was not found or could not be read, and why."""
     warnings: Annotated[list[str], Field(max_length=20)] = []
     failure_reason: Short = ""
 

@@ -30,6 +30,10 @@ NAME_LIMIT = 50
 FINGERPRINT_LABEL = "signal.fingerprint"
 SEVERITY_LABEL = "alert.severity"
 ENVIRONMENT_LABEL = "alert.environment"
+DRY_RUN_ANNOTATION = "kubernaut.ai/dry-run"
+"""`"true"` on a remediation: it stops after the analysis, and tells what would have been done."""
+MANAGED_LABEL = "kubernaut.ai/managed"
+"""On an object or its namespace: `true` opts in, anything else opts out; the object's own word wins."""
 RETENTION_FINALIZER = "kubernaut.ai/remediation-retention"
 
 
@@ -47,6 +51,12 @@ def claimed_name(claim: Obj) -> str:
 
 BY_REMEDIATION = "remediation"
 """The index that files objects under `namespace/name` of the remediation they name."""
+
+
+def opted(obj: Obj | None) -> bool | None:
+    """Return whether an object's own label opts in or out; None where it says nothing."""
+    label = (((obj or {}).get("metadata") or {}).get("labels") or {}).get(MANAGED_LABEL)
+    return None if label is None or label == "" else str(label).casefold() == "true"
 
 
 def remediation_of(obj: Obj) -> Iterable[str]:
@@ -202,9 +212,45 @@ class ChildStatus(Model):
     completion_time: datetime | None = None
 
 
+class AttemptReference(Model):
+    """A stage object that was opened, in whichever attempt."""
+
+    name: str
+    namespace: str = ""
+    type: str = "initial"
+    """`initial`, or `recovery` from the second attempt on."""
+    attempt_number: int = Field(default=0, ge=0)
+    phase: str = ""
+    created_at: datetime | None = None
+
+
+class ExecutionAttempt(AttemptReference):
+    """A fix that was begun, and what came of it; kept here, so that deleting the object does not have it done again."""
+
+    fix: str = ""
+    """The workflow, or the first recommended action."""
+    planned: bool = False
+    """Whether it was step mode's plan, which changes nothing by itself."""
+    outcome: str = "in-progress"
+    """in-progress, completed or failed."""
+    failed_step: str = ""
+    error_type: str = ""
+    failure_reason: Short = ""
+    parameters: dict[str, str] = {}
+    plan_hash: str = ""
+    """Of the fix with its parameters: the same is not tried twice in one case."""
+    start_time: datetime | None = None
+    completion_time: datetime | None = None
+
+
+Attempts = Annotated[list[AttemptReference], Field(max_length=10)]
+ExecutionAttempts = Annotated[list[ExecutionAttempt], Field(max_length=10)]
+
+
 class RemediationRequestStatus(Status):
     """What has come of it."""
 
+    written_by_others = frozenset({"deduplication", "duplicateCount", "lastDuplicateTime", "signalState", "signalResolvedAt"})
     overall_phase: Phase = Phase.PENDING
     outcome: Outcome | None = None
     start_time: datetime | None = None
@@ -215,6 +261,11 @@ class RemediationRequestStatus(Status):
     workflow_execution_ref: NamedReference | None = None
     kubernetes_execution_ref: NamedReference | None = None
     effectiveness_assessment_ref: NamedReference | None = None
+    remediation_processing_refs: Attempts = []
+    """Of all attempts, as are the next ones."""
+    ai_analysis_refs: Attempts = []
+    workflow_execution_refs: ExecutionAttempts = []
+    kubernetes_execution_refs: ExecutionAttempts = []
     notification_request_refs: Annotated[list[NamedReference], Field(max_length=20)] = []
     children: dict[str, ChildStatus] = {}
     """The stage objects by kind, as last seen."""
@@ -222,6 +273,9 @@ class RemediationRequestStatus(Status):
     """Attempts of the current phase's child plus recovery attempts."""
     recovery_attempts: int = Field(default=0, ge=0)
     max_recovery_attempts: int = Field(default=3, ge=0)
+    recovery_reason: Short = ""
+    """Why the last attempt was followed by another, or was not."""
+    last_failure_time: datetime | None = None
     escalated_to_manual_review: bool = False
     timeout_phase: str = ""
     timeout_time: datetime | None = None
@@ -231,10 +285,27 @@ class RemediationRequestStatus(Status):
     """Escalations that were made, by phase and reason: a crash does not page twice."""
     retention_expiry_time: datetime | None = None
     approval_notification_sent: bool = False
+    approval_notified_for: str = ""
+    """The approval request that people were told of; another one is told of anew."""
     block_reason: str = ""
     block_message: Short = ""
     blocked_until: datetime | None = None
+    """When it is looked at again, at the latest."""
+    blocked_since: datetime | None = None
+    blocked_from: Phase | None = None
+    """The phase it goes back to."""
+    held_seconds: int = Field(default=0, ge=0)
+    """Time it was held before a stage could be opened, which the overall limit leaves out."""
+    next_allowed_execution: datetime | None = None
+    consecutive_failure_count: int = Field(default=0, ge=0)
+    """Failed remediations of this problem right before this one."""
     duplicate_of: str = ""
+    """The remediation of the same target that goes first, and whose end is this one's."""
+    evidence_hash: str = ""
+    """Of what processing saw, without times and counts: equal evidence needs no second analysis when nothing was to be done."""
+    cancel_requested_at: datetime | None = None
+    cancel_reason: Short = ""
+    dry_run: bool = False
     deduplication: Deduplication | None = None
     duplicate_count: int = Field(default=0, ge=0)
     last_duplicate_time: datetime | None = None

@@ -62,8 +62,10 @@ class ExecutionConfig(Model):
     """How it is to be run."""
 
     service_account_name: Annotated[str, StringConstraints(max_length=253)] = "kubernaut-workflow-runner"
+    engine: Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")] = "tekton"
+    """Who runs a catalogue workflow: tekton, job, or an engine that was installed. A list of steps is always planned."""
     timeout: Duration | None = None
-    """Of the PipelineRun; default 30m."""
+    """Of the run; default 30m."""
     dry_run: bool = False
     step_timeout: Duration = "5m"
     workflow_timeout: Duration = "20m"
@@ -126,16 +128,18 @@ class StepResult(Model):
 
 
 class BlockClearance(Model):
-    """A person said that the target may be worked on again."""
+    """A person looked at the target after a run that failed under way, and says that it may be worked on again."""
 
     cleared_at: datetime | None = None
-    cleared_by: str = ""
+    cleared_by: Annotated[str, StringConstraints(max_length=253)] = ""
+    """Their own user name: the API server sees to it."""
     clear_reason: Short = ""
 
 
 class WorkflowExecutionStatus(Status):
     """How it goes."""
 
+    written_by_others = frozenset({"blockClearance"})
     phase: Phase = Phase.PENDING
     outcome: Outcome | None = None
     start_time: datetime | None = None
@@ -148,6 +152,7 @@ class WorkflowExecutionStatus(Status):
     """Step mode: the plan, in the order it is to be carried out."""
     step_statuses: Annotated[list[StepResult], Field(max_length=50)] = []
     block_clearance: BlockClearance | None = None
+    """Written by a person (`kubernaut clear`)."""
 
 
 class WorkflowExecution(Resource):

@@ -1,5 +1,6 @@
 """A person decides: the answer to an AIApprovalRequest, under the person's own name."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from kubernaut.api import core
@@ -17,10 +18,35 @@ class CannotDecide(Exception):  # noqa: N818  (says what is so)
     """There is nothing to be decided; the message says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who we are to the API server."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+
+
 async def whoami(client: Client) -> str:
     """Return the user name that the API server knows us by."""
+    return (await person(client)).name
+
+
+async def person(client: Client) -> Person:
+    """Return the name and the groups that the API server knows us by."""
     review = await client.create(core.SELF_SUBJECT_REVIEW, {"metadata": {}})
-    return str(review["status"]["userInfo"]["username"])
+    found = review["status"]["userInfo"]
+    return Person(str(found["username"]), tuple(found.get("groups") or ()))
+
+
+async def waiting(client: Client, namespace: str) -> list[AIApprovalRequest]:
+    """Return the requests that wait for an answer, the most urgent first."""
+    found = [AIApprovalRequest.model_validate(obj) for obj in (await client.list(AIApprovalRequest.card, namespace)).items]
+    return sorted((each for each in found if is_open(each)), key=lambda each: each.spec.required_by)
+
+
+def is_open(request: AIApprovalRequest) -> bool:
+    """Tell whether an answer is still waited for."""
+    return request.status.decision is None and request.status.voided_at is None
 
 
 async def find_request(client: Client, namespace: str, name: str) -> AIApprovalRequest:
@@ -29,32 +55,75 @@ async def find_request(client: Client, namespace: str, name: str) -> AIApprovalR
     requests = [AIApprovalRequest.model_validate(obj) for obj in found.items]
     meant = [each for each in requests if name in (each.metadata.name, each.spec.remediation_request_ref.name)]
     if not meant:
-        waiting = ", ".join(each.metadata.name for each in requests if each.status.decision is None) or "none"
-        raise CannotDecide(f"no approval request or remediation is called {name!r} in {namespace}; waiting for an answer: {waiting}")
-    return next((each for each in meant if each.status.decision is None), meant[-1])
+        open_ = ", ".join(each.metadata.name for each in requests if is_open(each)) or "none"
+        raise CannotDecide(f"no approval request or remediation is called {name!r} in {namespace}; waiting for an answer: {open_}")
+    return next((each for each in meant if is_open(each)), meant[-1])
+
+
+def must_be_open(request: AIApprovalRequest, now: datetime) -> None:
+    """Raise CannotDecide for a request that nobody can answer any more."""
+    name, status, until = request.metadata.name, request.status, request.spec.required_by
+    if status.decision is not None:
+        raise CannotDecide(f"{name} was {status.decision.value.lower()} by {status.decided_by}: a decision is final")
+    if status.voided_at is not None:
+        why = status.void_reason or "What it was about changed."
+        raise CannotDecide(f"{name} is void: {why} Look what is asked now: kubernaut approvals")
+    if now >= until:
+        raise CannotDecide(f"the time to answer {name} was up at {until:%Y-%m-%d %H:%M:%S} UTC: nobody answering is a no")
 
 
 async def answer(client: Client, request: AIApprovalRequest, decision: Decision, reason: str, now: datetime) -> AIApprovalRequest:
-    """Write the decision under our own name; raise CannotDecide when it was made already."""
-    who = await whoami(client)
-    meta = request.metadata
+    """Write our answer under our own name; raise CannotDecide when there is nothing to answer any more.
+
+    It is the decision itself where one yes is enough, and for a no; else an entry that is counted.
+    """
+    who, meta = await person(client), request.metadata
     for _ in range(TRIES):
-        status = request.status
-        if status.decision is not None:
-            raise CannotDecide(f"{meta.name} was {status.decision.value.lower()} by {status.decided_by}: a decision is final")
+        stored = await client.get(AIApprovalRequest.card, meta.name, meta.namespace)
+        must_be_open(request := AIApprovalRequest.model_validate(stored), now)
+        _not_twice(request, who)
         body = {
-            "metadata": {"resourceVersion": request.metadata.resource_version},
-            "status": _decided(decision, who, reason, now),
+            "metadata": {"resourceVersion": stored["metadata"]["resourceVersion"]},
+            "status": _said(stored, request, decision, who, reason, now),
         }
         try:
-            stored = await client.patch(AIApprovalRequest.card, meta.name, meta.namespace, body, subresource="status")
+            written = await client.patch(AIApprovalRequest.card, meta.name, meta.namespace, body, subresource="status")
         except ApiError as error:
+            if error.forbidden:
+                raise CannotDecide(_refusal(error, who)) from error
             if not error.conflict:
                 raise
         else:
-            return AIApprovalRequest.model_validate(stored)
-        request = AIApprovalRequest.model_validate(await client.get(AIApprovalRequest.card, meta.name, meta.namespace))
+            return AIApprovalRequest.model_validate(written)
     raise CannotDecide(f"{meta.name} changes too fast to be answered: look again")
+
+
+def _refusal(error: ApiError, who: Person) -> str:
+    """Say why the API server took no answer of ours: the rule's own sentence, and who it takes us for."""
+    why = error.message.rpartition("denied request: ")[2]
+    return f"{why} (you are {who.name}, of {', '.join(who.groups) or 'no group'})"
+
+
+def _not_twice(request: AIApprovalRequest, who: Person) -> None:
+    own = next((each for each in request.status.approvals if each.approver == who.name), None)
+    if own is not None:
+        wanted, said = request.spec.policy_evaluation.min_approvers, own.decision.value.lower()
+        raise CannotDecide(f"you ({who.name}) have said {said} to {request.metadata.name} already; it needs {wanted} different people")
+
+
+def _said(stored: Obj, request: AIApprovalRequest, decision: Decision, who: Person, reason: str, now: datetime) -> Obj:
+    policy = request.spec.policy_evaluation
+    entry = {
+        "approver": who.name,
+        "decision": decision.value,
+        "at": now.isoformat(),
+        "groups": [group for group in policy.approver_groups if group in who.groups],
+        "via": VIA,
+        "message": reason,
+    }
+    said = {"approvals": [*(stored.get("status") or {}).get("approvals", ()), {key: value for key, value in entry.items() if value}]}
+    alone = decision is Decision.REJECTED or policy.min_approvers == 1
+    return said | _decided(decision, who.name, reason, now) if alone else said
 
 
 def _decided(decision: Decision, who: str, reason: str, now: datetime) -> Obj:

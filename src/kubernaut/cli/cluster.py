@@ -12,7 +12,8 @@ from kubernaut.telemetry import configure_logging
 app = typer.Typer(no_args_is_help=True, help="A Kubernetes API for laptops, tests and rehearsals.")
 
 StateOption = Annotated[Path | None, typer.Option("--state", help="where its state is kept; default: the embedded cluster that runs")]
-PORT = 16443
+PORT = 16444
+"""Another than that of `kubernaut up`, so that both may run."""
 
 
 @app.command()
@@ -70,8 +71,8 @@ def stop(state: Annotated[Path | None, typer.Option("--state", help="where its s
 
 def _kubeconfig(state: Path | None) -> Path:
     """Return the kubeconfig of the embedded cluster that runs: never somebody else's cluster."""
-    place = Place(state) if state else running_place()
-    if place is None or place.announced() is None:
+    place = Place(state) if state else running_place() or cluster_place()
+    if place.announced() is None:
         where = f" on {state}" if state else ""
         fail(f"no embedded cluster runs{where}: kubernaut cluster start", 2)
     return place.kubeconfig

@@ -6,7 +6,7 @@ import random
 import shutil
 import ssl
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,6 +18,8 @@ from kubernaut import catalog, manifests
 from kubernaut.api import core
 from kubernaut.api.base import Kind, Obj
 from kubernaut.api.kinds import ALL
+from kubernaut.catalog.bundle import pack
+from kubernaut.catalog.layout import store
 from kubernaut.cli.places import Announcement, Place
 from kubernaut.cli.story import Story
 from kubernaut.datastorage.settings import DataStorageSettings
@@ -33,8 +35,7 @@ from kubernaut.notification.settings import NotificationSettings
 from kubernaut.orchestration.settings import OrchestrationSettings
 from kubernaut.settings import Settings
 from kubernaut.verification.settings import VerificationSettings
-from kubernaut.wiring import Endpoints, system
-from kubernaut.workflow import bundle
+from kubernaut.wiring import PARTS, system
 
 REPOSITORY = "kubernaut.local/workflows"
 APPROVER = "oncall@example.com"
@@ -71,10 +72,10 @@ def quick_settings(place: Place, ports: Ports) -> Settings:
     """Return settings for the embedded mode: everything on loopback, verification in seconds instead of minutes."""
     return Settings(
         leader_election=False,
-        gateway=GatewaySettings(port=ports.gateway),
+        gateway=GatewaySettings(port=ports.gateway, managed_only=False),
         notification=NotificationSettings(port=ports.notification),
         datastorage=DataStorageSettings(port=ports.datastorage, database=f"sqlite+aiosqlite:///{place.audit}"),
-        orchestration=OrchestrationSettings(stabilization_window=timedelta(seconds=2), validity=timedelta(seconds=60)),
+        orchestration=OrchestrationSettings(managed_only=False, stabilization_window=timedelta(seconds=2), validity=timedelta(seconds=60)),
         verification=VerificationSettings(look_every=timedelta(seconds=0.25)),
     )
 
@@ -87,9 +88,13 @@ async def embedded(
     story: Story | None = None,
     settings: Settings | None = None,
     off: frozenset[str] = frozenset(),
+    parts: Collection[str] = PARTS,
     show: Callable[[Message], None] = lambda _: None,
 ) -> AsyncIterator[Embedded]:
-    """Run everything while the context lasts, on the state of a place that we hold; `off` names stand-ins to leave out."""
+    """Run everything while the context lasts, on the state of a place that we hold.
+
+    `off` names stand-ins to leave out; `parts` which parts to run: where they are not all, whoever runs the others announces them.
+    """
     async with AsyncExitStack() as stack:
         token = place.token()
         users = {token: User(APPROVER, groups=APPROVERS)}
@@ -102,9 +107,10 @@ async def embedded(
         await _furnish(client, place, story)
         _run_stand_ins(cluster, place, story, off)
         place.write_kubeconfig(cluster.kubeconfig(token=token))
-        running = await stack.enter_async_context(system(settings or quick_settings(place, ports), client, show=show))
+        running = await stack.enter_async_context(system(settings or quick_settings(place, ports), client, parts=parts, show=show))
         urls = running.endpoints.urls
-        place.announce(Announcement(os.getpid(), cluster.url, urls["gateway"], urls["datastorage"], urls["notification"]))
+        if frozenset(parts) == frozenset(PARTS):
+            place.announce(Announcement(os.getpid(), cluster.url, urls["gateway"], urls["datastorage"], urls["notification"]))
         stack.callback(place.withdraw)
         yield Embedded(place, cluster, client, running.endpoints)
 
@@ -113,7 +119,7 @@ async def _furnish(client: Client, place: Place, story: Story | None) -> None:
     """Put into the cluster what must be there; what is there already stays."""
     for definition in tekton_crds():
         await _apply(client, definition)
-    for obj in manifests.everything():
+    for obj in (*manifests.everything(), *catalog.identities(manifests.WORKFLOW_NAMESPACE)):
         await _apply(client, obj)
     references = await asyncio.to_thread(_build_bundles, place.bundles)
     for workflow in catalog.load(references):
@@ -149,7 +155,7 @@ def _kind(obj: Obj) -> Kind:
 def _build_bundles(layout: Path) -> dict[str, str]:
     """Make the bundles of the shipped catalogue; the same content is the same digest at every start."""
     return {
-        workflow_id: bundle.store(bundle.pack([catalog.pipeline(workflow_id)]), layout, f"{REPOSITORY}/{workflow_id}")
+        workflow_id: store(pack([catalog.pipeline(workflow_id)]), layout, f"{REPOSITORY}/{workflow_id}")
         for workflow_id in catalog.workflow_ids()
     }
 

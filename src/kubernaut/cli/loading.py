@@ -15,6 +15,14 @@ from kubernaut.kube.errors import ApiError
 
 MANAGER: Final = "kubernaut-load"
 _FIRST: Final = ("Namespace", "CustomResourceDefinition", "PriorityClass", "StorageClass", "ServiceAccount")
+_LAST: Final = (
+    "LimitRange",
+    "ResourceQuota",
+    "MutatingWebhookConfiguration",
+    "ValidatingWebhookConfiguration",
+    "ValidatingAdmissionPolicyBinding",
+)
+"""What would change or refuse the objects that come after it."""
 _OWN_STATUS: Final = {core.NAMESPACE, core.CUSTOM_RESOURCE_DEFINITION}
 """Kinds whose status the API server itself writes."""
 _GIVEN_ANEW: Final = {"managedFields", "resourceVersion", "uid", "generation", "creationTimestamp", "selfLink"}
@@ -47,8 +55,8 @@ def in_order(documents: Sequence[Document]) -> list[Document]:
         owned = list(TopologicalSorter(graph).static_order())
     except CycleError:
         owned = list(graph)
-    ranks = {kind: rank for rank, kind in enumerate(_FIRST)}
-    return sorted((documents[index] for index in owned), key=lambda document: ranks.get(document.obj["kind"], len(ranks)))
+    ranks = {kind: rank - len(_FIRST) for rank, kind in enumerate(_FIRST)} | {kind: rank for rank, kind in enumerate(_LAST, 1)}
+    return sorted((documents[index] for index in owned), key=lambda document: ranks.get(document.obj["kind"], 0))
 
 
 def _owners(obj: Obj) -> list[str]:
@@ -72,10 +80,20 @@ class _Loader:
         if uid := document.obj["metadata"].get("uid"):
             self.uids[uid] = stored["metadata"]["uid"]
         status = document.obj.get("status")
-        if status and served.has_status and served.kind not in _OWN_STATUS:
-            meta = stored["metadata"]
-            await self.client.patch(served.kind, meta["name"], meta.get("namespace", ""), {"status": status}, subresource="status")
+        if status and served.has_status and served.kind not in _OWN_STATUS and not await self._told(served.kind, stored, status):
+            return f"{_name(stored)} loaded, and deleted since by its controller"
         return f"{_name(stored)} loaded"
+
+    async def _told(self, kind: Kind, stored: Obj, status: Obj) -> bool:
+        """Write a status; return False where the object is gone, as a controller that has enough of its kind sees to at once."""
+        meta = stored["metadata"]
+        try:
+            await self.client.patch(kind, meta["name"], meta.get("namespace", ""), {"status": status}, subresource="status")
+        except ApiError as error:
+            if not error.not_found or not any(owner.get("controller") for owner in meta.get("ownerReferences") or ()):
+                raise
+            return False
+        return True
 
     async def _served(self, obj: Obj) -> Served:
         key = (obj["apiVersion"], obj["kind"])

@@ -17,7 +17,8 @@ from rich.console import Console
 from kubernaut import manifests
 from kubernaut.api.approval import Decision
 from kubernaut.api.base import Unusable
-from kubernaut.cli import approving, cluster, reading
+from kubernaut.api.brake import EVERYWHERE, told
+from kubernaut.cli import approving, auditing, bundling, cancelling, clearing, cluster, pausing, questions, reading
 from kubernaut.cli.places import Place, default_place, demo_place, running_place
 from kubernaut.cli.screen import Screen
 from kubernaut.cli.telling import fail, finish
@@ -29,6 +30,9 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="From a Kubernetes alert to a verified fix."
 )
 app.add_typer(cluster.app, name="cluster")
+app.add_typer(auditing.app, name="audit")
+app.add_typer(bundling.bundles, name="bundle")
+app.add_typer(bundling.workflows, name="catalog")
 
 KubeconfigOption = Annotated[
     Path | None, typer.Option("--kubeconfig", help="default: $KUBECONFIG, the embedded cluster that runs, ~/.kube/config")
@@ -146,8 +150,7 @@ def get(kubeconfig: KubeconfigOption = None, namespace: NamespaceOption = SYSTEM
 
     async def work(client: Client) -> None:
         found = await reading.cases(client, namespace)
-        console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
-        console.print(reading.cases_table(found, datetime.now(UTC)) if found else f"no cases in {namespace}")
+        _console().print(reading.cases_table(found, datetime.now(UTC)) if found else f"no cases in {namespace}")
 
     finish(_with_client(kubeconfig, work))
 
@@ -167,16 +170,29 @@ def describe(name: str, kubeconfig: KubeconfigOption = None, namespace: Namespac
 
 
 @app.command()
-def timeline(
+def show(
     name: str,
-    data_storage: Annotated[str, typer.Option("--data-storage", envvar="KUBERNAUT_SERVICES__DATASTORAGE", help="URL of data storage")] = "",
+    from_audit: Annotated[bool, typer.Option("--from-audit", help="as the audit trail tells it, also when it is deleted long since")] = False,
+    data_storage: auditing.DataStorageOption = "",
+    kubeconfig: KubeconfigOption = None,
+    namespace: NamespaceOption = SYSTEM,
 ) -> None:
+    """Show one case in full, from the cluster or from the audit trail."""
+    if not from_audit:
+        describe(name, kubeconfig, namespace)
+    auditing.show(name, data_storage)
+
+
+@app.command()
+def migrate(config: Annotated[Path | None, typer.Option("--config", help="YAML file of settings")] = None) -> None:
+    """Bring the audit database's schema up to date, where a start may not (datastorage.migrate: false)."""
+    auditing.migrate(config)
+
+
+@app.command()
+def timeline(name: str, data_storage: auditing.DataStorageOption = "") -> None:
     """Show what happened in one case, from the audit trail."""
-    place = running_place()
-    announced = place.announced() if place else None
-    url = data_storage or (announced.datastorage if announced else "")
-    if not url:
-        fail("where is data storage? give --data-storage URL (nothing embedded runs here)", 2)
+    url = auditing.url_of(data_storage)
 
     async def work() -> None:
         entries = await read_trail(url, name)
@@ -187,34 +203,185 @@ def timeline(
     finish(work())
 
 
+NameArgument = Annotated[str, typer.Argument(help="the remediation, or the approval request")]
+MessageOption = Annotated[str, typer.Option("--message", "--reason", "-m", help="kept with the decision")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="neither show it nor ask whether you are sure")]
+
+
 @app.command()
-def approve(
-    name: Annotated[str, typer.Argument(help="the remediation, or the approval request")],
-    reason: Annotated[str, typer.Option("--reason", "-m", help="kept with the decision")] = "",
+def approvals(
     kubeconfig: KubeconfigOption = None,
     namespace: NamespaceOption = SYSTEM,
 ) -> None:
-    """Allow a fix, under your own name. A decision is final."""
-    _decide(name, Decision.APPROVED, reason, kubeconfig, namespace)
+    """List what waits for a person's decision, the most urgent first."""
+
+    async def work(client: Client) -> None:
+        found = await approving.waiting(client, namespace)
+        _console().print(questions.approvals_table(found, datetime.now(UTC)) if found else f"nothing waits for a decision in {namespace}")
+
+    finish(_with_client(kubeconfig, work))
+
+
+@app.command()
+def approve(
+    name: NameArgument,
+    message: MessageOption = "",
+    yes: YesOption = False,
+    kubeconfig: KubeconfigOption = None,
+    namespace: NamespaceOption = SYSTEM,
+) -> None:
+    """Allow a fix, under your own name, after a look at what it changes. A decision is final."""
+    _decide(name, Decision.APPROVED, message, kubeconfig, namespace, yes=yes)
 
 
 @app.command()
 def reject(
-    name: Annotated[str, typer.Argument(help="the remediation, or the approval request")],
-    reason: Annotated[str, typer.Option("--reason", "-m", help="kept with the decision")] = "",
+    name: NameArgument,
+    message: MessageOption = "",
+    yes: YesOption = False,
     kubeconfig: KubeconfigOption = None,
     namespace: NamespaceOption = SYSTEM,
 ) -> None:
     """Forbid a fix, under your own name. A decision is final."""
-    _decide(name, Decision.REJECTED, reason, kubeconfig, namespace)
+    _decide(name, Decision.REJECTED, message, kubeconfig, namespace, yes=yes)
 
 
-def _decide(name: str, decision: Decision, reason: str, kubeconfig: Path | None, namespace: str) -> None:
+def _decide(name: str, decision: Decision, message: str, kubeconfig: Path | None, namespace: str, *, yes: bool) -> None:
     async def work(client: Client) -> None:
         request = await approving.find_request(client, namespace, name)
-        stored = await approving.answer(client, request, decision, reason, datetime.now(UTC))
-        wanted = stored.spec.recommendation
-        typer.echo(f"{wanted.action} on {wanted.target_resource} {decision.value.lower()} by {stored.status.decided_by}")
+        approving.must_be_open(request, datetime.now(UTC))
+        if not yes:
+            questions.show(_console(), request, datetime.now(UTC))
+            _be_sure(decision)
+        stored = await approving.answer(client, request, decision, message, datetime.now(UTC))
+        typer.echo(questions.outcome(stored))
+
+    finish(_with_client(kubeconfig, work))
+
+
+def _be_sure(decision: Decision) -> None:
+    """Ask whether the person is sure, where somebody is there to be asked; without a terminal the command itself says it."""
+    verb = "Approve" if decision is Decision.APPROVED else "Reject"
+    if sys.stdin.isatty() and not typer.confirm(f"{verb} it? A decision is final"):
+        fail("nothing was decided")
+
+
+def _console() -> Console:
+    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+
+
+ScopeOption = Annotated[str, typer.Option("--namespace", "-n", help="only what acts on this namespace; default: everything")]
+SystemOption = Annotated[str, typer.Option("--system", help="where the RemediationRequests are")]
+
+
+@app.command()
+def pause(
+    namespace: ScopeOption = EVERYWHERE,
+    reason: Annotated[str, typer.Option("--reason", "-m", help="told to everybody whose fix waits")] = "",
+    cancel: Annotated[bool, typer.Option("--cancel", help="cancel what is running, too")] = False,
+    kubeconfig: KubeconfigOption = None,
+    system: SystemOption = SYSTEM,
+) -> None:
+    """Start no fix any more, under your own name, until somebody resumes; what runs is finished unless --cancel."""
+
+    async def work(client: Client) -> None:
+        found = await pausing.pause(client, system, namespace, reason, datetime.now(UTC), cancel=cancel)
+        typer.echo(f"{told(found)}; kubernaut status shows what is held, kubernaut resume lets it go on")
+
+    finish(_with_client(kubeconfig, work))
+
+
+@app.command()
+def resume(
+    namespace: ScopeOption = EVERYWHERE,
+    reason: Annotated[str, typer.Option("--reason", "-m", help="kept on record")] = "",
+    kubeconfig: KubeconfigOption = None,
+    system: SystemOption = SYSTEM,
+) -> None:
+    """Lift a pause, under your own name; what waited goes on."""
+
+    async def work(client: Client) -> None:
+        left = await pausing.resume(client, system, namespace, reason)
+        typer.echo("\n".join(["resumed", *(f"still {told(each)}" for each in left)]))
+
+    finish(_with_client(kubeconfig, work))
+
+
+@app.command()
+def cancel(
+    name: Annotated[str, typer.Argument(help="the remediation")],
+    reason: Annotated[str, typer.Option("--reason", "-m", help="kept on record, and told to everybody who hears of the case")] = "",
+    kubeconfig: KubeconfigOption = None,
+    namespace: NamespaceOption = SYSTEM,
+) -> None:
+    """Cancel a case under your own name: what has not begun is withdrawn, what is at work is stopped."""
+
+    async def work(client: Client) -> None:
+        typer.echo(f"{name} is being cancelled; {await cancelling.cancel(client, namespace, name, reason)}")
+
+    finish(_with_client(kubeconfig, work))
+
+
+@app.command()
+def clear(
+    name: Annotated[str, typer.Argument(help="the target, the WorkflowExecution that failed, or its remediation; none: list them")] = "",
+    reason: Annotated[str, typer.Option("--reason", "-m", help="what you saw; kept on record")] = "",
+    kubeconfig: KubeconfigOption = None,
+    system: SystemOption = SYSTEM,
+) -> None:
+    """Let a target be worked on again after a run that failed under way, under your own name, once you have looked at it."""
+
+    async def work(client: Client) -> None:
+        if not name:
+            found = await clearing.waiting(client, system)
+            typer.echo("\n".join(map(clearing.line, found)) or f"no target waits to be cleared in {system}")
+            return
+        cleared = await clearing.clear(client, system, name, reason, datetime.now(UTC))
+        typer.echo(f"{cleared.spec.target_resource} is cleared: it may be worked on again")
+
+    finish(_with_client(kubeconfig, work))
+
+
+@app.command()
+def undo(
+    name: Annotated[str, typer.Argument(help="the remediation, or its KubernetesExecution")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only show what would be taken back")] = False,
+    yes: YesOption = False,
+    reason: Annotated[str, typer.Option("--reason", "-m", help="why; kept on record")] = "",
+    kubeconfig: KubeconfigOption = None,
+    system: SystemOption = SYSTEM,
+) -> None:
+    """Take a fix back, under your own name, if nobody else has changed the same fields since; else show the conflict."""
+    from kubernaut.cli import undoing  # noqa: PLC0415  (a command loads only what it runs)
+
+    async def work(client: Client) -> int:
+        execution = await undoing.find(client, system, name)
+        if not yes or dry_run:
+            found = await undoing.preview(client, execution)
+            typer.echo("\n".join(undoing.lines(found)))
+            if why := undoing.verdict(found):
+                fail(why)
+            if dry_run:
+                return 0
+            _be_sure_to_undo()
+        asked = await undoing.ask(client, execution, reason, datetime.now(UTC))
+        return undoing.tell(await undoing.answer(client, execution, asked), execution)
+
+    finish(_with_client(kubeconfig, work))
+
+
+def _be_sure_to_undo() -> None:
+    if sys.stdin.isatty() and not typer.confirm("Take it back?"):
+        fail("nothing was asked for")
+
+
+@app.command()
+def status(kubeconfig: KubeconfigOption = None, system: SystemOption = SYSTEM) -> None:
+    """Show whether work is paused, how much is running, and what waits for what."""
+
+    async def work(client: Client) -> None:
+        for line in await pausing.status_lines(client, system, datetime.now(UTC)):
+            typer.echo(line)
 
     finish(_with_client(kubeconfig, work))
 

@@ -86,4 +86,6 @@ class Screen:
 def phase_of(obj: Obj | None) -> str:
     """Return the phase of an object of ours, in whatever field its kind keeps it."""
     status = (obj or {}).get("status") or {}
+    if status.get("voidedAt"):
+        return "Void"
     return str(status.get("overallPhase") or status.get("decision") or status.get("phase") or "")

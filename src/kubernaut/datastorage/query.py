@@ -3,20 +3,33 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, and_, or_, select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import ColumnElement, Row, Select, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kubernaut.api.base import Obj
-from kubernaut.datastorage.tables import audit_events, remediation_audit, service_crd_status
+from kubernaut.datastorage.database import Database
+from kubernaut.datastorage.tables import EVENT_COLUMNS, audit_events, remediation_audit, service_crd_status
 
-PAGE_LIMIT = 1000
-EXACT = ("event_type", "event_category", "event_outcome", "correlation_id", "resource_type", "resource_name", "namespace", "actor_id")
+PAGE_LIMIT: Final = 1000
+EXACT: Final = (
+    "event_type",
+    "event_category",
+    "event_action",
+    "event_outcome",
+    "correlation_id",
+    "resource_type",
+    "resource_name",
+    "namespace",
+    "target",
+    "actor_id",
+)
 """Columns a question may name."""
-COLUMNS = tuple(str(column.name) for column in audit_events.columns)
+SHOWN: Final = (*EVENT_COLUMNS, "stored_at", "chain_day", "position", "event_hash")
+POSITION_LIMIT: Final = 2**63 - 1
 
 
 class BadCursor(ValueError):  # noqa: N818  (says what it is)
@@ -31,50 +44,65 @@ class Page:
     next_cursor: str
 
 
-async def events(
-    engine: AsyncEngine,
-    equal: Mapping[str, str],
-    *,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    cursor: str = "",
-    limit: int = 50,
-) -> Page:
-    """Return events by equality of columns and time, oldest first; at most `limit` (1 to 1000)."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which events: equality of columns, time from `since` until before `until`, a text within the message."""
+
+    equal: Mapping[str, str] = field(default_factory=dict)
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str = ""
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Return what a row must meet."""
+        table = audit_events.c
+        found: list[ColumnElement[bool]] = [table[name] == value for name, value in self.equal.items() if name in EXACT]
+        found += [table.event_timestamp >= self.since] if self.since is not None else []
+        found += [table.event_timestamp < self.until] if self.until is not None else []
+        found += [table.message.icontains(self.text, autoescape=True)] if self.text else []
+        return found
+
+
+async def events(database: Database, question: Question, *, cursor: str = "", limit: int = 50) -> Page:
+    """Return events oldest first, at most `limit` (1 to 1000); raise BadCursor."""
     table = audit_events.c
-    conditions: list[ColumnElement[bool]] = [table[name] == value for name, value in equal.items() if name in EXACT]
-    if since is not None:
-        conditions.append(table.event_timestamp >= since)
-    if until is not None:
-        conditions.append(table.event_timestamp < until)
+    order = (table.event_timestamp, table.chain_day, table.position)
+    wanted: Select[Any] = select(*(table[name] for name in SHOWN)).where(*question.conditions())
     if cursor:
-        moment, seq = _read_cursor(cursor)
-        conditions.append(or_(table.event_timestamp > moment, and_(table.event_timestamp == moment, table.seq > seq)))
+        wanted = wanted.where(tuple_(*order) > _read_cursor(cursor))
     count = max(1, min(limit, PAGE_LIMIT))
-    question = select(audit_events).where(*conditions).order_by(table.event_timestamp, table.seq).limit(count + 1)
-    async with engine.connect() as connection:
-        rows = (await connection.execute(question)).all()
+    async with database.reading() as connection:
+        rows = (await connection.execute(wanted.order_by(*order).limit(count + 1))).all()
     more = len(rows) > count
-    return Page([_event(row) for row in rows[:count]], _cursor(rows[count - 1]) if more else "")
+    return Page([dict(zip(SHOWN, row, strict=True)) for row in rows[:count]], _cursor(rows[count - 1]) if more else "")
 
 
-async def remediation(engine: AsyncEngine, name: str) -> Obj | None:
+async def remediation(database: Database, name: str) -> Obj | None:
     """Return the record of one remediation with its service statuses, or None."""
-    async with engine.connect() as connection:
-        row = (await connection.execute(select(remediation_audit).where(remediation_audit.c.remediation_name == name))).first()
-        if row is None:
-            return None
-        services = await connection.execute(
-            select(service_crd_status).where(service_crd_status.c.remediation_audit_id == row.id).order_by(service_crd_status.c.start_time)
-        )
-        return {
-            "alertFingerprint": row.alert_fingerprint,
-            "remediationName": row.remediation_name,
-            "overallPhase": row.overall_phase,
-            "startTime": row.start_time,
-            "serviceCrdStatuses": [_service(each) for each in services],
-            **_present(completionTime=row.completion_time, timeoutPhase=row.timeout_phase, failureReason=row.failure_reason),
-        }
+    async with database.reading() as connection:
+        return (await remediations(connection, [name])).get(name)
+
+
+async def remediations(connection: AsyncConnection, names: list[str]) -> dict[str, Obj]:
+    """Return the records of remediations that are there, by name."""
+    found = (await connection.execute(select(remediation_audit).where(remediation_audit.c.remediation_name.in_(names)))).all()
+    owner = service_crd_status.c.remediation_audit_id
+    wanted = select(service_crd_status).where(owner.in_([row.id for row in found])).order_by(service_crd_status.c.start_time, owner)
+    services: dict[int, list[Obj]] = {row.id: [] for row in found}
+    for each in await connection.execute(wanted):
+        services[each.remediation_audit_id].append(_service(each))
+    return {row.remediation_name: _remediation(row, services[row.id]) for row in found}
+
+
+def _remediation(row: Row[Any], services: list[Obj]) -> Obj:
+    return {
+        "alertFingerprint": row.alert_fingerprint,
+        "remediationName": row.remediation_name,
+        "overallPhase": row.overall_phase,
+        "startTime": row.start_time,
+        "serviceCrdStatuses": services,
+        **present(completionTime=row.completion_time, timeoutPhase=row.timeout_phase, failureReason=row.failure_reason),
+    }
 
 
 def _service(row: Row[Any]) -> Obj:
@@ -83,25 +111,26 @@ def _service(row: Row[Any]) -> Obj:
         "crdName": row.crd_name,
         "phase": row.phase,
         "startTime": row.start_time,
-        **_present(completionTime=row.completion_time),
+        **present(completionTime=row.completion_time),
     }
 
 
-def _present(**fields: object) -> Obj:
+def present(**fields: object) -> Obj:
+    """Return the fields that have a value."""
     return {key: value for key, value in fields.items() if value is not None}
 
 
-def _event(row: Row[Any]) -> Obj:
-    return dict(zip(COLUMNS, row, strict=True))
-
-
 def _cursor(row: Row[Any]) -> str:
-    return base64.urlsafe_b64encode(f"{row.event_timestamp.astimezone(UTC).isoformat()}|{row.seq}".encode()).decode()
+    place = f"{row.event_timestamp.astimezone(UTC).isoformat()}|{row.chain_day}|{row.position}"
+    return base64.urlsafe_b64encode(place.encode()).decode()
 
 
-def _read_cursor(cursor: str) -> tuple[datetime, int]:
+def _read_cursor(cursor: str) -> tuple[datetime, date, int]:
     try:
-        moment, seq = base64.urlsafe_b64decode(cursor.encode()).decode().rsplit("|", 1)
-        return datetime.fromisoformat(moment), int(seq)
-    except (ValueError, binascii.Error) as error:
+        moment, day, position = base64.urlsafe_b64decode(cursor.encode()).decode().split("|")
+        place = datetime.fromisoformat(moment).astimezone(UTC), date.fromisoformat(day), int(position)
+    except (ValueError, binascii.Error, OverflowError) as error:
         raise BadCursor("the cursor is not one that was given out here; leave it away to begin anew") from error
+    if not 0 <= place[2] <= POSITION_LIMIT:
+        raise BadCursor("the cursor is not one that was given out here; leave it away to begin anew")
+    return place

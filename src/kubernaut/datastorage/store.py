@@ -1,142 +1,135 @@
-"""The database: opened, migrated, written. Every write may be repeated and leaves one record."""
+"""The store: every write may be repeated and leaves one record; writes that come together are made safe together."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
+from uuid import UUID
 
-from alembic import command
-from alembic.config import Config
-from alembic.util.exc import CommandError
-from sqlalchemy import Connection, Table, delete, event, select, text
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kubernaut.api.audit import AuditEvent, RemediationAudit, WorkflowAudit
-from kubernaut.api.base import Unusable
-from kubernaut.datastorage.tables import audit_events, remediation_audit, service_crd_status, workflow_audit
+from kubernaut.datastorage import metrics, records, retention, takeover
+from kubernaut.datastorage.chain import Signer
+from kubernaut.datastorage.database import FAULTS, Database
+from kubernaut.datastorage.keys import signer_for
+from kubernaut.datastorage.settings import DataStorageSettings
+from kubernaut.datastorage.trail import Trail
+from kubernaut.datastorage.writer import Writer
 
-MIGRATIONS = Path(__file__).parent / "migrations"
+KEEP_HOUSE_SECONDS: Final = 3600.0
+
+Clock = Callable[[], datetime]
+Record = Callable[[AsyncConnection], Awaitable[int]]
+"""Writes one record in a transaction; returns its id."""
+Work = Sequence[AuditEvent] | Record
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
-class NewerSchema(Unusable):
-    """The database was made by a later version of this program."""
+def _utc() -> datetime:
+    return datetime.now(UTC)
 
 
 class Store:
-    """The audit database."""
+    """The audit database. `now` gives the time in UTC."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self.engine = engine
-        self._writing = asyncio.Lock()
+    def __init__(self, database: Database, settings: DataStorageSettings, signer: Signer | None, now: Clock) -> None:
+        self.database = database
+        self.settings = settings
+        self.signer = signer
+        self.now = now
+        self.trail = Trail(signer, checkpoint_every=settings.checkpoint_every, partitions=database.postgresql)
+        self._writer: Writer[Work, Any] = Writer(self._commit)
+        self._keeper: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, url: str) -> Self:
-        """Open a database and bring its schema up to date; raise NewerSchema when it is ahead of this program."""
-        engine = create_async_engine(url, pool_pre_ping=True)
-        if engine.dialect.name == "sqlite":
-            event.listen(engine.sync_engine, "connect", _sqlite_settings)
-        store = cls(engine)
+    async def open(cls, settings: DataStorageSettings, now: Clock = _utc) -> Self:
+        """Open the database and bring its schema up to date.
+
+        Raise BadDatabase, NewerSchema where the database is ahead of this program, OlderSchema where it is behind and we may not
+        change it, BadKey, BadDatabase where it cannot be reached.
+        """
+        signer = signer_for(settings.database, settings.signing_key)
+        database = await Database.open(settings.database, migrate=settings.migrate)
+        store = cls(database, settings, signer, now)
         try:
-            async with engine.begin() as connection:
-                await connection.run_sync(_migrate)
+            await takeover.take_over(database, store.add_events)
         except BaseException:
-            await engine.dispose()
+            await store.close()
             raise
+        store._keeper = asyncio.create_task(store._keep_house(), name="audit retention")
         return store
 
     async def close(self) -> None:
-        """Let go of all connections."""
-        await self.engine.dispose()
+        """Write what waits and let go of all connections, within seconds."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._keeper
+        await self._writer.close()
+        await self.database.close()
 
     async def ping(self) -> None:
         """Raise when the database does not answer."""
-        async with self.engine.connect() as connection:
-            await connection.execute(text("SELECT 1"))
+        await self.database.ping()
 
-    async def add_events(self, events: Sequence[AuditEvent]) -> int:
-        """Store events in one transaction; return how many were new."""
+    async def add_events(self, events: Sequence[AuditEvent]) -> list[bool]:
+        """Put events on record; return for each whether it was new. Raise Unavailable when that cannot be done now."""
         if not events:
-            return 0
-        stored_at = datetime.now(UTC)
-        rows = [{**each.model_dump(), "stored_at": stored_at, "event_data": dict(each.event_data)} for each in events]
-        for row, each in zip(rows, events, strict=True):
-            row["event_outcome"] = each.event_outcome.value
-        async with self._writing, self.engine.begin() as connection:
-            new = 0
-            for row in rows:
-                done = await connection.execute(
-                    self._insert(audit_events).values(_filled(row)).on_conflict_do_nothing(index_elements=["event_id"])
-                )
-                new += max(done.rowcount, 0)
-            return new
+            return []
+        known: list[bool] = await self._writer.write(events, len(events))
+        return known
 
     async def put_remediation(self, record: RemediationAudit) -> int:
         """Store or update the record of a remediation with its service statuses; return its id."""
-        now = datetime.now(UTC)
-        row = record.model_dump(by_alias=False)
-        services = row.pop("service_crd_statuses", [])
-        async with self._writing, self.engine.begin() as connection:
-            known = _filled_for(remediation_audit, row) | {"created_at": now, "updated_at": now}
-            changed = {key: value for key, value in known.items() if key not in ("remediation_name", "created_at")}
-            statement = self._insert(remediation_audit).values(known)
-            await connection.execute(statement.on_conflict_do_update(index_elements=["remediation_name"], set_=changed))
-            found = await connection.execute(
-                select(remediation_audit.c.id).where(remediation_audit.c.remediation_name == record.remediation_name)
-            )
-            record_id = int(found.scalar_one())
-            await self._put_services(connection, record_id, services, now)
-            return record_id
+        return await self._record(lambda connection: records.put_remediation(self.database, connection, record, self.now()))
 
-    async def _put_services(
-        self, connection: AsyncConnection, record_id: int, services: Sequence[Mapping[str, Any]], now: datetime
-    ) -> None:
-        await connection.execute(delete(service_crd_status).where(service_crd_status.c.remediation_audit_id == record_id))
-        rows = [{**_filled_for(service_crd_status, each), "remediation_audit_id": record_id, "updated_at": now} for each in services]
-        if rows:
-            await connection.execute(self._insert(service_crd_status), rows)
+    async def put_workflow(self, record: WorkflowAudit) -> int:
+        """Store or update a workflow record; return its id."""
+        return await self._record(lambda connection: records.put_workflow(self.database, connection, record))
 
-    async def add_workflow(self, record: WorkflowAudit) -> None:
-        """Store or update a workflow record: one for each execution and event type."""
-        row = _filled_for(workflow_audit, record.model_dump(by_alias=False))
-        row |= {key: row.get(key) or "" for key in ("workflow_id", "target_resource", "phase", "outcome", "correlation_id")}
-        changed = {key: value for key, value in row.items() if key not in ("workflow_execution_id", "event_type")}
-        statement = self._insert(workflow_audit).values(row)
-        async with self._writing, self.engine.begin() as connection:
-            await connection.execute(statement.on_conflict_do_update(index_elements=["workflow_execution_id", "event_type"], set_=changed))
+    async def act(self, act: Record) -> int:
+        """Write something else in a transaction of its group; return what it returns."""
+        return await self._record(act)
 
-    def _insert(self, table: Table) -> Any:
-        return sqlite_insert(table) if self.engine.dialect.name == "sqlite" else postgresql_insert(table)
+    async def _record(self, act: Record) -> int:
+        record_id: int = await self._writer.write(act)
+        return record_id
 
+    async def _commit(self, works: Sequence[Work]) -> list[Any]:
+        """Write a group in one transaction: all events together, then each record."""
+        events = [event for work in works if not callable(work) for event in work]
+        with metrics.WRITE_SECONDS.time():
+            try:
+                async with self.database.writing() as connection:
+                    new = await self.trail.append(connection, events, self.now()) if events else set[UUID]()
+                    results: list[int | list[bool]] = [await work(connection) if callable(work) else _told(work, new) for work in works]
+            except BaseException:
+                self.trail.forget()
+                raise
+        metrics.GROUP_SIZE.observe(len(events) + sum(map(callable, works)))
+        stored = sum(sum(result) for result in results if isinstance(result, list))
+        metrics.STORED.inc(stored)
+        metrics.DUPLICATES.inc(len(events) - stored)
+        return results
 
-def _filled(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Give empty texts to the columns that the wire form leaves out."""
-    texts = ("event_version", "actor_type", "actor_id", "resource_type", "resource_name", "resource_id", "namespace", "message")
-    return {**row, **{key: row.get(key) or "" for key in texts}, "sequence": row.get("sequence", 0)}
-
-
-def _filled_for(table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a value for every column of a table that a record can fill."""
-    own = {"id", "created_at", "updated_at", "remediation_audit_id"}
-    return {column.name: row.get(column.name) for column in table.columns if column.name not in own}
+    async def _keep_house(self) -> None:
+        """Take out what retention lets go, now and every hour."""
+        while True:
+            try:
+                await retention.purge(self.database, self.now(), self.settings.retention_days)
+            except FAULTS as fault:
+                log.warning("retention will be tried again", fault=str(fault)[:500])
+            await asyncio.sleep(KEEP_HOUSE_SECONDS)
 
 
-def _sqlite_settings(connection: Any, _: object) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _migrate(connection: Connection) -> None:
-    """Run the migrations that are missing."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    try:
-        command.upgrade(config, "head")
-    except CommandError as error:
-        raise NewerSchema(f"the database's schema is not known here ({error}): use the version of kubernaut that made it") from error
+def _told(events: Sequence[AuditEvent], new: set[UUID]) -> list[bool]:
+    """Tell for each event whether it was new, to the first who brought it."""
+    told = []
+    for event in events:
+        told.append(event.event_id in new)
+        new.discard(event.event_id)
+    return told

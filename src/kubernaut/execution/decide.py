@@ -27,7 +27,14 @@ class Execute:
 
 @dataclass(frozen=True, slots=True)
 class Await:
-    """Look whether an operation has had its effect."""
+    """Look whether operations have had their effect."""
+
+    indexes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """Undo an operation that had no effect in time and is to leave nothing behind."""
 
     index: int
 
@@ -56,7 +63,7 @@ class Abort:
     message: str
 
 
-Step = Validate | Execute | Await | Skip | Complete | Abort
+Step = Validate | Execute | Await | TakeBack | Skip | Complete | Abort
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,33 +77,79 @@ class Seen:
     dry_run: bool = False
     reason: str = ""
     """Why an operation failed, in one word of domain language."""
+    cancelled: str | None = None
+    """What the person said who wants it to stop; None while nobody does."""
+    limit: int = 1
+    """How many operations may wait for their effect side by side."""
+    take_back: frozenset[int] = frozenset()
+    """Operations without effect that are to be undone."""
 
 
 def decide(seen: Seen, now: datetime) -> Step:
-    """Choose the next step: the first operation, in order, that is not behind us."""
-    for index, (operation, result) in enumerate(zip(seen.operations, seen.results, strict=True)):
-        if result.phase in FAILED and operation.critical_step:
-            return Abort(seen.reason or "action_failed", f"step {operation.step_number} {operation.action}: {result.error_message}")
-        if not _behind(result, dry_run=seen.dry_run):
-            return _next(seen, index, now)
-    return Complete(sum(result.phase in FAILED for result in seen.results))
+    """Choose the next step: what failed is settled first, then what has begun is carried on, then the next begins that may."""
+    if seen.take_back:
+        return TakeBack(min(seen.take_back))
+    fatal = _fatal(seen)
+    waiting = _in(seen, Phase.EXECUTING)
+    ahead = [index for index, result in enumerate(seen.results) if not _behind(result, dry_run=seen.dry_run)]
+    if not ahead and fatal is None:
+        return Complete(sum(result.phase in FAILED for result in seen.results))
+    if stopped := _stopped(seen, (waiting or ahead or [0])[0], now, fatal):
+        return stopped
+    if fatal is not None:
+        return Await(tuple(waiting)) if waiting else fatal
+    return _onward(seen, ahead, waiting)
+
+
+def _in(seen: Seen, phase: Phase) -> list[int]:
+    return [index for index, result in enumerate(seen.results) if result.phase is phase]
 
 
 def _behind(result: OperationResult, *, dry_run: bool) -> bool:
     return result.phase in DONE or result.phase in FAILED or (dry_run and result.phase is Phase.VALIDATED)
 
 
-def _next(seen: Seen, index: int, now: datetime) -> Step:
+def _fatal(seen: Seen) -> Abort | None:
+    """Return the end that a failed operation which matters brings."""
+    for operation, result in zip(seen.operations, seen.results, strict=True):
+        if result.phase in FAILED and operation.critical_step:
+            return Abort(seen.reason or "action_failed", f"{_title(operation)}: {result.error_message}")
+    return None
+
+
+def _stopped(seen: Seen, at: int, now: datetime, fatal: Abort | None) -> Abort | None:
+    """Return the end that a person's word or the clock brings."""
+    step = _title(seen.operations[at])
+    if seen.cancelled is not None:
+        return fatal or Abort("cancelled", f"a person cancelled it at {step}: {seen.cancelled}")
     if now >= seen.deadline:
-        return Abort("timeout", f"out of time at step {seen.operations[index].step_number} {seen.operations[index].action}")
+        return fatal or Abort("timeout", f"out of time at {step}")
+    return None
+
+
+def _onward(seen: Seen, ahead: list[int], waiting: list[int]) -> Step:
+    for index in ahead:
+        if (because := _failed_before(seen, index)) is not None and seen.results[index].phase is not Phase.EXECUTING:
+            return Skip(index, because)
+    free = [index for index in ahead if seen.results[index].phase is not Phase.EXECUTING and _ready(seen, index)]
+    if free and len(waiting) < seen.limit:
+        return Execute(free[0]) if seen.results[free[0]].phase is Phase.VALIDATED else Validate(free[0])
+    if waiting:
+        return Await(tuple(waiting))
+    step = seen.operations[ahead[0]]
+    return Abort("validation_error", f"{_title(step)} waits for steps that never come: {', '.join(map(str, step.depends_on))}")
+
+
+def _failed_before(seen: Seen, index: int) -> int | None:
     failed = {result.step_number for result in seen.results if result.phase in FAILED}
-    because = next((number for number in seen.operations[index].depends_on if number in failed), None)
-    if because is not None:
-        return Skip(index, because)
-    match seen.results[index].phase:
-        case Phase.VALIDATED:
-            return Execute(index)
-        case Phase.EXECUTING:
-            return Await(index)
-        case _:
-            return Validate(index)
+    return next((number for number in seen.operations[index].depends_on if number in failed), None)
+
+
+def _ready(seen: Seen, index: int) -> bool:
+    """Tell whether an operation may begin: all that it depends on is behind us."""
+    behind = {result.step_number for result in seen.results if _behind(result, dry_run=seen.dry_run)}
+    return behind.issuperset(seen.operations[index].depends_on)
+
+
+def _title(operation: Operation) -> str:
+    return f"step {operation.step_number} {operation.action}"

@@ -8,18 +8,21 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from kubernaut.api.base import Obj
+from kubernaut.api.base import CANCEL_ANNOTATION, Obj
+from kubernaut.api.brake import RemediationBrake
 from kubernaut.api.core import DAEMON_SET, DEPLOYMENT, STATEFUL_SET
 from kubernaut.api.durations import parse_duration
-from kubernaut.api.execution import KubernetesExecution, OperationResult
-from kubernaut.api.plan import Operation
+from kubernaut.api.execution import KubernetesExecution, Phase
 from kubernaut.execution import report
-from kubernaut.execution.actions.base import AnyAction, Effect, Plan
-from kubernaut.execution.actions.registry import Registry, built
-from kubernaut.execution.decide import Abort, Await, Complete, Execute, Seen, Skip, Validate, decide
+from kubernaut.execution.acting import carry_out
+from kubernaut.execution.actions.base import AnyAction, read_or_none
+from kubernaut.execution.actions.registry import Registry, built, with_installed
+from kubernaut.execution.decide import Abort, Await, Complete, Execute, Seen, Skip, TakeBack, Validate, decide
 from kubernaut.execution.safety import Resolved, Safety
 from kubernaut.execution.settings import ExecutionSettings
-from kubernaut.execution.undo import mark_of, marked
+from kubernaut.execution.undo import mark_of
+from kubernaut.execution.undoing import OPEN_INDEX, Undoing, mark_of_step, wanted
+from kubernaut.halt import LOOK_AGAIN, halt, hold, is_held, resumed_at
 from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.errors import ApiError
 from kubernaut.kube.informer import Key
@@ -30,53 +33,86 @@ UID_INDEX = "uid"
 
 
 class ExecutionReconciler:
-    """Walks KubernetesExecutions through their operations."""
+    """Walks KubernetesExecutions through their operations, and back where that is asked for."""
 
     def __init__(self, cluster: Cluster, settings: ExecutionSettings, registry: Registry) -> None:
         self._cluster = cluster
         self._settings = settings
         self._safety = Safety(cluster.client, registry, settings)
+        self._undoing = Undoing(cluster, settings, self._safety)
 
     async def reconcile(self, execution: KubernetesExecution) -> Outcome:
         """Observe, decide, act, report: one step a pass, each step on record before the next."""
         now = self._cluster.clock.now()
         if execution.status.completion_time is not None:
-            return DONE
+            asked = wanted(execution)
+            return await self._undoing.answer(execution, asked, now) if asked else DONE
         report.begun(execution, now)
-        status, config = execution.status, execution.spec.execution_config
-        seen = Seen(execution.spec.operations, status.operation_results, _deadline(execution, now), config.dry_run, status.failure_reason)
-        match decide(seen, now):
+        match decide(self._seen(execution, now), now):
             case Validate(index):
                 return await self._validate(execution, index, now)
             case Execute(index):
-                return await self._execute(execution, index, now)
-            case Await(index):
-                return await self._await(execution, index, now)
+                return await self._execute_unless_paused(execution, index, now)
+            case Await(indexes):
+                return await self._await_all(execution, indexes, now)
+            case TakeBack(index):
+                report.taken_back(execution, index, await self._undoing.take_back(execution, index), now)
+                return again(now)
             case Skip(index, because):
                 report.skipped(execution, index, because, now)
                 return again(now)
             case Complete(failures):
                 report.completed(execution, failures, now)
-                return DONE
             case Abort(reason, message):
+                await self._look_back(execution, now)
                 report.aborted(execution, reason, message, now)
-                return DONE
             case unknown:
                 assert_never(unknown)
+        return again(now) if wanted(execution) else DONE
+
+    def _seen(self, execution: KubernetesExecution, now: datetime) -> Seen:
+        status, config = execution.status, execution.spec.execution_config
+        return Seen(
+            execution.spec.operations,
+            status.operation_results,
+            _deadline(execution, now),
+            config.dry_run,
+            status.failure_reason,
+            cancelled=execution.metadata.annotations.get(CANCEL_ANNOTATION),
+            limit=config.concurrency_limit,
+            take_back=frozenset(index for index in range(len(status.operation_results)) if self._leaves_nothing(execution, index)),
+        )
+
+    def _leaves_nothing(self, execution: KubernetesExecution, index: int) -> bool:
+        """Tell whether an operation had no effect in time and asked to be taken back then."""
+        if execution.status.operation_results[index].phase is not Phase.ROLLBACK_READY:
+            return False
+        given = self._safety.resolve(execution.spec.operations[index]).given
+        return bool(getattr(given, "rollback_on_failure", False))
 
     async def _validate(self, execution: KubernetesExecution, index: int, now: datetime) -> Outcome:
         operation = execution.spec.operations[index]
         everything = execution.spec.execution_config.safety_validation
-        verdict = await self._safety.check(operation, mark_for(execution, operation), everything=everything)
+        verdict = await self._safety.check(operation, mark_of_step(execution, operation.step_number), everything=everything)
         report.validated(execution, index, verdict, now)
         return again(now)
 
+    async def _execute_unless_paused(self, execution: KubernetesExecution, index: int, now: datetime) -> Outcome:
+        """Begin no step while people have paused; the API server itself is asked, and what it does not say counts as paused."""
+        namespace = _namespace(self._safety.resolve(execution.spec.operations[index]))
+        why = await halt(self._cluster, execution.metadata.namespace, namespace)
+        hold(execution.status.conditions, why, now)
+        if not why:
+            return await self._execute(execution, index, now)
+        report.halted(execution, index, why)
+        return again(now + LOOK_AGAIN)
+
     async def _execute(self, execution: KubernetesExecution, index: int, now: datetime) -> Outcome:
         operation = execution.spec.operations[index]
-        resolved = self._safety.resolve(operation)
+        resolved, mark = self._safety.resolve(operation), mark_of_step(execution, operation.step_number)
         try:
-            plan = await resolved.action.plan(resolved.client, resolved.given, mark_for(execution, operation))
-            await _carry_out(execution, index, resolved, plan, now)
+            plan = await resolved.action.plan(resolved.client, resolved.given, mark)
+            await carry_out(execution, index, resolved, plan, now)
         except ApiError as fault:
             if fault.retryable:
                 raise
@@ -84,11 +120,14 @@ class ExecutionReconciler:
                 report.failed(execution, index, "action_failed", fault.message, now)
         return again(now)
 
+    async def _await_all(self, execution: KubernetesExecution, indexes: Sequence[int], now: datetime) -> Outcome:
+        """Look at each that waits for its effect; return when to look again at the first of them."""
+        outcomes = [await self._await(execution, index, now) for index in indexes]
+        return min(outcomes, key=lambda outcome: outcome.at or now)
+
     async def _await(self, execution: KubernetesExecution, index: int, now: datetime) -> Outcome:
         operation, result = execution.spec.operations[index], execution.status.operation_results[index]
-        resolved = self._safety.resolve(operation)
-        current = await self._current(resolved)
-        lacking = resolved.action.awaits(resolved.given, current, result.validated.uid if result.validated else "")
+        lacking = await self._lacking(execution, index, now)
         if not lacking:
             report.effective(execution, index, now)
             return again(now)
@@ -99,81 +138,56 @@ class ExecutionReconciler:
         report.awaiting(execution, index, lacking)
         return again(min(now + self._settings.poll, deadline))
 
-    async def _current(self, resolved: Resolved) -> Obj | None:
-        target = resolved.target
-        if target is None:
-            return None
+    async def _lacking(self, execution: KubernetesExecution, index: int, now: datetime) -> str:
+        """Do what follows the first change, as far as it goes; return what is not there yet."""
+        resolved, result = self._safety.resolve(execution.spec.operations[index]), execution.status.operation_results[index]
         try:
-            return await resolved.client.get(target.kind, target.name, target.namespace)
+            work = await resolved.action.work(resolved.client, resolved.given, now)
         except ApiError as fault:
-            if fault.not_found:
-                return None
-            raise
+            if fault.retryable:
+                raise
+            return fault.message
+        report.worked(execution, index, work)
+        uid = result.validated.uid if result.validated else ""
+        return work.lacking or resolved.action.awaits(resolved.given, await _current(resolved), uid)
+
+    async def _look_back(self, execution: KubernetesExecution, now: datetime) -> None:
+        """Put on record what was carried out though nobody could write it down: the process was killed right after."""
+        for index, result in enumerate(execution.status.operation_results):
+            if result.phase is Phase.VALIDATED:
+                current = await _current(self._safety.resolve(execution.spec.operations[index]))
+                if current is not None and mark_of(current) == mark_of_step(execution, result.step_number):
+                    report.executed(execution, index, current, now, by_us=False)
 
 
-def mark_for(execution: KubernetesExecution, operation: Operation) -> str:
-    """Return the mark that an operation leaves on what it changes."""
-    return f"{execution.metadata.uid}/{operation.step_number}"
-
-
-async def _carry_out(execution: KubernetesExecution, index: int, resolved: Resolved, plan: Plan, now: datetime) -> None:
-    result, mark = execution.status.operation_results[index], mark_for(execution, execution.spec.operations[index])
-    match plan.effect:
-        case Effect.NOTHING:
-            report.executed(execution, index, None, now)
-        case Effect.DELETE:
-            await _delete(resolved, plan, result)
-            report.executed(execution, index, None, now)
-        case Effect.PATCH if plan.current is not None and mark_of(plan.current) == mark:
-            report.executed(execution, index, plan.current, now)  # took effect before we were killed
-        case Effect.PATCH if not _as_validated(plan, result) or plan.faults:
-            report.changed_since(execution, index, now)
-        case Effect.PATCH:
-            report.executed(execution, index, await _patch(resolved, plan, mark), now)
+async def _current(resolved: Resolved) -> Obj | None:
+    return await read_or_none(resolved.client, resolved.target) if resolved.target else None
 
 
 def _deadline(execution: KubernetesExecution, now: datetime) -> datetime:
-    ends = (execution.status.start_time or now) + parse_duration(execution.spec.execution_config.timeout)
-    return min(ends, execution.spec.times_out_at or ends)
+    """Return when its time is up; a pause stops the clock, and it begins anew when people resume."""
+    limit, conditions = parse_duration(execution.spec.execution_config.timeout), execution.status.conditions
+    if is_held(conditions):
+        return now + limit
+    ends = (execution.status.start_time or now) + limit
+    resumed = resumed_at(conditions)
+    return resumed + limit if resumed else min(ends, execution.spec.times_out_at or ends)
 
 
-def _as_validated(plan: Plan, result: OperationResult) -> bool:
-    """Tell whether the object is as it was when it was checked: same object, same spec. Status changes do not count."""
-    if plan.current is None or result.validated is None:
-        return False
-    meta = plan.current["metadata"]
-    return meta["uid"] == result.validated.uid and int(meta.get("generation") or 0) == result.validated.generation
-
-
-async def _patch(resolved: Resolved, plan: Plan, mark: str) -> Obj:
-    """Change exactly the state that was read; a conflict says that it changed meanwhile."""
-    target, current = resolved.target, plan.current
-    if target is None or current is None:
-        raise ValueError("a patch needs an object")
-    body = marked(plan.patch or {}, mark)
-    body["metadata"] = {**body["metadata"], "resourceVersion": current["metadata"]["resourceVersion"]}
-    return await resolved.client.patch(target.kind, target.name, target.namespace, body)
-
-
-async def _delete(resolved: Resolved, plan: Plan, result: OperationResult) -> None:
-    """Delete the very object that was validated; one that is going or was replaced is deleted already."""
-    target, current = resolved.target, plan.current
-    if target is None or current is None or result.validated is None:
-        return
-    meta = current["metadata"]
-    if meta["uid"] == result.validated.uid and "deletionTimestamp" not in meta:
-        await resolved.client.delete(target.kind, target.name, target.namespace, uid=meta["uid"], grace_seconds=plan.grace_seconds)
+def _namespace(resolved: Resolved) -> str:
+    return resolved.target.namespace if resolved.target else ""
 
 
 def setup(manager: Manager, settings: ExecutionSettings, actions: Sequence[AnyAction] = ()) -> None:
-    """Run the stage in a manager's process, with the built-in actions and those given, which win over built-ins of their name."""
+    """Run the stage in a manager's process, with built-in and installed actions and those given; a later one of a name wins."""
     cluster = manager.cluster
-    reconciler = ExecutionReconciler(cluster, settings, Registry((*built(), *actions)))
-    manager.informer(KubernetesExecution, indexes={UID_INDEX: _uid})
+    reconciler = ExecutionReconciler(cluster, settings, Registry((*with_installed(built()), *actions)))
+    manager.informer(KubernetesExecution, indexes={UID_INDEX: _uid, OPEN_INDEX: _open})
     controller = manager.controller(KubernetesExecution, reconciler.reconcile, timeout=timedelta(minutes=2))
     marks = Marks(cluster)
     for kind in (DEPLOYMENT, STATEFUL_SET, DAEMON_SET):
         controller.watches(kind, marks.execution_of)
+    controller.watches(RemediationBrake, marks.open_ones)
 
 
 class Marks:
@@ -186,8 +200,20 @@ class Marks:
         """Return the execution that changed an object last."""
         uid = mark_of(obj).partition("/")[0]
         found = self._cluster.select(KubernetesExecution.card, UID_INDEX, uid) if uid else []
-        return [Key(each["metadata"]["namespace"], each["metadata"]["name"]) for each in found]
+        return [_key(each) for each in found]
+
+    def open_ones(self, _brake: Obj) -> Iterable[Key]:
+        """Return all that have not ended: people have paused, or resumed."""
+        return [_key(each) for each in self._cluster.select(KubernetesExecution.card, OPEN_INDEX, "True")]
+
+
+def _key(obj: Obj) -> Key:
+    return Key(obj["metadata"]["namespace"], obj["metadata"]["name"])
 
 
 def _uid(obj: Obj) -> Iterable[str]:
     return () if (obj.get("status") or {}).get("completionTime") else (obj["metadata"]["uid"],)
+
+
+def _open(obj: Obj) -> Iterable[str]:
+    return () if (obj.get("status") or {}).get("completionTime") else ("True",)

@@ -1,18 +1,40 @@
-"""What a KubernetesExecution's status says at every step; the only place that writes it."""
+"""What a KubernetesExecution's status says at every step; the only place that writes it, but for its undo."""
 
+import hashlib
 from datetime import datetime
+from typing import Final
 
+import orjson
 from pydantic import JsonValue
 
 from kubernaut.api.base import AuditOutcome, Obj
-from kubernaut.api.execution import ChangedResource, KubernetesExecution, OperationResult, Phase, Undo, UndoKind, Validated
-from kubernaut.execution.actions.base import AnyAction, Effect, Plan
-from kubernaut.execution.safety import Verdict, cut
-from kubernaut.execution.undo import inverse, marked, merged, touched
+from kubernaut.api.execution import (
+    ChangedResource,
+    Check,
+    KubernetesExecution,
+    OperationResult,
+    Phase,
+    Undo,
+    UndoKind,
+    UndoOutcome,
+    UndoResult,
+    Validated,
+)
+from kubernaut.api.redact import redact_value
+from kubernaut.execution.actions.base import Effect, Plan, Target, Work
+from kubernaut.execution.difference import DIFF_LIMIT, cut
+from kubernaut.execution.safety import Resolved, Verdict
+from kubernaut.execution.undo import content_of, digest_of, inverse, marked, merged, touched
 from kubernaut.kube.journal import record
 from kubernaut.kube.status import set_condition
 
-COMPLETE = "Complete"
+COMPLETE: Final = "Complete"
+ROLLED_BACK: Final = "RolledBack"
+RECORD_LIMIT: Final = 400_000
+"""Characters of what all operations change and how it is taken back; an API object over 1.5 MB cannot be stored."""
+ALL_DIFFS: Final = 262_144
+OUTPUT_LIMIT: Final = 16_384
+AFFECTED_LIMIT: Final = 50
 _REASONS = {"dry-run": "dry_run_failed"}
 """Failure reasons by check; all others are validation errors."""
 
@@ -27,52 +49,87 @@ def begun(execution: KubernetesExecution, now: datetime) -> None:
         ]
 
 
+def halted(execution: KubernetesExecution, index: int, why: str) -> None:
+    """Say that people have paused before a step."""
+    operation = execution.spec.operations[index]
+    execution.status.message = f"step {operation.step_number} {operation.action} waits until it is resumed: {why}"[:1024]
+
+
 def validated(execution: KubernetesExecution, index: int, verdict: Verdict, now: datetime) -> None:
     """Put the checks on record; with them, what is going to be done and how it would be taken back."""
     result = execution.status.operation_results[index]
-    result.checks, result.diff = verdict.checks, verdict.diff
+    room = min(DIFF_LIMIT, ALL_DIFFS // len(execution.spec.operations))
+    result.checks, result.diff = verdict.checks, verdict.diff[:room]
+    result.impact, result.warnings = verdict.impact, verdict.warnings
+    if verdict.failed is None and verdict.plan is not None and verdict.resolved is not None:
+        _intend(execution, index, verdict, verdict.plan, verdict.resolved)
+        _keep_recordable(execution, verdict)
     if verdict.failed is not None:
+        result.resources_affected, result.undo, result.validated = [], None, None
         reason = _REASONS.get(verdict.failed.name, "validation_error")
         failed(execution, index, reason, f"{verdict.failed.name}: {verdict.failed.message}", now)
         return
     result.phase = Phase.VALIDATED
-    if verdict.plan is not None and verdict.resolved is not None:
-        _intend(execution, index, verdict.plan, verdict.resolved.action)
     _at(execution, index, Phase.VALIDATED, "checked")
 
 
-def _intend(execution: KubernetesExecution, index: int, plan: Plan, action: AnyAction) -> None:
+def _keep_recordable(execution: KubernetesExecution, verdict: Verdict) -> None:
+    """Refuse what cannot be put on record, for then it could not be taken back."""
+    size = sum(len(each.model_dump_json(include={"resources_affected", "undo"})) for each in execution.status.operation_results)
+    if size > RECORD_LIMIT:
+        verdict.refused(
+            "preconditions", f"what it changes is too large to be recorded ({size} of {RECORD_LIMIT} characters): split the steps"
+        )
+
+
+def _intend(execution: KubernetesExecution, index: int, verdict: Verdict, plan: Plan, resolved: Resolved) -> None:
+    """Write down the change before it is made: the object as it is, as the dry run says it becomes, and the way back."""
     result, current = execution.status.operation_results[index], plan.current
-    if current is None:
+    action, target = resolved.action, resolved.target
+    if current is None or target is None:
         result.validated = Validated()
+        if plan.effect is Effect.CREATE and target is not None:
+            after = touched(verdict.trial or {}, _unnamed(plan.patch or {}))
+            result.resources_affected = [_changed(target, action.name, "", after=after)]
+            result.undo = Undo(kind=action.undo, created=True)
         return
     meta = current["metadata"]
-    result.validated = Validated(uid=meta["uid"], resource_version=meta["resourceVersion"], generation=int(meta.get("generation") or 0))
+    result.validated = Validated(uid=meta["uid"], resource_version=meta["resourceVersion"], digest=digest_of(current))
     patch = marked(plan.patch or {}, f"{execution.metadata.uid}/{result.step_number}") if plan.effect is Effect.PATCH else {}
-    result.resources_affected = [
-        ChangedResource(
-            kind=current["kind"],
-            namespace=meta.get("namespace", ""),
-            name=meta["name"],
-            action=action.name,
-            before=touched(current, patch),
-            after=touched(merged(current, patch), patch),
-        )
-    ]
-    result.undo = Undo(kind=action.undo, patch=inverse(current, patch) if action.undo is UndoKind.EXACT else {})
+    before, after = touched(current, patch), touched(verdict.trial or merged(current, patch), patch)
+    shown = ({}, {}) if action.hidden else (before, after)
+    result.resources_affected = [_changed(target, action.name, meta["uid"], *shown)]
+    result.undo = Undo(kind=action.undo, patch={} if action.undo is UndoKind.NONE else inverse(current, patch))
 
 
-def executed(execution: KubernetesExecution, index: int, made: Obj | None, now: datetime) -> None:
-    """Put on record that the change was made, and the object as it is since."""
+def _changed(target: Target, action: str, uid: str, before: Obj | None = None, after: Obj | None = None) -> ChangedResource:
+    return ChangedResource(
+        api_version=target.kind.api_version,
+        kind=target.kind.kind,
+        namespace=target.namespace,
+        name=target.name,
+        uid=uid,
+        action=action,
+        before=before or {},
+        after=after or {},
+    )
+
+
+def _unnamed(body: Obj) -> Obj:
+    """Return what a new object says beside its name: what may be changed by others later."""
+    metadata = {key: value for key, value in body["metadata"].items() if key in {"labels", "annotations"} and value}
+    return content_of(body) | ({"metadata": metadata} if metadata else {})
+
+
+def executed(execution: KubernetesExecution, index: int, made: Obj | None, now: datetime, *, by_us: bool = True) -> None:
+    """Put on record that the change was made, and (seen as it was made by us just now) the object as it is since."""
     result, operation = execution.status.operation_results[index], execution.spec.operations[index]
     result.phase, result.started_at, result.error_message = Phase.EXECUTING, now, ""
     if made is not None and result.resources_affected:
         affected = result.resources_affected[0]
-        affected.after = touched(made, affected.after)
-    if made is not None and result.undo is not None:
-        result.undo.resource_version_after = made["metadata"]["resourceVersion"]
-        result.undo.generation_after = int(made["metadata"].get("generation") or 0)
-    _journal(execution, index, "OperationExecuted", str(operation.parameters.get("message") or "done"), now)
+        affected.uid = made["metadata"]["uid"]
+        affected.after = touched(made, affected.after) if by_us else affected.after
+    _journal(execution, index, "OperationExecuted", str(operation.parameters.get("message") or "done"), now, undo=True)
     _at(execution, index, Phase.EXECUTING, "done, waiting for its effect")
 
 
@@ -87,6 +144,14 @@ def changed_since(execution: KubernetesExecution, index: int, now: datetime) -> 
     _at(execution, index, Phase.VALIDATING, "the object changed after it was checked; checking again")
 
 
+def worked(execution: KubernetesExecution, index: int, work: Work) -> None:
+    """Put on record what followed the first change."""
+    result = execution.status.operation_results[index]
+    room = AFFECTED_LIMIT - len(result.resources_affected)
+    result.resources_affected = [*result.resources_affected, *work.affected[:room]]
+    result.output = work.output[:OUTPUT_LIMIT] or result.output
+
+
 def awaiting(execution: KubernetesExecution, index: int, lacking: str) -> None:
     """Say what the effect still lacks."""
     _at(execution, index, Phase.EXECUTING, lacking)
@@ -96,6 +161,7 @@ def effective(execution: KubernetesExecution, index: int, now: datetime) -> None
     """Say that the effect is there."""
     result = execution.status.operation_results[index]
     result.phase, result.completed_at = Phase.COMPLETED, now
+    result.checks = [*result.checks, Check(name="postconditions", passed=True)]
     _at(execution, index, Phase.EXECUTING, "effective")
 
 
@@ -103,8 +169,21 @@ def ineffective(execution: KubernetesExecution, index: int, lacking: str, now: d
     """Say that the effect did not come in time; what was recorded suffices to take the change back."""
     failed(execution, index, "action_failed", f"done, but without effect in time: {lacking}", now)
     result = execution.status.operation_results[index]
+    result.checks = [*result.checks, Check(name="postconditions", passed=False, message=cut(lacking))]
     if result.undo is not None and result.undo.kind is not UndoKind.NONE:
         result.phase = Phase.ROLLBACK_READY
+
+
+def taken_back(execution: KubernetesExecution, index: int, what: UndoResult, now: datetime) -> None:
+    """Say what became of taking back an operation that had no effect."""
+    result = execution.status.operation_results[index]
+    result.phase = Phase.FAILED
+    result.error_message = cut(f"{result.error_message}; {what.message}")
+    undone = what.outcome is UndoOutcome.UNDONE
+    outcome = AuditOutcome.SUCCESS if undone else AuditOutcome.FAILURE
+    _journal(execution, index, "OperationUndone" if undone else "OperationNotUndone", what.message, now, outcome)
+    if undone and not any(each.started_at for place, each in enumerate(execution.status.operation_results) if place != index):
+        set_condition(execution.status.conditions, ROLLED_BACK, True, "NoEffectInTime", result.error_message, now=now)
 
 
 def failed(execution: KubernetesExecution, index: int, reason: str, message: str, now: datetime) -> None:
@@ -139,14 +218,24 @@ def aborted(execution: KubernetesExecution, reason: str, message: str, now: date
 
 
 def _journal(
-    execution: KubernetesExecution, index: int, reason: str, message: str, now: datetime, outcome: AuditOutcome = AuditOutcome.SUCCESS
+    execution: KubernetesExecution,
+    index: int,
+    reason: str,
+    message: str,
+    now: datetime,
+    outcome: AuditOutcome = AuditOutcome.SUCCESS,
+    *,
+    undo: bool = False,
 ) -> None:
-    """Tell the audit trail what was done to what, and how well it can be taken back; never the fields, which may hold secrets."""
+    """Tell the audit trail what was done to what, and how well it can be taken back; the way back goes along, without secrets."""
     result = execution.status.operation_results[index]
     objects = ["/".join(filter(None, (each.namespace, each.kind.lower(), each.name))) for each in result.resources_affected]
-    data: dict[str, JsonValue] = {"step": result.step_number, "action": result.action, "objects": [*objects]}
+    data: dict[str, JsonValue] = {"step": result.step_number, "action": result.action, "objects": [*objects[:5]]}
     if result.undo is not None:
         data["undo"] = result.undo.kind.value
+        if undo and result.undo.patch:
+            data["undoPatchSha256"] = hashlib.sha256(orjson.dumps(result.undo.patch, option=orjson.OPT_SORT_KEYS)).hexdigest()
+            data["undoPatch"] = redact_value(result.undo.patch)
     record(execution, reason, f"step {result.step_number} {result.action}: {message}", now=now, outcome=outcome, data=data)
 
 

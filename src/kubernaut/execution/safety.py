@@ -3,33 +3,32 @@
 Parameters, access, target, policy, dry run, preconditions; the first that does not pass ends the checks.
 """
 
-import difflib
-import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, get_args
 
-import yaml
 from pydantic import ValidationError
 
 from kubernaut.api.base import Obj
-from kubernaut.api.core import SELF_SUBJECT_ACCESS_REVIEW
-from kubernaut.api.execution import Check, UndoKind
+from kubernaut.api.core import NODE, POD_DISRUPTION_BUDGET, RESOURCE_QUOTA, SELF_SUBJECT_ACCESS_REVIEW, SERVICE_ACCOUNT
+from kubernaut.api.execution import Check
+from kubernaut.api.gitops import Keeper, keeper_of, keeps_field, suspended
 from kubernaut.api.plan import Operation
-from kubernaut.execution.actions.base import WORKLOADS, Access, ActionParameters, AnyAction, Effect, Plan, Target
+from kubernaut.execution import impact
+from kubernaut.execution.actions.base import SCALABLE, WORKLOADS, Access, ActionParameters, AnyAction, Effect, Plan, Target, read_or_none
 from kubernaut.execution.actions.registry import Registry, UnknownAction
+from kubernaut.execution.difference import cut, difference, hidden_difference
 from kubernaut.execution.settings import ExecutionSettings
-from kubernaut.execution.undo import OPERATION_ANNOTATION, marked
+from kubernaut.execution.undo import leaves, marked
 from kubernaut.kube.client import Client
 from kubernaut.kube.errors import ApiError
 
-DIFF_LIMIT = 16_384
-TEXT_LIMIT = 1024
-GITOPS_LABELS = ("argocd.argoproj.io/instance", "kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name")
-GITOPS_ANNOTATIONS = ("argocd.argoproj.io/tracking-id",)
-_SECRET = re.compile(r"(?i)(password|passwd|secret|token|api_?key|credential|private_?key)$")
-_TYPED_BY_TARGET = frozenset({"restart_pod", "rollout_restart", "increase_resources"})
-"""Actions whose `resource_type` follows from the operation's target where it is not given."""
+PROTECTED: Final = "kubernaut.ai/protected"
+"""Annotation by which people say that an object is not to be acted on."""
+CONTROL_PLANE: Final = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
+FAULTS_TOLD: Final = 5
+_SERVICE_ACCOUNT: Final = "system:serviceaccount:"
+_BY_KIND: Final = {kind.kind: name for name, kind in (SCALABLE | WORKLOADS).items()} | {"Pod": "pod"}
 
 
 class Refused(Exception):  # noqa: N818  (says what became of the check)
@@ -44,6 +43,8 @@ class Resolved:
     given: ActionParameters
     client: Client
     """Acts as the action's own identity."""
+    identity: str = ""
+    """Who that is; empty for ourselves."""
 
     @property
     def target(self) -> Target | None:
@@ -58,7 +59,11 @@ class Verdict:
     checks: list[Check] = field(default_factory=list)
     resolved: Resolved | None = None
     plan: Plan | None = None
+    trial: Obj | None = None
+    """The object as it would be, after the server-side dry run."""
     diff: str = ""
+    impact: str = ""
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def failed(self) -> Check | None:
@@ -84,17 +89,19 @@ class Safety:
 
     def resolve(self, operation: Operation) -> Resolved:
         """Return an operation's action and typed parameters; raise Refused."""
-        raw = _filled(operation)
+        said = _said_by_target(operation)
         try:
-            action = self._registry.find(operation.action, raw)
-            given = action.parameters.model_validate(raw)
+            action = self._registry.find(operation.action, said | operation.parameters)
+            filled = {name: value for name, value in said.items() if _takes(action, name, value)}
+            given = action.parameters.model_validate(filled | operation.parameters)
         except UnknownAction as fault:
             raise Refused(str(fault)) from fault
         except ValidationError as fault:
             raise Refused(_faults(fault)) from fault
         _agree(action.target(given), operation)
-        identity = self._settings.identities.get(action.name)
-        return Resolved(action, given, self._client.impersonating(identity) if identity else self._client)
+        identity = self._settings.identity(action.name)
+        client = self._client.impersonating(identity) if identity else self._client
+        return Resolved(action, given, client.metadata_only() if action.hidden else client, identity)
 
     async def check(self, operation: Operation, mark: str, *, everything: bool = True) -> Verdict:
         """Run the checks until one does not pass; `everything` False leaves out access, policy and preconditions.
@@ -106,7 +113,7 @@ class Safety:
         try:
             resolved = verdict.resolved = self.resolve(operation)
             verdict.passed(name, _described(resolved))
-            for name, check in self._checks(resolved, mark, verdict, everything=everything):
+            for name, check in _Checks(self._client, self._settings, resolved, mark, verdict).of(everything=everything):
                 verdict.passed(name, await check())
         except Refused as fault:
             verdict.refused(name, str(fault))
@@ -116,79 +123,148 @@ class Safety:
             verdict.refused(name, fault.message)
         return verdict
 
-    def _checks(self, resolved: Resolved, mark: str, verdict: Verdict, *, everything: bool) -> list[tuple[str, Any]]:
-        found: dict[str, Obj] = {}
 
-        async def target() -> str:
-            current = await self._target(resolved)
-            if current is not None:
-                found["current"] = current
-            return str(resolved.target or "none")
+class _Checks:
+    """The checks of one operation; what one finds, the next may use."""
 
-        async def dry_run() -> str:
-            verdict.plan = await resolved.action.plan(resolved.client, resolved.given, mark)
-            verdict.diff = await _dry_run(resolved, verdict.plan, mark)
-            return f"{verdict.diff.count(chr(10))} lines of difference" if verdict.diff else "no difference"
+    def __init__(self, client: Client, settings: ExecutionSettings, resolved: Resolved, mark: str, verdict: Verdict) -> None:
+        self._client = client
+        self._settings = settings
+        self._resolved = resolved
+        self._mark = mark
+        self._verdict = verdict
+        self._current: Obj | None = None
 
-        async def preconditions() -> str:
-            if verdict.plan and verdict.plan.faults:
-                raise Refused("; ".join(verdict.plan.faults))
-            return ""
+    def of(self, *, everything: bool) -> list[tuple[str, Callable[[], Awaitable[str]]]]:
+        """Return the checks after the parameters, in order."""
+        if not everything:
+            return [("target", self._target), ("dry-run", self._dry_run)]
+        first = [("access", self._access), ("target", self._target), ("policy", self._policy)]
+        return [*first, ("dry-run", self._dry_run), ("preconditions", self._preconditions)]
 
-        async def access() -> str:
-            return await _access(resolved)
+    async def _access(self) -> str:
+        resolved = self._resolved
+        needed = resolved.action.access(resolved.given)
+        for access in needed:
+            review = await resolved.client.create(SELF_SUBJECT_ACCESS_REVIEW, _review(access))
+            status = review.get("status") or {}
+            if not status.get("allowed"):
+                raise Refused(await self._denied(access, str(status.get("reason") or "")))
+        return f"{', '.join(dict.fromkeys(map(str, needed)))}{f' as {resolved.identity}' if resolved.identity else ''}"
 
-        async def policy() -> str:
-            return self._policy(resolved, found.get("current"))
+    async def _denied(self, access: Access, reason: str) -> str:
+        where = f"in namespace {access.namespace}" if access.namespace else "in the whole cluster"
+        told = f"not allowed to {access} {where}{f': {reason}' if reason else ''}"
+        identity = self._resolved.identity
+        if not identity.startswith(_SERVICE_ACCOUNT):
+            return f"{told}{f' (as {identity})' if identity else ''}"
+        namespace, _, name = identity.removeprefix(_SERVICE_ACCOUNT).partition(":")
+        if await read_or_none(self._client, Target(SERVICE_ACCOUNT, namespace, name)) is None:
+            return f"{told}; there is no service account {namespace}/{name}: apply deploy/action-accounts.yaml, or set its identity"
+        return f"{told} (as {identity})"
 
-        needed: list[tuple[str, Callable[[], Any]]] = [("target", target), ("dry-run", dry_run)]
-        if everything:
-            needed = [("access", access), ("target", target), ("policy", policy), ("dry-run", dry_run), ("preconditions", preconditions)]
-        return needed
-
-    async def _target(self, resolved: Resolved) -> Obj | None:
-        target = resolved.target
+    async def _target(self) -> str:
+        target = self._resolved.target
         if target is None:
-            return None
+            return "none"
         if target.namespace in self._settings.protected_namespaces:
             raise Refused(f"{target} is protected: nothing in namespace {target.namespace} is acted on")
-        try:
-            current = await resolved.client.get(target.kind, target.name, target.namespace)
-        except ApiError as fault:
-            if fault.not_found:
-                raise Refused(f"{target} does not exist") from fault
-            raise
-        if "deletionTimestamp" in current["metadata"]:
-            raise Refused(f"{target} is being deleted")
-        return current
+        self._current = await read_or_none(self._resolved.client, target)
+        if self._current is None:
+            if self._resolved.action.creates:
+                return f"{target}, which is made"
+            raise Refused(f"{target} does not exist")
+        self._refuse_protected(target, self._current["metadata"])
+        return str(target)
 
-    def _policy(self, resolved: Resolved, current: Obj | None) -> str:
-        name, allowed = resolved.action.name, self._settings.allowed_actions
+    def _refuse_protected(self, target: Target, meta: Obj) -> None:
+        if "deletionTimestamp" in meta:
+            raise Refused(f"{target} is being deleted")
+        if str((meta.get("annotations") or {}).get(PROTECTED, "")).lower() == "true":
+            raise Refused(f"{target} is protected: its annotation {PROTECTED} says so")
+        if target.kind is NODE and self._settings.protect_control_plane and set(CONTROL_PLANE) & set(meta.get("labels") or {}):
+            raise Refused(f"{target} is protected: it is of the control plane")
+
+    async def _policy(self) -> str:
+        name, allowed = self._resolved.action.name, self._settings.allowed_actions
         if allowed is not None and name not in allowed:
             raise Refused(f"action {name} is not allowed by the settings")
-        if resolved.action.undo is UndoKind.EXACT and (manager := managed_by(current or {})):
-            raise Refused(f"{resolved.target} is managed from a repository ({manager}): a live change would be taken back; change it there")
-        return "allowed"
+        keeper = keeper_of(self._current) if self._current and self._resolved.action.lasting else None
+        if keeper is None:
+            return "allowed"
+        if keeper.reverts and not await self._left_alone(keeper) and await self._keeps(self._current or {}):
+            raise Refused(f"{self._resolved.target} is managed from a repository by {keeper}: a live change is taken back; change it there")
+        self._verdict.warnings.append(f"{keeper} keeps {self._resolved.target}: its next upgrade may take this back")
+        return f"allowed, though {keeper} keeps it"
+
+    async def _left_alone(self, keeper: Keeper) -> bool:
+        """Tell whether the tool's own object says that it is suspended; one that cannot be read says nothing."""
+        if keeper.kind is None or not keeper.name or not keeper.namespace:
+            return False
+        try:
+            kept_by = await self._client.get(keeper.kind, keeper.name, keeper.namespace)
+        except ApiError as fault:
+            if fault.retryable:
+                raise
+            return False
+        return suspended(keeper, kept_by)
+
+    async def _keeps(self, current: Obj) -> bool:
+        """Tell whether the tool manages any field that is to be changed."""
+        plan = await self._planned()
+        return not plan.patch or any(keeps_field(current, *path) for path in leaves(plan.patch))
+
+    async def _planned(self) -> Plan:
+        if self._verdict.plan is None:
+            self._verdict.plan = await self._resolved.action.plan(self._resolved.client, self._resolved.given, self._mark)
+        return self._verdict.plan
+
+    async def _dry_run(self) -> str:
+        """Send the change for trial, and say what it means."""
+        plan, verdict = await self._planned(), self._verdict
+        verdict.trial = await _tried(self._resolved, plan, self._mark)
+        verdict.diff = _shown(self._resolved, plan, verdict.trial)
+        found = await self._meaning(plan, verdict.trial)
+        verdict.plan = replace(plan, faults=(*plan.faults, *found.faults))
+        verdict.impact = cut("; ".join(filter(None, (found.says, *plan.notes))))
+        verdict.warnings = [cut(each) for each in (*verdict.warnings, *found.warnings)][:10]
+        return f"{verdict.diff.count(chr(10))} lines of difference" if verdict.diff else "no difference"
+
+    async def _meaning(self, plan: Plan, trial: Obj | None) -> impact.Impact:
+        if plan.current is None or plan.current.get("kind") not in {*impact.WORKLOADS, "Pod"}:
+            return impact.Impact()
+        namespace = plan.current["metadata"]["namespace"]
+        around = impact.Around(
+            (await self._client.list(POD_DISRUPTION_BUDGET, namespace)).items, (await self._client.list(RESOURCE_QUOTA, namespace)).items
+        )
+        if plan.effect is Effect.DELETE:
+            return impact.of_deletion(plan.current, around)
+        return impact.of_change(plan.current, trial, around) if trial else impact.Impact()
+
+    async def _preconditions(self) -> str:
+        if self._verdict.plan and self._verdict.plan.faults:
+            raise Refused("; ".join(self._verdict.plan.faults[:FAULTS_TOLD]))
+        return ""
 
 
-def managed_by(obj: Obj) -> str:
-    """Return the label or annotation by which Argo CD or Flux says that it manages an object; empty when none does."""
-    metadata = obj.get("metadata") or {}
-    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
-    found = [key for key in GITOPS_LABELS if key in labels] + [key for key in GITOPS_ANNOTATIONS if key in annotations]
-    return found[0] if found else ""
+def _said_by_target(operation: Operation) -> dict[str, Any]:
+    """Return the parameters that an operation's target gives where they are not given."""
+    target = operation.target
+    if target is None:
+        return {}
+    said = {"namespace": target.namespace, "resource_name": target.name, "resource_type": _BY_KIND.get(target.kind, "")}
+    node = {"node_name": target.name} if target.kind == NODE.kind else {}
+    return {key: value for key, value in said.items() if value} | node
 
 
-def _filled(operation: Operation) -> dict[str, Any]:
-    """Return the parameters with what the operation's target says of them."""
-    raw, target = dict(operation.parameters), operation.target
-    canonical = operation.action.replace("-", "_").lower()
-    if target is None or canonical == "notify_only":
-        return raw
-    filled: dict[str, Any] = {"namespace": target.namespace, "resource_name": target.name}
-    if canonical in _TYPED_BY_TARGET and target.kind.lower() in WORKLOADS:
-        filled["resource_type"] = target.kind.lower()
-    return {key: value for key, value in filled.items() if value} | raw
+def _takes(action: AnyAction, name: str, value: str) -> bool:
+    """Tell whether an action has a parameter for what the target says; a type must be one of those that it knows."""
+    field = action.parameters.model_fields.get(name)
+    return field is not None and (name != "resource_type" or value in _choices(field.annotation))
+
+
+def _choices(annotation: Any) -> set[str]:
+    return {text for each in get_args(annotation) for text in ([each] if isinstance(each, str) else _choices(each))}
 
 
 def _agree(target: Target | None, operation: Operation) -> None:
@@ -201,24 +277,13 @@ def _agree(target: Target | None, operation: Operation) -> None:
 
 
 def _faults(fault: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(map(str, each['loc'])) or 'parameters'}: {each['msg']}" for each in fault.errors(include_url=False, include_input=False)
-    )
+    found = fault.errors(include_url=False, include_input=False)
+    told = [f"{'.'.join(map(str, each['loc']))[:100] or 'parameters'}: {each['msg'].removeprefix('Value error, ')}" for each in found]
+    return "; ".join(told[:FAULTS_TOLD]) + (f"; and {len(told) - FAULTS_TOLD} more" if len(told) > FAULTS_TOLD else "")
 
 
 def _described(resolved: Resolved) -> str:
     return f"{resolved.action.name} on {resolved.target}" if resolved.target else resolved.action.name
-
-
-async def _access(resolved: Resolved) -> str:
-    needed = resolved.action.access(resolved.given)
-    for access in needed:
-        review = await resolved.client.create(SELF_SUBJECT_ACCESS_REVIEW, _review(access))
-        status = review.get("status") or {}
-        if not status.get("allowed"):
-            reason = f": {status['reason']}" if status.get("reason") else ""
-            raise Refused(f"not allowed to {access.verb} {access.kind.plural} in namespace {access.namespace}{reason}")
-    return ", ".join(f"{access.verb} {access.kind.plural}" for access in needed)
 
 
 def _review(access: Access) -> Obj:
@@ -226,50 +291,33 @@ def _review(access: Access) -> Obj:
         "verb": access.verb,
         "group": access.kind.group,
         "resource": access.kind.plural,
+        "subresource": access.subresource,
         "namespace": access.namespace,
         "name": access.name,
     }
     return {"metadata": {}, "spec": {"resourceAttributes": {key: value for key, value in attributes.items() if value}}}
 
 
-async def _dry_run(resolved: Resolved, plan: Plan, mark: str) -> str:
-    """Send the change for trial; return what it would change, as text."""
+async def _tried(resolved: Resolved, plan: Plan, mark: str) -> Obj | None:
+    """Send the change for trial; return the object as it would be."""
     target = resolved.target
-    if target is None or plan.current is None:
-        return ""
-    meta = plan.current["metadata"]
-    if plan.effect is Effect.DELETE:
-        await resolved.client.delete(target.kind, target.name, target.namespace, uid=meta["uid"], dry_run=True)
-        return f"-{target} (uid {meta['uid']})\n"
+    if target is None or plan.effect is Effect.NOTHING:
+        return None
     body = marked(plan.patch or {}, mark)
-    trial = await resolved.client.patch(target.kind, target.name, target.namespace, body, dry_run=True)
-    return difference(plan.current, trial)
+    if plan.effect is Effect.CREATE:
+        return await resolved.client.create(target.kind, body, dry_run=True)
+    if plan.current is None:
+        return None
+    if plan.effect is Effect.DELETE:
+        await resolved.client.delete(target.kind, target.name, target.namespace, uid=plan.current["metadata"]["uid"], dry_run=True)
+        return None
+    return await resolved.client.patch(target.kind, target.name, target.namespace, body, dry_run=True)
 
 
-def difference(before: Obj, after: Obj) -> str:
-    """Return a unified diff of what people write of two states of an object: labels, annotations, spec; cut at 16 KB."""
-    one, other = (_text(obj).splitlines(keepends=True) for obj in (before, after))
-    return "".join(list(difflib.unified_diff(one, other, "before", "after"))[:2000])[:DIFF_LIMIT]
-
-
-def _text(obj: Obj) -> str:
-    metadata = obj["metadata"]
-    annotations = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != OPERATION_ANNOTATION}
-    shown = {"metadata": {"labels": metadata.get("labels") or {}, "annotations": annotations}, "spec": obj.get("spec")}
-    return yaml.safe_dump(_masked(shown), sort_keys=True)
-
-
-def _masked(value: Any) -> Any:
-    """Hide values under secret names, as `env` entries hold them: a difference is shown to people."""
-    if isinstance(value, list):
-        return [_masked(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if isinstance(value.get("value"), str) and _SECRET.search(str(value.get("name", ""))):
-        return {**value, "value": "***REDACTED***"}
-    return {key: "***REDACTED***" if isinstance(item, str) and _SECRET.search(key) else _masked(item) for key, item in value.items()}
-
-
-def cut(text: str) -> str:
-    """Return text that fits a status field."""
-    return text if len(text) <= TEXT_LIMIT else f"{text[: TEXT_LIMIT - 1]}…"
+def _shown(resolved: Resolved, plan: Plan, trial: Obj | None) -> str:
+    """Return what the change would change, as text."""
+    if plan.effect is Effect.DELETE and plan.current is not None:
+        return f"-{resolved.target} (uid {plan.current['metadata']['uid']})\n"
+    if resolved.action.hidden:
+        return hidden_difference(plan.patch or {})
+    return difference(plan.current, trial) if trial is not None else ""

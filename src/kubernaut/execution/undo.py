@@ -1,11 +1,28 @@
-"""What a change touched and how to take it back: JSON merge patches (RFC 7386) and their exact inverses; pure."""
+"""What a change touched and how to take it back: JSON merge patches (RFC 7386), their exact inverses, and whether they still fit; pure.
 
-from typing import Any
+An operation's way back is judged three ways: the fields as they were, as the operation left them, and as they are now.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import orjson
 
 from kubernaut.api.base import Obj
+from kubernaut.api.execution import ChangedResource, Disagreement, OperationResult, UndoKind
+from kubernaut.api.redact import redact_value
 
 OPERATION_ANNOTATION = "kubernaut.ai/operation"
 """`{uid of the KubernetesExecution}/{step}`, written in the same patch as the change: who sees it knows that it took effect."""
+MARK_PATH: Final = ("metadata", "annotations", OPERATION_ANNOTATION)
+SHOWN: Final = 20
+"""Conflicts that are told of one operation."""
+TEXT: Final = 1024
+ABSENT: Final = object()
+SHARED: Final = frozenset({"labels", "annotations", "data"})
+_SERVERS: Final = frozenset({"apiVersion", "kind", "metadata", "status"})
 
 
 def merged(target: Any, patch: Any) -> Any:
@@ -23,13 +40,16 @@ def merged(target: Any, patch: Any) -> Any:
 
 def inverse(before: Obj, patch: Obj) -> Obj:
     """Return the merge patch that takes `patch` back, so that what comes out is what was before, as JSON, to the byte."""
-    return {key: _inverse(before.get(key), value) for key, value in patch.items() if key in before or value is not None}
+    return {key: _inverse(key, before.get(key), value) for key, value in patch.items() if key in before or value is not None}
 
 
-def _inverse(before: Any, value: Any) -> Any:
-    """A null takes away what was not there; an object that stays an object is taken back member by member; the rest comes back whole."""
-    if isinstance(before, dict) and isinstance(value, dict):
-        return inverse(before, value)
+def _inverse(key: str, before: Any, value: Any) -> Any:
+    """A null takes away what was not there; an object that stays an object is taken back member by member; the rest comes back whole.
+
+    Maps that many write into lose only what was added to them, though they were not there before: the API server drops empty ones.
+    """
+    if isinstance(value, dict) and (isinstance(before, dict) or (before is None and key in SHARED)):
+        return inverse(before or {}, value)
     return before
 
 
@@ -58,3 +78,181 @@ def merged_patches(one: Obj, other: Obj) -> Obj:
 def mark_of(obj: Obj) -> str:
     """Return the operation that changed an object last; empty when none did."""
     return str((obj["metadata"].get("annotations") or {}).get(OPERATION_ANNOTATION) or "")
+
+
+def content_of(obj: Obj) -> Obj:
+    """Return what people write of an object beside its labels and annotations: its spec, data and the like."""
+    return {name: value for name, value in obj.items() if name not in _SERVERS}
+
+
+def digest_of(obj: Obj) -> str:
+    """Return the SHA-256 of what people write of an object; neither its status nor its annotations."""
+    written = [obj["metadata"].get("labels") or {}, content_of(obj)]
+    return hashlib.sha256(orjson.dumps(written, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """Patch the object back."""
+
+    patch: Obj
+    done: bool = False
+    """It is as before already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Delete what the operation made."""
+
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """There is nothing to take back."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Impossible:
+    """It cannot be taken back."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """Somebody else changed it since."""
+
+    why: str
+    conflicts: tuple[Disagreement, ...] = ()
+
+
+Back = Restore | Remove | Nothing | Impossible | Clash
+
+
+class ObjectKey(NamedTuple):
+    """Which object, to find it among those read."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+
+
+def key_of(changed: ChangedResource) -> ObjectKey:
+    """Return the key of a changed object."""
+    return ObjectKey(changed.api_version, changed.kind, changed.namespace, changed.name)
+
+
+def ways_back(
+    results: Sequence[OperationResult], objects: Mapping[ObjectKey, Obj | None], mark: Callable[[int], str]
+) -> list[tuple[OperationResult, Back]]:
+    """Return how each operation is taken back, the last one first; each is judged by the objects as the ones before it leave them."""
+    seen, found = dict(objects), list[tuple[OperationResult, Back]]()
+    for result in sorted(results, key=_carried_out_at, reverse=True):
+        key = key_of(result.resources_affected[0]) if result.resources_affected else None
+        current = seen.get(key) if key else None
+        back = way_back(result, current, mark(result.step_number))
+        found.append((result, back))
+        if key and isinstance(back, Restore):
+            seen[key] = merged(current, back.patch)
+        elif key and isinstance(back, Remove):
+            seen[key] = None
+    return found
+
+
+def _carried_out_at(result: OperationResult) -> tuple[bool, float, int]:
+    at = result.started_at
+    return at is not None, at.timestamp() if at else 0.0, result.step_number
+
+
+def way_back(result: OperationResult, current: Obj | None, mark: str) -> Back:
+    """Return how one operation is taken back from an object as it is now."""
+    carried_out = result.started_at is not None or (current is not None and mark_of(current) == mark)
+    if not carried_out or not result.resources_affected:
+        return Nothing("nothing was changed")
+    undo, changed = result.undo, result.resources_affected[0]
+    if undo is None or undo.kind is UndoKind.NONE:
+        return Impossible(f"{result.action} cannot be taken back")
+    if undo.created:
+        return _removal(changed, current)
+    if current is None:
+        return Clash("the object is gone")
+    if current["metadata"].get("uid") != changed.uid:
+        return Clash("the object was replaced by another of its name")
+    return _restoration(changed, undo.patch, current, mark)
+
+
+def _removal(changed: ChangedResource, current: Obj | None) -> Back:
+    if current is None:
+        return Restore({}, done=True)
+    uid = str(current["metadata"].get("uid"))
+    if changed.uid and uid != changed.uid:
+        return Clash("the object was replaced by another of its name")
+    conflicts = [each for path in leaves(changed.after) if (each := _compared(path, changed, current, reverting=False))]
+    if conflicts:
+        return Clash("somebody else changed what was made", tuple(conflicts[:SHOWN]))
+    return Remove(uid)
+
+
+def _restoration(changed: ChangedResource, patch: Obj, current: Obj, mark: str) -> Back:
+    paths = [path for path in leaves(patch) if path != MARK_PATH]
+    if all(_same(_at(current, path), _at(changed.before, path)) for path in paths):
+        return Restore({}, done=True)
+    conflicts = [each for path in paths if (each := _compared(path, changed, current))]
+    if conflicts:
+        return Clash("somebody else changed the same fields", tuple(conflicts[:SHOWN]))
+    return Restore(patch if mark_of(current) == mark else _unmarked(patch))
+
+
+def _compared(path: tuple[str, ...], changed: ChangedResource, current: Obj, *, reverting: bool = True) -> Disagreement | None:
+    """Return how a field differs from what the operation left; one that is as before is no conflict."""
+    before, ours, now = _at(changed.before, path), _at(changed.after, path), _at(current, path)
+    if path == MARK_PATH or _same(now, ours) or (reverting and _same(now, before)):
+        return None
+    texts = (_text(path, value) for value in (before, ours, now))
+    return Disagreement(path=".".join(path)[:TEXT], **dict(zip(("before", "ours", "now"), texts, strict=True)))
+
+
+def leaves(patch: Obj, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the paths at which a patch sets or removes something."""
+    for key, value in patch.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, (*above, key))
+        else:
+            yield (*above, key)
+
+
+def _at(obj: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        if not isinstance(obj, dict) or name not in obj:
+            return ABSENT
+        obj = obj[name]
+    return obj
+
+
+def _same(one: Any, other: Any) -> bool:
+    if one is ABSENT or other is ABSENT:
+        return _empty(one) and _empty(other)
+    return orjson.dumps(one, option=orjson.OPT_SORT_KEYS) == orjson.dumps(other, option=orjson.OPT_SORT_KEYS)
+
+
+def _empty(value: Any) -> bool:
+    """Tell whether a value is stored as no value."""
+    return value is ABSENT or value == {} or value is None
+
+
+def _text(path: tuple[str, ...], value: Any) -> str:
+    """Return a value as JSON text for people, without secrets."""
+    if value is ABSENT:
+        return ""
+    text = orjson.dumps(redact_value(value, key=path[-1])).decode()
+    return text if len(text) <= TEXT else f"{text[: TEXT - 1]}…"
+
+
+def _unmarked(patch: Obj) -> Obj:
+    """Return the patch without the part that takes our mark away: another operation's stands there now."""
+    annotations = {key: value for key, value in patch.get("metadata", {}).get("annotations", {}).items() if key != OPERATION_ANNOTATION}
+    return {**patch, "metadata": {**patch.get("metadata", {}), "annotations": annotations}}

@@ -11,12 +11,17 @@ from pydantic import ValidationError
 from kubernaut.api.base import ResourceIdentifier
 from kubernaut.api.remediation import Deduplication, KubernetesProviderData, RemediationRequest
 from kubernaut.api.signal import Severity, SignalState
+from kubernaut.gateway.opening import is_open
+from kubernaut.gateway.persistence import persistently
+from kubernaut.gateway.settings import GatewaySettings
 from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.errors import ApiError
 
 RESOURCES_LIMIT = 20
 FIRING_LIMIT = 200
 CONFLICT_TRIES = 8
+WRITES = 16
+"""How many counts are written at once: with the openings, fewer than the client has connections, so that leases still get through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +54,19 @@ def tallied(request: RemediationRequest, repeats: Sequence[Repeat]) -> dict[str,
         highest_severity=worst,
         firing=_still_firing(before.firing, repeats),
     )
-    fields: dict[str, object] = {"deduplication": after.wire(), "duplicateCount": after.occurrence_count - 1}
+    whole = {**after.wire(), "firing": after.firing}  # a merge patch that leaves out an empty list leaves the old one standing
+    fields: dict[str, object] = {"deduplication": whole, "duplicateCount": after.occurrence_count - 1}
     if firing and last is not None:
         fields["lastDuplicateTime"] = last.isoformat()
-    return {**fields, **_state(after, repeats[-1].seen_at)}
+    return {**fields, **_state(request, after, repeats[-1].seen_at)}
+
+
+def changes_nothing(request: RemediationRequest, fields: Mapping[str, object]) -> bool:
+    """Whether a status holds these fields already: a sender says "resolved" again until it is heard."""
+    status = request.status
+    if fields.get("signalState", status.signal_state) != status.signal_state:
+        return False
+    return Deduplication.model_validate(fields["deduplication"]) == status.deduplication
 
 
 def first_tally(request: RemediationRequest) -> Deduplication:
@@ -96,7 +110,9 @@ def _seen(paths: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(reversed(paths)))[:RESOURCES_LIMIT][::-1]
 
 
-def _state(tally: Deduplication, seen_at: datetime) -> Mapping[str, object]:
+def _state(request: RemediationRequest, tally: Deduplication, seen_at: datetime) -> Mapping[str, object]:
+    if not tally.firing and request.status.signal_state is SignalState.RESOLVED:
+        return {}
     if not tally.firing:
         return {"signalState": SignalState.RESOLVED.value, "signalResolvedAt": seen_at.isoformat()}
     return {"signalState": SignalState.FIRING.value, "signalResolvedAt": None}
@@ -104,58 +120,109 @@ def _state(tally: Deduplication, seen_at: datetime) -> Mapping[str, object]:
 
 @dataclass
 class _Batch:
-    repeats: list[Repeat] = field(default_factory=list)
-    stored: asyncio.Future[RemediationRequest] | None = None
+    """Repeats of one remediation that one write will count."""
+
+    request: RemediationRequest
+    stored: asyncio.Future[RemediationRequest]
+    repeats: dict[object, Repeat] = field(default_factory=dict)
 
 
 class Counter:
-    """Counts repeats; a caller is answered only after its count is stored."""
+    """Counts repeats; a caller is answered only after its count is stored.
 
-    def __init__(self, cluster: Cluster, *, flush_seconds: float) -> None:
+    A remediation is written by one at a time, and a few are at once: what comes meanwhile gathers. So a storm of repeats waits here,
+    where a caller that gives up leaves nothing behind, and not in the API server, where work for nobody would hold up all other.
+    """
+
+    def __init__(self, cluster: Cluster, settings: GatewaySettings) -> None:
         self._cluster = cluster
-        self._flush_seconds = flush_seconds
+        self._settings = settings
         self._gathering: dict[tuple[str, str], _Batch] = {}
-        self._flushes: set[asyncio.Task[None]] = set()
+        self._writers: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._slots = asyncio.Semaphore(WRITES)
 
     async def count(self, request: RemediationRequest, repeat: Repeat) -> RemediationRequest:
-        """Count one repeat; return the request as stored. Raises NoLongerOpen, or ApiError when it cannot be stored."""
+        """Count one repeat; return the request as stored. Raises NoLongerOpen, TimeoutError, or ApiError when it cannot be stored."""
         batch = self._gathering.get(request.key)
-        if batch is None or batch.stored is None:
-            batch = self._gathering[request.key] = _Batch(stored=asyncio.get_running_loop().create_future())
-            flush = asyncio.create_task(self._flush(request, batch))
-            self._flushes.add(flush)
-            flush.add_done_callback(self._flushes.discard)
-        batch.repeats.append(repeat)
-        stored = batch.stored
-        if stored is None:
-            raise RuntimeError("a batch was gathered without an answer to wait for")
-        return await asyncio.shield(stored)
+        if batch is None:
+            batch = self._gathering[request.key] = _Batch(request, asyncio.get_running_loop().create_future())
+        if request.key not in self._writers:
+            self._writers[request.key] = asyncio.create_task(self._write(request.key))
+        mine = object()
+        batch.repeats[mine] = repeat
+        try:
+            return await asyncio.shield(batch.stored)
+        finally:
+            batch.repeats.pop(mine, None)  # nobody waits for it any more: not to be counted, unless that has begun
 
-    async def _flush(self, request: RemediationRequest, batch: _Batch) -> None:
-        """Wait a little, then write what has gathered; everyone who waits hears how it went."""
-        await asyncio.sleep(self._flush_seconds)
-        self._gathering.pop(request.key, None)
-        stored = batch.stored
-        if stored is None:
+    async def _write(self, key: tuple[str, str]) -> None:
+        """Write what has gathered for a remediation, and again what has gathered meanwhile."""
+        try:
+            while key in self._gathering:
+                await asyncio.sleep(self._settings.count_flush_seconds)
+                async with self._slots:
+                    await self._flush(self._gathering.pop(key))
+        finally:
+            del self._writers[key]
+
+    async def _flush(self, batch: _Batch) -> None:
+        """Write one batch; everyone who waits hears how it went."""
+        if not batch.repeats:
             return
         try:
-            stored.set_result(await self._store(request, batch.repeats))
-        except (ApiError, NoLongerOpen) as error:
-            stored.set_exception(error)
-            stored.exception()
+            async with asyncio.timeout(self._settings.store_timeout_seconds):
+                batch.stored.set_result(await self._store(batch.request, list(batch.repeats.values())))
+        except (ApiError, NoLongerOpen, TimeoutError) as error:
+            batch.stored.set_exception(error)
+            batch.stored.exception()
 
     async def _store(self, request: RemediationRequest, repeats: Sequence[Repeat]) -> RemediationRequest:
-        current = self._cluster.find(RemediationRequest, *request.key) or request
+        """Write a count, again where the API server could not take it."""
+        return await persistently(_Write(self._cluster, request, repeats).carry_out, self._settings)
+
+
+class _Write:
+    """One count on its way into the status; one that took effect though its answer got lost counts once."""
+
+    def __init__(self, cluster: Cluster, request: RemediationRequest, repeats: Sequence[Repeat]) -> None:
+        self._cluster = cluster
+        self._request = request
+        self._repeats = repeats
+        self._current = cluster.find(RemediationRequest, *request.key) or request
+        self._live = False
+        self._tried: list[Deduplication] = []
+
+    async def carry_out(self) -> RemediationRequest:
+        """Write on what there is, and again on what others made of it meanwhile; may be called again when it has failed."""
+        if self._tried:
+            await self._look()
         for _ in range(CONFLICT_TRIES):
-            if current.status.phase.terminal or current.metadata.deletion_timestamp:
-                raise NoLongerOpen(current.metadata.name)
-            try:
-                return await self._cluster.patch_status(current, tallied(current, repeats))
-            except ApiError as error:
-                if not (error.conflict or error.not_found):
-                    raise
-            fresh = await self._cluster.fetch(RemediationRequest, *request.key)
-            if fresh is None or fresh.metadata.uid != request.metadata.uid:
-                raise NoLongerOpen(request.metadata.name)
-            current = fresh
-        raise ApiError(503, "TooManyConflicts", f"{request.metadata.name} changes too fast to be counted on")
+            if (stored := await self._once()) is not None:
+                return stored
+            await self._look()
+        raise ApiError(503, "TooManyConflicts", f"{self._request.metadata.name} changes too fast to be counted on")
+
+    async def _once(self) -> RemediationRequest | None:
+        """Return the request as it stands with the count; None where it must be looked at again."""
+        current = self._current
+        if current.status.deduplication in self._tried:
+            return current
+        if not is_open(current):
+            raise NoLongerOpen(current.metadata.name)
+        fields = tallied(current, self._repeats)
+        if changes_nothing(current, fields):
+            return current if self._live else None
+        self._tried.append(Deduplication.model_validate(fields["deduplication"]))
+        try:
+            return await self._cluster.patch_status(current, fields)
+        except ApiError as error:
+            if not (error.conflict or error.not_found):
+                raise
+        return None
+
+    async def _look(self) -> None:
+        """Read the request as it is now; raise NoLongerOpen where it is gone, or another has its name."""
+        fresh = await self._cluster.fetch(RemediationRequest, *self._request.key)
+        if fresh is None or fresh.metadata.uid != self._request.metadata.uid:
+            raise NoLongerOpen(self._request.metadata.name)
+        self._current, self._live = fresh, True

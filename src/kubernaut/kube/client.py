@@ -18,7 +18,7 @@ from kubernaut.api.base import Kind, Obj
 from kubernaut.kube import kubeconfig
 from kubernaut.kube.credentials import Credentials, Fixed, TokenFile, bearer
 from kubernaut.kube.errors import ApiError
-from kubernaut.kube.transport import MIB, Headers, Request, Transport
+from kubernaut.kube.transport import MIB, Headers, HttpTransport, Request, Transport
 
 __all__ = ["APPLY_PATCH", "JSON_PATCH", "MERGE_PATCH", "STRATEGIC_PATCH", "ApiError", "Client", "ObjList", "path_of"]
 
@@ -26,6 +26,7 @@ MERGE_PATCH: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"
 STRATEGIC_PATCH: Final = "application/strategic-merge-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
+METADATA_ONLY: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 TEXT_LIMIT: Final = 4 * MIB
 IDLE_MARGIN: Final = 30.0
 """How many seconds a server may be late in ending a watch before the connection counts as lost."""
@@ -56,7 +57,7 @@ class Client:
         user_agent: str = "kubernaut",
     ) -> None:
         who = credentials or (TokenFile(token_file) if token_file else Fixed(bearer(token)) if token else Fixed())
-        self._transport = Transport(server, who, tls=tls, server_name=server_name, limit=limit, user_agent=user_agent)
+        self._transport: Transport = HttpTransport(server, who, tls=tls, server_name=server_name, limit=limit, user_agent=user_agent)
         self._headers = Headers()
 
     @classmethod
@@ -64,6 +65,13 @@ class Client:
         """Reach the cluster of a kubeconfig (the path, KUBECONFIG, ~/.kube/config), else the one we run in; raise `KubeconfigError`."""
         access = kubeconfig.load(path, context)
         return cls(access.server, credentials=access.credentials, tls=access.tls, server_name=access.server_name)
+
+    @classmethod
+    def over(cls, transport: Transport) -> Self:
+        """Speak over a transport of the caller's make, which has its own credentials."""
+        client = cls("")
+        client._transport = transport
+        return client
 
     async def get(self, kind: Kind, name: str, namespace: str = "", *, subresource: str = "") -> Obj:
         """Return one object."""
@@ -180,6 +188,13 @@ class Client:
             raise ValueError("nobody to impersonate")
         client = copy.copy(self)
         client._headers = Headers([("Impersonate-User", user), *(("Impersonate-Group", group) for group in groups)])  # noqa: SLF001
+        return client
+
+    def metadata_only(self) -> "Client":
+        """Return a client whose answers hold metadata and nothing else: how a Secret is read and written without seeing its data."""
+        client = copy.copy(self)
+        client._headers = self._headers.copy()  # noqa: SLF001
+        client._headers["Accept"] = METADATA_ONLY  # noqa: SLF001
         return client
 
     async def close(self) -> None:

@@ -1,5 +1,6 @@
 """What a stage holds of the cluster: cached reads, direct writes, both typed. A write is seen by the caches at once."""
 
+import random
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeVar
 
@@ -7,7 +8,7 @@ from kubernaut.api.base import Kind, Obj, OwnerReference, Resource
 from kubernaut.kube.client import Client, Patch
 from kubernaut.kube.clock import Clock
 from kubernaut.kube.errors import ApiError
-from kubernaut.kube.informer import IndexFn, Informer, controller_owner
+from kubernaut.kube.informer import IndexFn, Informer, Unread, controller_owner
 from kubernaut.kube.outcome import Stalled
 
 OWNER_INDEX: Final = "owner"
@@ -29,19 +30,23 @@ def card_of(watched: Watched) -> Kind:
 class Caches:
     """The informers of a process, one for each kind and namespace that someone asked for."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, rng: random.Random | None = None) -> None:
         self._client = client
+        self._rng = rng or random.SystemRandom()
         self._informers: dict[tuple[str, str], dict[str, Informer]] = {}
 
-    def ask(self, kind: Kind, namespace: str = "", indexes: Mapping[str, IndexFn] | None = None) -> tuple[Informer, bool]:
+    def ask(
+        self, kind: Kind, namespace: str = "", indexes: Mapping[str, IndexFn] | None = None, *, required: bool = True
+    ) -> tuple[Informer, bool]:
         """Return the informer of a kind in a namespace ("" is all), and whether it was made just now; indexes add to those it has."""
         of_kind = self._informers.setdefault((kind.group, kind.plural), {})
         made = namespace not in of_kind
         if made:
-            of_kind[namespace] = Informer(self._client, kind, namespace)
+            of_kind[namespace] = Informer(self._client, kind, namespace, rng=self._rng)
             of_kind[namespace].add_index(OWNER_INDEX, _owner_uid)
         for name, function in (indexes or {}).items():
             of_kind[namespace].add_index(name, function)
+        of_kind[namespace].required |= required
         return of_kind[namespace], made
 
     def of(self, kind: Kind) -> list[Informer]:
@@ -80,6 +85,10 @@ class Cluster:
         if not informers:
             raise NotWatched(f"{kind.kind} has no index {index!r}")
         return [obj for informer in informers for obj in informer.store.by(index, value)]
+
+    def unread(self, kind: Kind) -> Unread | None:
+        """Return why the objects of a kind are not known; None when they are."""
+        return next((informer.unread for informer in self._caches.of(kind) if informer.unread), None)
 
     def find(self, model: type[R], namespace: str, name: str) -> R | None:
         """Return a resource from the cache, or None."""

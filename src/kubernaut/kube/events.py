@@ -1,7 +1,7 @@
 """Kubernetes Events about our objects: for people who run `kubectl describe`; best effort, never in the way of a reconcile."""
 
 import asyncio
-import secrets
+import random
 import socket
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -46,10 +46,11 @@ class Sent:
 class Recorder:
     """Sends Events from a bounded queue; one that finds it full is dropped and counted."""
 
-    def __init__(self, client: Client, clock: Clock, component: str) -> None:
+    def __init__(self, client: Client, clock: Clock, component: str, rng: random.Random | None = None) -> None:
         self._client = client
         self._clock = clock
         self._component = component
+        self._rng = rng or random.SystemRandom()
         self._queue: asyncio.Queue[tuple[Obj, Happening]] = asyncio.Queue(QUEUE_LIMIT)
         self._sent: OrderedDict[Happening, Sent] = OrderedDict()
 
@@ -86,7 +87,7 @@ class Recorder:
 
     def _event(self, involved: Obj, happening: Happening, namespace: str, now: str) -> Obj:
         return {
-            "metadata": {"name": f"{involved['name'][:230]}.{secrets.token_hex(8)}", "namespace": namespace},
+            "metadata": {"name": f"{involved['name'][:230]}.{self._rng.getrandbits(64):016x}", "namespace": namespace},
             "involvedObject": involved,
             "type": happening.type,
             "reason": happening.reason,

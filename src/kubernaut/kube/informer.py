@@ -5,6 +5,7 @@ deleted meanwhile is seen. Objects are shared: nobody changes them.
 """
 
 import asyncio
+import random
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing
 from typing import Final, NamedTuple
@@ -29,6 +30,15 @@ class Key(NamedTuple):
 
     namespace: str
     name: str
+
+
+class Unread(NamedTuple):
+    """Why the objects of a kind are not known."""
+
+    why: str
+    """In the API server's words."""
+    passing: bool
+    """Whether it may be over in a moment; a lack of permission is not."""
 
 
 IndexFn = Callable[[Obj], Iterable[str]]
@@ -129,16 +139,24 @@ class Cache(Store):
 class Informer:
     """Keeps a store equal to what the API server has of one kind, in one namespace or ("") in all."""
 
-    def __init__(self, client: Client, kind: Kind, namespace: str = "", *, backoff: Backoff | None = None) -> None:
+    def __init__(
+        self, client: Client, kind: Kind, namespace: str = "", *, backoff: Backoff | None = None, rng: random.Random | None = None
+    ) -> None:
         self.kind = kind
         self.namespace = namespace
+        self.required = False
+        """Whether somebody cannot work without it; who can asks `unread` instead."""
         self.synced = asyncio.Event()
+        self.tried = asyncio.Event()
+        """Whether it is known that the objects can be read, or that they cannot for now."""
+        self.unread: Unread | None = Unread("not read yet", passing=True)
+        """Why the objects are not known; None when they are."""
         self._client = client
         self._cache = Cache()
         self._handlers: list[Handler] = []
         self._version = ""
         self._revision = 0
-        self._backoff = backoff or Backoff(0.8, 30.0)
+        self._backoff = backoff or Backoff(0.8, 30.0, rng or random.SystemRandom())
 
     @property
     def store(self) -> Store:
@@ -183,7 +201,8 @@ class Informer:
             log.info("watch interrupted", kind=self.kind.kind, fault=str(fault)[:500])
             if fresh and fault.not_found and not self.synced.is_set():
                 log.warning("kind is not served: taken for none until it is", kind=self.kind.kind, api_version=self.kind.api_version)
-                self.synced.set()
+                self._settle()
+            self._note(fault)
             if fault.expired:
                 self._version = ""
                 if not fresh:
@@ -201,7 +220,21 @@ class Informer:
         for obj in self._cache.all():
             if key_of(obj) not in present:
                 self._forget(obj)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Say that what is there is known."""
+        self.unread = None
         self.synced.set()
+        self.tried.set()
+
+    def _note(self, fault: ApiError) -> None:
+        """Keep why nothing is known; a kind that we may not read any more is listed again once we may."""
+        if fault.forbidden:
+            self._version = ""
+        if fault.forbidden or not self.synced.is_set():
+            self.unread = Unread(str(fault)[:200], passing=not fault.forbidden)
+            self.tried.set()
 
     def _forget(self, obj: Obj) -> None:
         """Drop what a list does not hold, but not what we wrote after that list was made."""

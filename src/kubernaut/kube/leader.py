@@ -4,6 +4,7 @@ A rival's lease is judged by when we saw it change on our own clock, never by th
 """
 
 import asyncio
+import random
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
@@ -61,10 +62,11 @@ class LeaderSettings:
 class Elector:
     """Takes part in one election for as long as it runs."""
 
-    def __init__(self, client: Client, clock: Clock, settings: LeaderSettings) -> None:
+    def __init__(self, client: Client, clock: Clock, settings: LeaderSettings, rng: random.Random | None = None) -> None:
         self._client = client
         self._clock = clock
         self._settings = settings
+        self._rng = rng or random.SystemRandom()
         self._seen: Obj | None = None
         self._seen_at = 0.0
         self._lease: Obj = {}
@@ -186,4 +188,4 @@ class Elector:
 
     def _jittered(self) -> float:
         retry = self._settings.retry.total_seconds()
-        return delay(retry, retry * 1.2, 1, secrets.SystemRandom())
+        return delay(retry, retry * 1.2, 1, self._rng)

@@ -1,6 +1,7 @@
 """Holds a process together: shared caches, controllers, background tasks, the Event recorder and the election of a leader."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -39,6 +40,7 @@ class Manager:
         namespace: str = "",
         leader_election: LeaderSettings | None = None,
         workers: int = 4,
+        rng: random.Random | None = None,
     ) -> None:
         self.ready = asyncio.Event()
         self._client = client
@@ -47,19 +49,30 @@ class Manager:
         self._namespace = namespace
         self._leader_election = leader_election
         self._default_workers = workers
-        self._caches = Caches(client)
+        self._rng = rng or random.SystemRandom()
+        self._caches = Caches(client, self._rng)
         self.cluster = Cluster(client, clock, self._caches)
-        self.recorder = Recorder(client, clock, name)
+        self.recorder = Recorder(client, clock, name, self._rng)
         self._workers: list[Workers] = []
         self._background: list[tuple[str, Callable[[], Awaitable[None]]]] = []
         self._shipped: set[type[Resource]] = set()
         self._tasks: asyncio.TaskGroup | None = None
 
-    def informer(self, watched: Watched, *, namespace: str = "", indexes: Mapping[str, IndexFn] | None = None) -> Informer:
-        """Return the informer of a kind, shared by all who ask; "" is the manager's namespace for a namespaced model, else all."""
+    @property
+    def namespace(self) -> str:
+        """Where the objects of ours are."""
+        return self._namespace
+
+    def informer(
+        self, watched: Watched, *, namespace: str = "", indexes: Mapping[str, IndexFn] | None = None, required: bool = True
+    ) -> Informer:
+        """Return the informer of a kind, shared by all who ask; "" is the manager's namespace for a namespaced model, else all.
+
+        Work starts when all are full, but for those that nobody requires: where one cannot be read, its `unread` says why.
+        """
         card = card_of(watched)
         ours = card.namespaced and not isinstance(watched, Kind)
-        informer, made = self._caches.ask(card, namespace or (self._namespace if ours else ""), indexes)
+        informer, made = self._caches.ask(card, namespace or (self._namespace if ours else ""), indexes, required=required)
         if made and self._tasks is not None:
             self._tasks.create_task(informer.run())
         return informer
@@ -93,7 +106,7 @@ class Manager:
         on_fault: Callable[[Key, Exception], None] = lambda _key, _fault: None,
     ) -> Workers:
         """Run passes over keys while we lead: for controllers of another make."""
-        made = Workers(name, process, keys, clock=self._clock, count=count, timeout=timeout, on_fault=on_fault)
+        made = Workers(name, process, keys, clock=self._clock, count=count, timeout=timeout, on_fault=on_fault, rng=self._rng)
         self._workers.append(made)
         return made
 
@@ -118,12 +131,12 @@ class Manager:
 
     async def _campaign(self) -> None:
         for informer in self._caches.all():
-            await informer.synced.wait()
+            await (informer.synced if informer.required else informer.tried).wait()
         if self._leader_election is None:
             await self._lead()
             return
         settings = replace(self._leader_election, name=self._leader_election.name or self._name)
-        await Elector(self._client, self._clock, settings).run(self._lead, self._abort)
+        await Elector(self._client, self._clock, settings, self._rng).run(self._lead, self._abort)
 
     async def _lead(self) -> None:
         gauge = metrics.LEADING.labels(self._name)
@@ -145,7 +158,7 @@ class Manager:
             workers.abort()
 
     async def _supervise(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        backoff = Backoff(*RESTART_SECONDS)
+        backoff = Backoff(*RESTART_SECONDS, self._rng)
         while fault := await attempt(run()):
             seconds = backoff.next()
             log.warning("background task failed", task=name, fault=repr(fault)[:2000], retry_seconds=round(seconds, 1), exc_info=fault)

@@ -16,6 +16,7 @@ from kubernaut.kube.outcome import Stalled
 from kubernaut.kube.status import changes, cut, only_journal_differs, set_condition, status_of
 
 STALLED: Final = "Stalled"
+TRANSITION: Final = "PhaseTransition"
 BAD_PHASES: Final = frozenset({"Failed", "TimedOut", "Rejected"})
 REBASES: Final = 3
 
@@ -34,7 +35,8 @@ class Report:
         self._phase = _phase(self._status)
         self._count = self._status.journal.count
         self._stalled: Stalled | None = None
-        self._before: Obj = self._status.wire() if obj.get("status") else {}
+        self._began: Obj = self._status.wire()
+        self._before: Obj = self._began if obj.get("status") else {}
 
     def stall(self, fault: Stalled) -> None:
         """Say that only a changed spec helps."""
@@ -51,8 +53,8 @@ class Report:
         """Write the status if it changed; raise `ApiError` with `conflict` when the object is no longer what the pass saw."""
         self._status.observed_generation = self._resource.metadata.generation
         self._note_transition()
-        patch = changes(self._before, self._status.wire())
-        if patch is None:
+        patch = self._ours(changes(self._before, self._status.wire()) or {})
+        if not patch:
             return
         written = await self._patch(self._obj, patch)
         if written is None:
@@ -61,10 +63,10 @@ class Report:
         self._tell()
 
     def _tell(self) -> None:
-        """Send an Event for each fact recorded, and for a stall that was not there before."""
+        """Send an Event for what is worth telling of the facts recorded, and for a stall that was not there before."""
         if self._stalled is not None and "conditions" in (changes(self._before, self._status.wire()) or {}):
             self._recorder.event(self._obj, WARNING, self._stalled.reason, self._stalled.message)
-        for entry in self._recorded():
+        for entry in worth_telling(self._recorded(), ended=_has_ended(self._status), owned=bool(self._resource.metadata.owner_references)):
             type_ = WARNING if entry.outcome is AuditOutcome.FAILURE else NORMAL
             self._recorder.event(self._obj, type_, entry.reason, entry.message)
 
@@ -79,10 +81,10 @@ class Report:
         outcome = AuditOutcome.FAILURE if phase in BAD_PHASES else AuditOutcome.SUCCESS
         message = f"{self._phase} → {phase}: {self._status.message}" if self._status.message else f"{self._phase} → {phase}"
         data = {"from": self._phase, "to": phase}
-        record(self._resource, "PhaseTransition", message, now=self._cluster.clock.now(), outcome=outcome, data=data)
+        record(self._resource, TRANSITION, message, now=self._cluster.clock.now(), outcome=outcome, data=data)
 
     async def _patch(self, base: Obj, patch: Obj) -> Obj | None:
-        """Write under the precondition that nothing changed but the journal, which the shipper empties beside us."""
+        """Write under the precondition that nothing changed but what others write beside us: the journal, and fields of theirs."""
         for _ in range(REBASES):
             try:
                 return await self._send(base, patch)
@@ -104,12 +106,47 @@ class Report:
         key = key_of(base)
         live = await self._cluster.client.get(self._resource.card, key.name, key.namespace)
         journal = (live.get("status") or {}).get("journal") or {}
-        if not only_journal_differs(base, live) or journal.get("count", 0) != self._count:
+        if not only_journal_differs(self._whole(base), self._whole(live), self._theirs(patch)) or journal.get("count", 0) != self._count:
             raise conflict
         if "journal" in patch:
             pending = [*(journal.get("pending") or ()), *(entry.wire() for entry in self._recorded())]
             patch = {**patch, "journal": {**patch["journal"], "pending": pending}}
         return live, patch
+
+    def _whole(self, obj: Obj) -> Obj:
+        """Return an object with its status as the model reads it: the first to write a status makes the server fill in all defaults."""
+        return {**obj, "status": status_of(type(self._resource).model_validate(obj)).wire()}
+
+    def _ours(self, patch: Obj) -> Obj:
+        """Leave out others' fields that the pass did not touch: a first status holds every default, and they may have written by now."""
+        now = self._status.wire()
+        untouched = {name for name in self._status.written_by_others if now.get(name) == self._began.get(name)}
+        return {name: value for name, value in patch.items() if name not in untouched}
+
+    def _theirs(self, patch: Obj) -> frozenset[str]:
+        """Return the fields whose change leaves this pass standing: others', unless it writes them too; none when it ends the object."""
+        if patch.get("completionTime"):
+            return frozenset()
+        return self._status.written_by_others - patch.keys()
+
+
+def worth_telling(entries: Sequence[JournalEntry], *, ended: bool, owned: bool) -> Sequence[JournalEntry]:
+    """Choose the facts of a pass that people should read as Events; all of them go to the audit trail.
+
+    Of what stands for itself, one for each change of phase: the change, and at the end what it ended with. Of what belongs to another
+    object, its own facts; a change of phase alone only where it ended, or is bad news.
+    """
+    moves = [entry for entry in entries if entry.reason == TRANSITION]
+    others = [entry for entry in entries if entry.reason != TRANSITION]
+    if not moves or (others and owned):
+        return others
+    if owned and not ended and moves[-1].outcome is not AuditOutcome.FAILURE:
+        return ()
+    return others[-1:] if ended and others else moves
+
+
+def _has_ended(status: Status) -> bool:
+    return any(getattr(status, name, None) is not None for name in ("completion_time", "completed_at", "decided_at"))
 
 
 async def report_invalid(cluster: Cluster, recorder: Recorder, resource: type[Resource], obj: Obj, fault: ValidationError) -> None:

@@ -66,16 +66,16 @@ def status_of(resource: Resource) -> Status:
     return status
 
 
-def only_journal_differs(old: Obj, new: Obj) -> bool:
-    """Tell whether two states of an object differ in nothing but the journal (and what every write changes)."""
-    return _essence(old) == _essence(new)
+def only_journal_differs(old: Obj, new: Obj, but: frozenset[str] = frozenset()) -> bool:
+    """Tell whether two states of an object differ in nothing but the journal, the status fields `but`, and what every write changes."""
+    return _essence(old, but) == _essence(new, but)
 
 
-def _essence(obj: Obj) -> Obj:
+def _essence(obj: Obj, but: frozenset[str]) -> Obj:
     return {
         **obj,
         "metadata": _without(obj.get("metadata"), "resourceVersion", "managedFields"),
-        "status": _without(obj.get("status"), "journal"),
+        "status": _without(obj.get("status"), "journal", *but),
     }
 
 

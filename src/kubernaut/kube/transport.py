@@ -1,4 +1,4 @@
-"""HTTP to one API server: two bounded pools of connections, one for requests and one for watches. Knows nothing of Kubernetes' verbs."""
+"""The way to one API server. Knows nothing of Kubernetes' verbs; HTTP by two bounded pools of connections, for requests and for watches."""
 
 import asyncio
 import socket
@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import aiohttp
 from multidict import CIMultiDict
@@ -44,7 +44,23 @@ class Request:
     """Whether a longer answer is cut (text) instead of refused."""
 
 
-class Transport:
+class Transport(Protocol):
+    """Carries requests to one API server, whichever way."""
+
+    async def send(self, request: Request) -> bytes:
+        """Send a request and return the answer's body; raise `ApiError` for a refusal, a timeout or a lost connection."""
+        ...
+
+    def lines(self, request: Request, *, idle: float) -> AsyncGenerator[bytes, None]:
+        """Send a request and yield the answer line by line until the server ends it; `idle` seconds of silence are a lost connection."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+class HttpTransport:
     """The connections to one API server; opened by the first request, so that it may be made outside a running loop."""
 
     def __init__(

@@ -1,6 +1,7 @@
 """Workers over a queue of keys: run a pass, time it, count it, and put the key back when it must be looked at again."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from typing import Final, TypeVar
@@ -47,6 +48,7 @@ class Workers:
         count: int = 4,
         timeout: timedelta = timedelta(minutes=2),
         on_fault: Callable[[Key, Exception], None] = lambda _key, _fault: None,
+        rng: random.Random | None = None,
     ) -> None:
         self.name = name
         self._process = process
@@ -55,6 +57,7 @@ class Workers:
         self._count = count
         self._timeout = timeout.total_seconds()
         self._on_fault = on_fault
+        self._rng = rng
         self._queue: WorkQueue | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -70,7 +73,7 @@ class Workers:
 
     async def run(self) -> None:
         """Work until cancelled; running passes are then given some time to finish."""
-        queue = self._queue = WorkQueue()
+        queue = self._queue = WorkQueue(self._rng)
         for key in self._keys():
             self.add(key)
         self._tasks = [asyncio.create_task(self._work(queue), name=f"{self.name}-{number}") for number in range(self._count)]

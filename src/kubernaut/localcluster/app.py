@@ -2,23 +2,25 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from urllib.parse import unquote
 
 import structlog
 from aiohttp import web
 
-from kubernaut.localcluster import errors, negotiation, paths
-from kubernaut.localcluster.authn import Authenticator, impersonated
+from kubernaut.localcluster import errors, impersonation, negotiation, paths
+from kubernaut.localcluster.authn import Authenticator
 from kubernaut.localcluster.bodies import BODY_MAX
-from kubernaut.localcluster.calls import User
 from kubernaut.localcluster.discovery import Discovery
 from kubernaut.localcluster.errors import NoSuchPath
-from kubernaut.localcluster.exchange import Exchange
+from kubernaut.localcluster.exchange import Asked, Exchange
+from kubernaut.localcluster.metrics import Metrics
 from kubernaut.localcluster.negotiation import Answer
 from kubernaut.localcluster.openapi import OpenApi
 from kubernaut.localcluster.parameters import Parameters
 from kubernaut.localcluster.paths import Target
-from kubernaut.localcluster.rbac import Attributes, Authorizer, refusal
+from kubernaut.localcluster.rbac import Attributes, Authorizer
 from kubernaut.localcluster.resources import Resources
+from kubernaut.localcluster.traces import told
 
 MAJOR, MINOR = "1", "36"
 GIT_VERSION = f"v{MAJOR}.{MINOR}.2"
@@ -39,7 +41,6 @@ _VERSION = {
 }
 _HEALTH = ("healthz", "livez", "readyz")
 _CHECKS = ("ping", "log", "etcd")
-_METHOD_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 _log = structlog.get_logger(__name__)
 
 Serve = Callable[[Exchange], Awaitable[Answer]]
@@ -49,7 +50,13 @@ class App:
     """Authenticates, authorizes and routes requests."""
 
     def __init__(
-        self, authenticator: Authenticator, authorizer: Authorizer, resources: Resources, discovery: Discovery, openapi: OpenApi
+        self,
+        authenticator: Authenticator,
+        authorizer: Authorizer,
+        resources: Resources,
+        discovery: Discovery,
+        openapi: OpenApi,
+        metrics: Metrics,
     ) -> None:
         """Stand on the parts."""
         self._authenticator = authenticator
@@ -57,43 +64,51 @@ class App:
         self._resources = resources
         self._discovery = discovery
         self._openapi = openapi
+        self._metrics = metrics
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one HTTP request."""
-        try:
-            answer = await self._answer(request)
-        except errors.ApiError as error:
-            answer = negotiation.fault(error, request.headers.get("Accept", ""))
-        except NoSuchPath:
-            answer = negotiation.plain(negotiation.NOT_FOUND, 404)
-        except Exception as error:  # noqa: BLE001 - the one place: a fault of ours ends one request and not the server, and is logged
-            _log.exception("request failed", method=request.method, path=request.path, error=str(error))
-            answer = negotiation.fault(errors.internal_error(f"{type(error).__name__}: {error}"))
-        return await _send(request, answer)
-
-    async def _answer(self, request: web.BaseRequest) -> Answer:
         headers = {key.lower(): value for key, value in request.headers.items()}
+        groups = tuple(request.headers.getall("Impersonate-Group", ()))
+        extra = {
+            unquote(key.removeprefix(impersonation.EXTRA)): tuple(request.headers.getall(key))
+            for key in headers
+            if key.startswith(impersonation.EXTRA)
+        }
+        asked = Asked(request.method, request.path, request.query_string, headers, lambda: _read(request), groups, extra)
+        return await _send(request, await self.answer(asked))
+
+    async def answer(self, asked: Asked) -> Answer:
+        """Answer one request, however it came in."""
+        answer = await self._guarded(asked)
+        self._metrics.count(asked, answer.status)
+        return answer
+
+    async def _guarded(self, asked: Asked) -> Answer:
+        """Answer one request, with what went wrong where something did."""
+        try:
+            return await self._answer(asked)
+        except errors.ApiError as error:
+            return negotiation.fault(error, asked.headers.get("accept", ""))
+        except NoSuchPath:
+            return negotiation.plain(negotiation.NOT_FOUND, 404)
+        except Exception as error:  # noqa: BLE001 - the one place: a fault of ours ends one request and not the server, and is logged
+            _log.error("request failed", method=asked.method, path=asked.path, fault=told(error))
+            return negotiation.fault(errors.internal_error(f"{type(error).__name__}: {error}"))
+
+    async def _answer(self, asked: Asked) -> Answer:
+        headers = asked.headers
         user = self._authenticator.user(headers)
-        exchange = Exchange(request.method, request.path, Parameters(request.query_string), headers, user, lambda: _read(request))
+        exchange = Exchange(asked.method, asked.path, Parameters(asked.query), headers, user, asked.read)
         target = paths.parse(exchange.path)
         wanted = _wanted(exchange, target)
-        if acting := impersonated(headers, tuple(request.headers.getall("Impersonate-Group", ()))):
-            self._check_impersonation(wanted, acting)
-            exchange, wanted = replace(exchange, user=acting), replace(wanted, user=acting)
+        if acting := impersonation.read(headers, asked.acting_groups, asked.acting_extra):
+            impersonation.check(self._authorizer, wanted, acting)
+            exchange, wanted = replace(exchange, user=acting.user()), replace(wanted, user=acting.user())
         self._authorizer.check(wanted)
         if target is None:
             return await self._unnamed(exchange)
         return await self._resources.serve(exchange, target)
-
-    def _check_impersonation(self, wanted: Attributes, acting: User) -> None:
-        asked = [Attributes(wanted.user, "impersonate", resource="users", name=acting.name)]
-        asked += [
-            Attributes(wanted.user, "impersonate", resource="groups", name=group)
-            for group in acting.groups
-            if not group.startswith("system:auth")
-        ]
-        if not all(self._authorizer.decide(row).allowed for row in asked):
-            raise refusal(replace(wanted, verb=f"impersonate-on:user-info:{wanted.verb}"))
 
     async def _unnamed(self, exchange: Exchange) -> Answer:
         """Answer a path that is no resource."""
@@ -105,13 +120,27 @@ class App:
         if top in _HEALTH:
             return _health(exchange)
         if exchange.path.strip("/") == "version":
-            return _only_get(exchange, dict(_VERSION))
+            return _got(exchange, negotiation.encode(dict(_VERSION), negotiation.Form(), pretty=True))
+        if exchange.path == "/metrics":
+            return _got(exchange, self._metrics.page())
         if exchange.path == "/":
-            return _only_get(exchange, {"paths": self._paths()})
+            return _got(exchange, negotiation.encode({"paths": self._paths()}, negotiation.Form(), pretty=True))
         raise NoSuchPath
 
     def _paths(self) -> list[str]:
-        found = {"/api", "/api/v1", "/apis", "/apis/", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"}
+        found = {
+            "/api",
+            "/api/v1",
+            "/apis",
+            "/apis/",
+            "/healthz",
+            "/livez",
+            "/metrics",
+            "/openapi/v2",
+            "/openapi/v3",
+            "/readyz",
+            "/version",
+        }
         for group in self._discovery.groups():
             if group:
                 found |= {f"/apis/{group}", *(f"/apis/{group}/{version}" for version in self._discovery.versions(group))}
@@ -122,24 +151,15 @@ def _wanted(exchange: Exchange, target: Target | None) -> Attributes:
     if target is None:
         return Attributes(exchange.user, exchange.method.lower(), path=exchange.path)
     namespace = target.name if (target.group, target.plural) == ("", "namespaces") else target.namespace
-    return Attributes(exchange.user, _verb(exchange, target), target.group, target.plural, target.subresource, target.name, namespace)
+    verb = paths.verb(exchange.method, target, watch=exchange.parameters.flag("watch"))
+    return Attributes(exchange.user, verb, target.group, target.plural, target.subresource, target.name, namespace)
 
 
-def _verb(exchange: Exchange, target: Target) -> str:
-    method = exchange.method
-    if method in {"GET", "HEAD"}:
-        if target.name:
-            return "get"
-        return "watch" if target.watch or exchange.parameters.flag("watch") else "list"
-    if method == "DELETE":
-        return "delete" if target.name else "deletecollection"
-    return _METHOD_VERBS.get(method, "")
-
-
-def _only_get(exchange: Exchange, body: errors.Obj) -> Answer:
+def _got(exchange: Exchange, answer: Answer) -> Answer:
+    """Return an answer to GET and HEAD alone; raise ApiError 405."""
     if exchange.method not in {"GET", "HEAD"}:
         raise errors.method_not_allowed()
-    return negotiation.encode(body, negotiation.Form(), pretty=True)
+    return answer
 
 
 def _health(exchange: Exchange) -> Answer:
@@ -180,8 +200,8 @@ async def _send_stream(request: web.BaseRequest, response: web.StreamResponse, a
     if stream is None:
         return response
     response.enable_chunked_encoding()
-    await response.prepare(request)
     try:
+        await response.prepare(request)
         async for chunk in stream:
             await response.write(chunk)
         await response.write_eof()

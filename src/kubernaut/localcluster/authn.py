@@ -1,9 +1,8 @@
-"""Who is asking: static tokens, service account tokens, anonymous callers, and those who act as another."""
+"""Who is asking: static tokens, service account tokens, anonymous callers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from urllib.parse import unquote
 
 from kubernaut.localcluster import errors
 from kubernaut.localcluster.calls import User
@@ -74,20 +73,3 @@ def service_account(namespace: str, name: str) -> User:
     """Return the user a service account is."""
     groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", AUTHENTICATED)
     return User(f"system:serviceaccount:{namespace}:{name}", groups=groups)
-
-
-def impersonated(headers: Mapping[str, str], groups: tuple[str, ...]) -> User | None:
-    """Return who a request wants to be taken for, None where it does not; `groups` are the Impersonate-Group headers."""
-    name = headers.get("impersonate-user", "")
-    if not name:
-        if groups or headers.get("impersonate-uid"):
-            raise errors.internal("requested impersonation without impersonating a user")
-        return None
-    extra = {
-        unquote(key.removeprefix("impersonate-extra-")): [value] for key, value in headers.items() if key.startswith("impersonate-extra-")
-    }
-    if name.startswith("system:serviceaccount:") and not groups:
-        known = service_account(*name.split(":")[2:4])
-        return replace(known, uid=headers.get("impersonate-uid", ""), extra=extra)
-    own = groups if name == ANONYMOUS.name else tuple(dict.fromkeys((*groups, AUTHENTICATED)))
-    return User(name, headers.get("impersonate-uid", ""), own or (UNAUTHENTICATED,), extra)

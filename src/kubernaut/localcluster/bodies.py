@@ -1,6 +1,7 @@
 """Request bodies: JSON, YAML or the protobuf of kubectl, to plain objects, with the sentences in which a bad one is refused."""
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,9 @@ from kubernaut.localcluster.negotiation import ACCEPTED, JSON, PROTOBUF, YAML
 
 BODY_MAX = 3 * 1024 * 1024
 _SHOWN = 30
+_DEEPEST = 200
+_LEAST_VALUES = 100_000
+"""How many values a YAML document may always have; beyond, no more than twice its bytes."""
 _EXPECTED = {
     "Expecting property name enclosed in double quotes": "looking for beginning of object key string",
     "Expecting value": "looking for beginning of value",
@@ -37,19 +41,53 @@ def media_type(content_type: str) -> str:
 def json_value(text: bytes) -> Any:
     """Parse JSON; raise NotJsonError in the words of Go's decoder."""
     try:
-        return orjson.loads(text)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError:
-        return _slow(text)
+        value = _slow(text)
+    if text.count(b"{") + text.count(b"[") > _DEEPEST:
+        _refuse_depth(value)
+    return value
+
+
+def _refuse_depth(value: Any) -> None:
+    """Refuse what is nested deeper than the walks of this server can follow; Go's decoder stops at 10,000 levels."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [item for held in level for item in _held(held)]
+        if not level:
+            return
+    raise NotJsonError("exceeded max depth")
+
+
+def _held(value: Any) -> Iterable[Any]:
+    nested = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [item for item in nested if isinstance(item, (dict, list))]
 
 
 def _slow(text: bytes) -> Any:
     # numbers beyond 64 bits and stray surrogates pass here; what does not gets Go's sentence
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    except NotJsonError:
+        raise
     except json.JSONDecodeError as error:
         raise NotJsonError(_go_words(error)) from error
     except UnicodeDecodeError as error:
         raise NotJsonError("invalid UTF-8 in string") from error
+    except RecursionError as error:
+        raise NotJsonError("exceeded max depth") from error
+    except ValueError as error:
+        raise NotJsonError("a number is out of range") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise NotJsonError(f"invalid character {name.lstrip('-')[0]!r} looking for beginning of value")
+
+
+def _finite(text: str) -> float:
+    if math.isinf(number := float(text)):
+        raise NotJsonError(f"a number is out of range: {text[:_SHOWN]}")
+    return number
 
 
 def _go_words(error: json.JSONDecodeError) -> str:
@@ -117,23 +155,48 @@ def _yaml(kind: ResourceKind, body: bytes) -> Any:
 def yaml_value(body: bytes) -> Any:
     """Parse YAML (or JSON) into what JSON can hold; raise ValueError in Go's words."""
     try:
+        _refuse_deep_yaml(body)
         value = yaml.load(body, Loader=_Loader)  # noqa: S506 - a safe loader
     except yaml.MarkedYAMLError as error:
         raise ValueError(f"error converting YAML to JSON: yaml: {error.problem}") from error
     except yaml.YAMLError as error:
         raise ValueError(f"error converting YAML to JSON: yaml: {error}") from error
-    return _as_json(value)
+    return _AsJson(max(_LEAST_VALUES, 2 * len(body))).copy(value, 0)
 
 
-def _as_json(value: Any) -> Any:
-    """Return a YAML value as JSON can hold it: keys become text, `true` and numbers too."""
-    if isinstance(value, dict):
-        return {key if isinstance(key, str) else orjson.dumps(key).decode(): _as_json(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_as_json(item) for item in value]
-    if value is None or isinstance(value, (str, int, float)):
-        return value
-    raise ValueError(f"error converting YAML to JSON: yaml: a {type(value).__name__} has no place in JSON")
+def _refuse_deep_yaml(body: bytes) -> None:
+    """Refuse deep nesting before anything is built: the library's builder is C that calls itself, and would end the process."""
+    depth = 0
+    for event in yaml.parse(body, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise ValueError("error converting YAML to JSON: yaml: exceeded max depth")
+
+
+class _AsJson:
+    """Copies a YAML value as JSON can hold it: keys become text, `true` and numbers too. Aliases may not multiply it beyond bounds."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    def copy(self, value: Any, depth: int) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise ValueError("error converting YAML to JSON: yaml: document contains excessive aliasing")
+        if depth > _DEEPEST:
+            raise ValueError("error converting YAML to JSON: yaml: exceeded max depth")
+        if isinstance(value, dict):
+            return {self._key(key): self.copy(item, depth + 1) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.copy(item, depth + 1) for item in value]
+        if value is None or isinstance(value, (str, int, float)):
+            return value
+        raise ValueError(f"error converting YAML to JSON: yaml: a {type(value).__name__} has no place in JSON")
+
+    def _key(self, key: Any) -> str:
+        if key is None or isinstance(key, (str, int, float)):
+            return key if isinstance(key, str) else orjson.dumps(key).decode()
+        raise ValueError(f"error converting YAML to JSON: yaml: invalid map key: {key!r}")
 
 
 class _Loader(yaml.CSafeLoader):

@@ -1,8 +1,8 @@
 """Common Expression Language: compile once, evaluate on plain Python values. Used by CRD rules and ValidatingAdmissionPolicies.
 
 Stands on cel-cpp (cel-expr-python). The environment is that of Kubernetes as far as `celfunctions` goes; a function that is not
-there is a compile error with its position, never a wrong answer. Values are JSON values, and besides datetime (timestamp),
-timedelta (duration) and bytes at any depth.
+there is a compile error with its position, never a wrong answer. The loops of an evaluation end after 10,000 steps, a bound of the
+library. Values are JSON values, and besides datetime (timestamp), timedelta (duration) and bytes at any depth.
 """
 
 import re
@@ -27,17 +27,22 @@ _TYPES: Mapping[str, cel.Type] = {
     "timestamp": cel.Type.TIMESTAMP,
 }
 _POSITION = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
-_STATUS = re.compile(r"^[A-Z_]+: ")
+_STATUS = re.compile(r"^(?!ERROR)[A-Z_]+: ")
 _MISSING_KEY = re.compile(r"Key not found in map : \"?(.*?)\"?$")
 _INDEX = re.compile(r"Index error: index=(-?\d+) size=\d+")
 _RESERVED = frozenset(
     "true false null in as break const continue else for function if import let loop package namespace return var void while".split()  # noqa: SIM905
 )
 _ESCAPES: Mapping[str, str] = {"__": "__underscores__", ".": "__dot__", "-": "__dash__", "/": "__slash__"}
+_LIBRARIES = "name: kubernetes\nextensions:\n  - name: two-var-comprehensions\n"
+_MAP_LOOPS = re.compile(r"\btransformMap(Entry)?\b")
 _PROGRAMS_KEPT = 2048
 _MAX_EXPRESSION = 1_048_576
 # names for what the rewriting of _Lifted adds; no expression of a user can be mistaken for them, as they are not declared to it
 _TIMES, _SPANS, _VALUES = "kubernaut_times", "kubernaut_spans", "kubernaut_values"
+
+
+COST_EXCEEDED = "operation cancelled: actual cost limit exceeded"
 
 
 class CelError(ValueError):
@@ -133,7 +138,7 @@ def _environment(variables: tuple[tuple[str, str], ...], *, lifting: bool) -> ce
         extensions.append(ext_bindings.ExtBindings())
         text = cel.Type.STRING
         declared |= {_TIMES: cel.Type.Map(text, cel.Type.TIMESTAMP), _SPANS: cel.Type.Map(text, cel.Type.DURATION), _VALUES: cel.Type.DYN}
-    return cel.NewEnv(variables=declared, extensions=extensions)
+    return cel.NewEnv(config=cel.NewEnvConfigFromYaml(_LIBRARIES), variables=declared, extensions=extensions)
 
 
 @lru_cache(maxsize=_PROGRAMS_KEPT)
@@ -141,9 +146,27 @@ def _compiled(expression: str, variables: tuple[tuple[str, str], ...], *, liftin
     if len(expression) > _MAX_EXPRESSION:
         raise CelError("expression too long", 1, 1, "ERROR: <input>:1:1: expression too long")
     try:
-        return _environment(variables, lifting=lifting).compile(expression)
+        compiled = _environment(variables, lifting=lifting).compile(expression)
     except RuntimeError as fault:
         raise _compile_error(str(fault)) from fault
+    _refuse_map_loops(expression, compiled)
+    return compiled
+
+
+def _refuse_map_loops(expression: str, compiled: cel.Expression) -> None:
+    """Refuse loops that make maps: the library compiles them but cannot evaluate them."""
+    if b"cel.@mapInsert" not in compiled.serialize():
+        return
+    match = _MAP_LOOPS.search(expression)
+    words = "transformMap and transformMapEntry are not supported by the embedded cluster"
+    raise _compile_error(marked(expression, match.start() if match else 0, words))
+
+
+def marked(expression: str, offset: int, words: str) -> str:
+    """Write a compile error as CEL does, the place marked under its line."""
+    before = expression[:offset]
+    line, column = before.count("\n"), offset - (before.rfind("\n") + 1)
+    return f"ERROR: <input>:{line + 1}:{column + 1}: {words}\n | {expression.split(chr(10))[line]}\n | {'.' * column}^"
 
 
 def _compile_error(text: str) -> CelError:
@@ -175,7 +198,10 @@ def _runtime_words(text: str) -> str:
         return f"index out of bounds: {match[1]}"
     if cut.startswith(("No matching overloads found", "Applying SELECT")):
         return "no such overload"
-    return {"divide by zero": "division by zero", "modulus by zero": "modulus by zero"}.get(cut, cut)
+    return _WORDS.get(cut, cut)
+
+
+_WORDS: Mapping[str, str] = {"divide by zero": "division by zero", "Iteration budget exceeded": COST_EXCEEDED}
 
 
 def _needs_lifting(value: Any) -> bool:

@@ -117,6 +117,9 @@ def _broken(rule: Obj, at: _At, why: str) -> Fault:
     if why == "no such overload":
         why = f"'{why}': call arguments did not match a supported operator, function or macro signature for rule: {named}"
         return invalid(at.path, at.node.type, why)
+    if why == cel.COST_EXCEEDED:
+        told = f"'{why}': no further validation rules will be run due to call cost exceeds limit for rule: {named}"
+        return invalid(at.path, at.node.type, told)
     return invalid(at.path, at.node.type, f"{why} evaluating rule: {named}")
 
 

@@ -23,7 +23,7 @@ def undefined_fields(program: cel.Program, scope: Scope) -> str:
     checked = _sub(_parts(program.ast()), 2)  # inside a google.protobuf.Any
     walk = _Walk(_positions(checked))
     walk.infer(_sub(checked, _EXPRESSION), scope)
-    return "\n".join(_words(program.expression, offset, name) for offset, name in walk.undefined)
+    return "\n".join(cel.marked(program.expression, offset, f"undefined field '{name}'") for offset, name in walk.undefined)
 
 
 def _parts(data: bytes) -> Parts:
@@ -107,11 +107,3 @@ def members_seen(node: Node) -> Mapping[str, Node]:
     """Return the members that CEL sees of an object, by their escaped names; of metadata only the names."""
     found = {cel.escape(name): below for name, below in node.properties.items()}
     return {**found, "metadata": _ROOT_METADATA} if "metadata" in found and found["metadata"].definition else found
-
-
-def _words(text: str, offset: int, name: str) -> str:
-    """Write a compile error as CEL does, the place marked under its line."""
-    before = text[:offset]
-    line, column = before.count("\n"), offset - (before.rfind("\n") + 1)
-    shown = text.split("\n")[line]
-    return f"ERROR: <input>:{line + 1}:{column + 1}: undefined field '{name}'\n | {shown}\n | {'.' * column}^"

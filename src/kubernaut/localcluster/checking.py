@@ -1,12 +1,10 @@
 """Validation of a value against a structural schema, in the words of apiextensions-apiserver (kube-openapi's validator underneath)."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-from kubernaut.localcluster import strfmt
+from kubernaut.localcluster import regular, strfmt
 from kubernaut.localcluster.faults import Fault, child, duplicate, invalid, not_supported, required, shown, too_long, too_many, type_invalid
 from kubernaut.localcluster.nodes import Node
 
@@ -146,7 +144,7 @@ def _text(at: _At) -> Iterator[Fault]:
         yield too_long(at.path, int(raw["maxLength"]))
     elif "minLength" in raw and len(at.value) < raw["minLength"]:
         yield invalid(at.path, at.value, f"{at.words()} should be at least {int(raw['minLength'])} chars long")
-    elif "pattern" in raw and not pattern(raw["pattern"]).search(at.value):
+    elif "pattern" in raw and not regular.found(raw["pattern"], at.value):
         yield invalid(at.path, at.value, f"{at.words()} should match '{raw['pattern']}'")
 
 
@@ -284,9 +282,3 @@ def _repeated(at: _At) -> Iterator[Fault]:
 def _map_key(item: Any, node: Node) -> Any:
     """Give the keys of an item of a map list, as an object."""
     return {key: item[key] for key in node.list_keys if key in item} if isinstance(item, dict) else item
-
-
-@lru_cache(maxsize=1024)
-def pattern(text: str) -> re.Pattern[str]:
-    """Compile a schema's pattern; Go's syntax is RE2's, of which only a few spellings differ from Python's."""
-    return re.compile(re.sub(r"(?<!\\)\$(?=\)|$)", r"\\Z", text.replace(r"\z", r"\Z")))

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 
 from kubernaut.localcluster.errors import Obj, encode_go
-from kubernaut.localcluster.faults import Fault, invalid, required
+from kubernaut.localcluster.faults import Fault, forbidden, invalid, not_supported, required
 from kubernaut.localcluster.formats import label, label_1035
 from kubernaut.localcluster.schema import Schema
 
 _APPROVAL = "api-approved.kubernetes.io"
 _PROTECTED = (".k8s.io", ".kubernetes.io")
 _SCOPES = ("Cluster", "Namespaced")
+_STRATEGIES = ("None", "Webhook")
 
 
 def faults(definition: Obj) -> Iterator[Fault]:
@@ -22,6 +23,7 @@ def faults(definition: Obj) -> Iterator[Fault]:
         yield required("spec.versions", "must have at least one version")
         return
     yield from _storage(versions)
+    yield from _conversion(spec.get("conversion") or {})
     shared = all(row.get("schema") == versions[0].get("schema") for row in versions)
     for index, row in enumerate(versions):
         if index == 0 or not shared:
@@ -67,6 +69,19 @@ def _storage(versions: list[Obj]) -> Iterator[Fault]:
         )
     if not any(row.get("storage") for row in versions):
         yield invalid("status.storedVersions", None, "must have at least one stored version")
+
+
+def _conversion(conversion: Obj) -> Iterator[Fault]:
+    strategy, webhook = conversion.get("strategy") or "None", conversion.get("webhook")
+    if strategy not in _STRATEGIES:
+        yield not_supported("spec.conversion.strategy", strategy, _STRATEGIES)
+    elif strategy == "None" and webhook:
+        yield forbidden("spec.conversion.webhookClientConfig", "should not be set when strategy is not set to Webhook")
+    elif strategy == "Webhook":
+        if not (webhook or {}).get("clientConfig"):
+            yield required("spec.conversion.webhookClientConfig", "required when strategy is set to Webhook")
+        if not (webhook or {}).get("conversionReviewVersions"):
+            yield required("spec.conversion.conversionReviewVersions")
 
 
 def _go(row: Obj) -> Obj:

@@ -1,11 +1,15 @@
 """The options of a delete, from its body and its query."""
 
+from functools import cache
+
 from kubernaut.localcluster import bodies, errors, protobuf
+from kubernaut.localcluster.builtin import builtin_schema
 from kubernaut.localcluster.calls import DeleteOptions
 from kubernaut.localcluster.errors import Obj
 from kubernaut.localcluster.exchange import Exchange
 from kubernaut.localcluster.negotiation import ACCEPTED, PROTOBUF, YAML
 from kubernaut.localcluster.parameters import Parameters, check_propagation
+from kubernaut.localcluster.schema import Schema
 
 _SCHEME = "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"
 
@@ -21,6 +25,11 @@ def read_options(body: bytes, exchange: Exchange) -> tuple[DeleteOptions, bool]:
     conditions = given.get("preconditions") or {}
     options = DeleteOptions(conditions.get("uid", ""), conditions.get("resourceVersion", ""), policy, given.get("gracePeriodSeconds"))
     return options, dry_run
+
+
+@cache
+def _schema() -> Schema:
+    return Schema(builtin_schema("", "v1", "DeleteOptions"))
 
 
 def _from_query(parameters: Parameters) -> Obj:
@@ -40,6 +49,8 @@ def _decode(body: bytes, content_type: str) -> Obj:
         raise errors.bad_request(f"couldn't get version/kind; json parse error: {error}") from error
     if not isinstance(value, dict):
         raise errors.bad_request("couldn't get version/kind; json parse error: a DeleteOptions object is expected")
+    if fault := _schema().decode_fault(value):
+        raise errors.bad_request(f'DeleteOptions in version "v1" cannot be handled as a DeleteOptions: {fault}')
     if value.get("kind", "DeleteOptions") != "DeleteOptions":
         raise errors.bad_request(f'no kind "{value["kind"]}" is registered for version "{value.get("apiVersion")}" in scheme "{_SCHEME}"')
     return value

@@ -178,6 +178,14 @@ def not_supported(kind: Resourceful, verb: str) -> ApiError:
     return ApiError(405, "MethodNotAllowed", text, _details("", kind.group, kind.plural))
 
 
+def unconverted(kind: Resourceful) -> ApiError:
+    """501 of a custom resource in a version that a conversion webhook would have to make."""
+    name = qualified(kind.plural, kind.group)
+    told = f"{name} converts between versions by a webhook, which the embedded cluster does not call"
+    text = f"{told}: ask for the storage version, and keep it the only one in status.storedVersions"
+    return ApiError(501, "NotImplemented", text, _details("", kind.group, kind.plural))
+
+
 def unsupported_media_type(accepted: Iterable[str]) -> ApiError:
     """415, naming what a body may be."""
     text = f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}"

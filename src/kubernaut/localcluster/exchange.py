@@ -1,10 +1,28 @@
 """One request on its way through the HTTP face, apart from any HTTP library."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from kubernaut.localcluster.calls import Call, User
 from kubernaut.localcluster.parameters import Parameters
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request as it came in, over HTTP or in process."""
+
+    method: str
+    path: str
+    """Decoded."""
+    query: str
+    headers: Mapping[str, str]
+    """By lower case name."""
+    read: Callable[[], Awaitable[bytes]]
+    """Gives the body, or raises ApiError 413."""
+    acting_groups: tuple[str, ...] = ()
+    """The values of `Impersonate-Group`, which may come several times."""
+    acting_extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The values of `Impersonate-Extra-KEY` by key in lower case, decoded; each may come several times."""
 
 
 @dataclass(frozen=True)

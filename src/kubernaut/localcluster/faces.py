@@ -36,9 +36,14 @@ _ALWAYS_NEW: Obj = {
 _DROPPED_WHEN_EMPTY = ("reportingController", "reportingInstance")
 
 
+def as_stored(kind: ResourceKind, obj: Obj) -> bool:
+    """Say whether a version shows an object just as it is stored; custom ones may be stored in a former storage version."""
+    return kind.api_version == (obj.get("apiVersion") if kind.custom else kind.hub)
+
+
 def from_stored(kind: ResourceKind, obj: Obj) -> Obj:
     """Return a stored object as a version shows it; the same object where nothing changes."""
-    if kind.api_version == kind.hub:
+    if as_stored(kind, obj):
         return obj
     shown = {**obj, "apiVersion": kind.api_version}
     return _new_event(shown) if kind.group == _EVENTS else shown

@@ -6,6 +6,7 @@ from kubernaut.localcluster.authn import SERVICE_ACCOUNTS
 from kubernaut.localcluster.calls import Call
 from kubernaut.localcluster.errors import Obj
 from kubernaut.localcluster.kinds import builtin
+from kubernaut.localcluster.metadata import is_generated
 from kubernaut.localcluster.registry import Registry
 
 _PRIORITIES = builtin("scheduling.k8s.io", "priorityclasses")
@@ -44,7 +45,7 @@ class PodFurnisher:
         account = self._registry.find(SERVICE_ACCOUNTS, namespace, name)
         if account is None:
             told = f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found'
-            raise errors.forbidden(kind, pod["metadata"].get("name", ""), told)
+            raise errors.forbidden(kind, _called(pod["metadata"]), told)
         spec |= {"serviceAccountName": name, "serviceAccount": name}
         if not spec.get("imagePullSecrets") and account.obj.get("imagePullSecrets"):
             spec["imagePullSecrets"] = [dict(row) for row in account.obj["imagePullSecrets"]]
@@ -71,7 +72,7 @@ class PodFurnisher:
         name = spec["priorityClassName"]
         found = self._registry.find(_PRIORITIES, "", name)
         if found is None:
-            raise errors.forbidden(kind, pod["metadata"].get("name", ""), f"no PriorityClass with name {name} was found")
+            raise errors.forbidden(kind, _called(pod["metadata"]), f"no PriorityClass with name {name} was found")
         spec |= {"priority": found.obj.get("value", 0), "preemptionPolicy": found.obj.get("preemptionPolicy", "PreemptLowerPriority")}
 
     def _storage(self, claim: Obj) -> None:
@@ -84,6 +85,12 @@ class PodFurnisher:
         ]
         if marked:
             claim["spec"]["storageClassName"] = marked[0]["metadata"]["name"]
+
+
+def _called(meta: Obj) -> str:
+    """Return what a new object is called in refusals: this admission comes before a name is generated."""
+    name, prefix = str(meta.get("name", "")), str(meta.get("generateName", ""))
+    return prefix if prefix and is_generated(name, prefix) else name
 
 
 def _token_volume(name: str) -> Obj:

@@ -7,6 +7,8 @@ from kubernaut.localcluster.api import ResourceKind
 from kubernaut.localcluster.errors import Obj
 from kubernaut.localcluster.qos import qos_class
 
+_DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
+_FINALIZER = "kubernetes"
 _ALLOTTED = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
 
 
@@ -24,6 +26,8 @@ def at_write(kind: ResourceKind, obj: Obj) -> None:
 
 def at_update(kind: ResourceKind, new: Obj, old: Obj) -> None:
     """Keep what was allotted to an object, where a write leaves it out."""
+    if kind.resource == _DEFINITIONS:
+        _remember_stored(new)
     if kind.resource == "services" and new["spec"].get("type") != "ExternalName":
         for field in _ALLOTTED:
             if field in old["spec"] and not new["spec"].get(field):
@@ -42,7 +46,8 @@ def _keep_node_ports(new: Obj, old: Obj) -> None:
 
 
 def _namespace(obj: Obj) -> None:
-    obj["spec"] = {"finalizers": ["kubernetes"]}
+    asked = (obj.get("spec") or {}).get("finalizers") or []
+    obj["spec"] = {"finalizers": asked if _FINALIZER in asked else [*asked, _FINALIZER]}
     obj["status"] = {"phase": "Active"}
 
 
@@ -57,6 +62,14 @@ def _pod(obj: Obj) -> None:
 def _definition(obj: Obj) -> None:
     stored = [row["name"] for row in obj["spec"].get("versions") or [] if row.get("storage")]
     obj["status"] = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": stored}
+
+
+def _remember_stored(definition: Obj) -> None:
+    """Count the storage version among those that objects may be stored in."""
+    stored = [row["name"] for row in definition["spec"].get("versions") or [] if row.get("storage")]
+    status = definition.get("status") or {}
+    known = status.get("storedVersions") or []
+    definition["status"] = {**status, "storedVersions": [*known, *(name for name in stored if name not in known)]}
 
 
 def _claim(obj: Obj) -> None:
@@ -84,6 +97,15 @@ def _secret(obj: Obj) -> None:
         obj["data"] = {**(obj.get("data") or {}), **encoded}
 
 
+def _replication_controller(obj: Obj) -> None:
+    """Select, and label, as the pod template is labelled."""
+    spec, meta = obj.get("spec") or {}, obj["metadata"]
+    labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels")
+    if labels:
+        spec["selector"] = spec.get("selector") or dict(labels)
+        meta["labels"] = meta.get("labels") or dict(labels)
+
+
 def _names(obj: Obj) -> None:
     names = (obj.get("spec") or {}).get("names")
     if isinstance(names, dict) and names.get("kind"):
@@ -105,11 +127,12 @@ _AT_CREATE: Mapping[str, Callable[[Obj], None]] = {
     "persistentvolumeclaims": _claim,
     "persistentvolumes": _volume,
     "services": _service,
-    "customresourcedefinitions.apiextensions.k8s.io": _definition,
+    _DEFINITIONS: _definition,
 }
 _AT_WRITE: Mapping[str, Callable[[Obj], None]] = {
     "limitranges": _limit_range,
     "namespaces": _namespace_label,
+    "replicationcontrollers": _replication_controller,
     "secrets": _secret,
-    "customresourcedefinitions.apiextensions.k8s.io": _names,
+    _DEFINITIONS: _names,
 }

@@ -96,6 +96,8 @@ _ROWS = (
     _row("", "PersistentVolumeClaim", "persistentvolumeclaims", "pvc", subs=_STATUS),
     _row("", "PersistentVolume", "persistentvolumes", "pv", namespaced=False, subs=_STATUS),
     _row("", "Pod", "pods", "po", categories="all", subs=_POD, generation=True),
+    _row("", "PodTemplate", "podtemplates"),
+    _row("", "ReplicationController", "replicationcontrollers", "rc", categories="all", subs=_SCALED, generation=True),
     _row("", "ResourceQuota", "resourcequotas", "quota", subs=_STATUS),
     _row("", "Secret", "secrets"),
     _row("", "ServiceAccount", "serviceaccounts", "sa", subs=("token",)),

@@ -153,12 +153,19 @@ def _place(kind: ResourceKind, namespace: str, asked: Asked) -> tuple[int, Key |
 def _decode(token: str) -> Obj:
     try:
         raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        value: Obj = json.loads(raw.decode())
+        value = json.loads(raw.decode())
     except (binascii.Error, UnicodeDecodeError) as error:
         first = error.object[0] if isinstance(error, UnicodeDecodeError) else 0
         raise _bad_token(f"invalid character '\\x{first:02x}' looking for beginning of value") from error
     except json.JSONDecodeError as error:
         raise _bad_token("unexpected end of JSON input") from error
+    version = value.get("rv", 0) if isinstance(value, dict) else None
+    if not isinstance(value, dict) or not isinstance(version, int) or isinstance(version, bool):
+        raise _bad_token("json: cannot unmarshal a value into Go value of type storage.continueToken")
+    if not isinstance(value.get("start", ""), str):
+        raise _bad_token("json: cannot unmarshal a value into Go struct field continueToken.start of type string")
+    if value.get("v") == _TOKEN_VERSION and version == 0:
+        raise _bad_token("incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
     return value
 
 
@@ -168,10 +175,12 @@ def _bad_token(why: str) -> errors.ApiError:
 
 def items(kind: ResourceKind, records: Iterable[Record]) -> list[bytes]:
     """Return the JSON of each record as a list shows it: built-in kinds without apiVersion and kind."""
+    if kind.custom:
+        return [record.data if faces.as_stored(kind, record.obj) else _item(kind, faces.shown(kind, record)) for record in records]
     if kind.api_version != kind.hub:
         return [_item(kind, faces.shown(kind, record)) for record in records]
     head = len(orjson.dumps({"apiVersion": kind.api_version, "kind": kind.kind}))
-    return [record.data if kind.custom else b"{" + record.data[head:] for record in records]
+    return [b"{" + record.data[head:] for record in records]
 
 
 def _item(kind: ResourceKind, obj: Obj) -> bytes:

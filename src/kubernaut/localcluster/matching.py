@@ -29,6 +29,16 @@ def matches(
     return any(_covers(rule, kind, operation, subresource, name) for rule in rules) if rules else without_rules
 
 
+def names_kind(constraints: Obj, kind: ResourceKind) -> bool:
+    """Say whether some rule is about a kind, whatever is done to which of its objects."""
+    rules = constraints.get("resourceRules") or []
+    return any(_in(rule.get("apiGroups"), kind.group) and _about(rule, kind.plural) for rule in rules)
+
+
+def _about(rule: Obj, plural: str) -> bool:
+    return any(pattern.partition("/")[0] in ("*", plural) for pattern in rule.get("resources") or [])
+
+
 def _selected(selector: Obj | None, objects: Iterable[Obj | None]) -> bool:
     if not selector:
         return True

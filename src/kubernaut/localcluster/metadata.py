@@ -19,6 +19,8 @@ _SERVER_OWNED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGrace
 _DNS_LABEL_KINDS = {"namespaces"}
 _DNS_1035_KINDS = {"services"}
 _PATH_KINDS = {"roles", "rolebindings", "clusterroles", "clusterrolebindings"}
+# groups whose metadata is checked by the generic rules alone, which take any qualified name for a finalizer
+_LENIENT_GROUPS = {"admissionregistration.k8s.io", "apiextensions.k8s.io"}
 _BARE = "name is neither a standard finalizer name nor is it fully qualified"
 _STANDARD_FINALIZERS = {"foregroundDeletion", "orphan", "kubernetes"}
 
@@ -44,6 +46,12 @@ class Sources:
         """Return a name from a prefix and five letters."""
         room = _LONGEST_GENERATED - _SUFFIX
         return prefix[:room] + "".join(self.chance.choice(NAME_LETTERS) for _ in range(_SUFFIX))
+
+
+def is_generated(name: str, prefix: str) -> bool:
+    """Say whether a name is one that may have been generated from a prefix."""
+    stem = prefix[: _LONGEST_GENERATED - _SUFFIX]
+    return name.startswith(stem) and len(name) == len(stem) + _SUFFIX
 
 
 def start(kind: ResourceKind, obj: Obj, namespace: str, sources: Sources) -> None:
@@ -138,7 +146,7 @@ def _finalizers(kind: ResourceKind, names: list[str]) -> Iterator[FieldFault]:
     for name in names:
         for text in formats.qualified_name(name):
             yield _invalid("metadata.finalizers", name, text)
-        if not kind.custom and _is_bare(name):
+        if not kind.custom and kind.group not in _LENIENT_GROUPS and _is_bare(name):
             yield _invalid("metadata.finalizers", name, _BARE)
 
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import jsonpatch
 import jsonpointer
+import orjson
 
 Obj = dict[str, Any]
 
 _OPERATIONS = frozenset({"add", "remove", "replace", "move", "copy", "test"})
 MAX_OPERATIONS = 10_000
+MAX_COPIED = 3 * 1024 * 1024
 
 
 class PatchError(ValueError):
@@ -41,11 +43,26 @@ def json_patch(obj: Obj, ops: list[Obj]) -> Obj:
     if len(ops) > MAX_OPERATIONS:
         raise PatchError(f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(ops)}")
     result: Any = copy.deepcopy(obj)
+    copied = 0
     for op in ops:
+        copied += _copied(result, op)
+        if copied > MAX_COPIED:
+            told = f"the accumulated size increase of copy is {copied}, exceeding the limit {MAX_COPIED}"
+            raise PatchError(f"Unable to complete the copy, {told}")
         result = _apply(result, copy.deepcopy(op))
     if not isinstance(result, dict):
         raise PatchError("the patched document is no object")
     return result
+
+
+def _copied(document: Any, op: Obj) -> int:
+    """Return how many bytes an operation copies within the document: copies of copies double, so they are bounded."""
+    if op.get("op") != "copy" or not isinstance(op.get("from"), str):
+        return 0
+    try:
+        return len(orjson.dumps(jsonpointer.resolve_pointer(document, op["from"], None)))
+    except (jsonpointer.JsonPointerException, orjson.JSONEncodeError) as fault:
+        raise PatchError(str(fault)) from fault
 
 
 def _apply(document: Any, op: Obj) -> Any:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+_METHOD_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 _NAMESPACE_PARTS = {"status", "finalize"}
 
 
@@ -27,6 +28,17 @@ def parse(path: str) -> Target | None:
     if parts[0] == "apis":
         return _resource(parts[1], parts[2], parts[3:]) if len(parts) > 3 else None  # noqa: PLR2004 - apis, group, version, plural
     return None
+
+
+def verb(method: str, target: Target, *, watch: bool) -> str:
+    """Return the verb of a request as roles name it; `watch` is its parameter of that name."""
+    if method in {"GET", "HEAD"}:
+        if target.name:
+            return "get"
+        return "watch" if target.watch or watch else "list"
+    if method == "DELETE":
+        return "delete" if target.name else "deletecollection"
+    return _METHOD_VERBS.get(method, "")
 
 
 def _resource(group: str, version: str, parts: list[str]) -> Target | None:

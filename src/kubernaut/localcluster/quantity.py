@@ -12,6 +12,7 @@ _DECIMAL: Mapping[str, int] = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6,
 _LARGEST_EXPONENT = 18
 _NANO = Decimal("1e-9")
 _KIBI = 1024
+_LONGEST = 100
 
 
 class QuantityError(ValueError):
@@ -20,14 +21,14 @@ class QuantityError(ValueError):
 
 def parse(text: str | float) -> Decimal:
     """Read a quantity as a number of its base unit; finer than a nano is rounded up, as the API server does."""
-    match = _PATTERN.fullmatch(str(text))
+    match = _PATTERN.fullmatch(str(text)) if len(str(text)) <= _LONGEST else None
     if match is None:
         raise QuantityError(QUANTITY_WORDS)
     try:
         value = Decimal(match["number"]) * _scale(match["suffix"] or "")
+        return value if value == value.quantize(Decimal(1)) or value % _NANO == 0 else value.quantize(_NANO, ROUND_CEILING)
     except InvalidOperation as fault:
         raise QuantityError(QUANTITY_WORDS) from fault
-    return value if value == value.quantize(Decimal(1)) or value % _NANO == 0 else value.quantize(_NANO, ROUND_CEILING)
 
 
 def canonical(text: str | float) -> str:

@@ -156,7 +156,7 @@ class Registry:
         schema.default(new)
         self.schemas.track(kind, old, new, call, self.sources.now(), subresource)
         new = self._amended(kind, "UPDATE", new, old, call, subresource)
-        strategy.prepare_update(kind, new, old)
+        strategy.prepare_update(kind, new, old, subresource)
         if kind.resource == "services" and not subresource:
             self._mutate(kind, new, call)
         self._refuse_changes(kind, new, old, subresource)

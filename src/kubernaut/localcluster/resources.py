@@ -9,12 +9,14 @@ from kubernaut.localcluster.calls import Call, DeleteOptions
 from kubernaut.localcluster.deleteoptions import read_options
 from kubernaut.localcluster.errors import NoSuchPath
 from kubernaut.localcluster.exchange import Exchange
+from kubernaut.localcluster.kinds import builtin
 from kubernaut.localcluster.negotiation import Answer, Form
 from kubernaut.localcluster.paths import Target
 from kubernaut.localcluster.registry import Registry
 from kubernaut.localcluster.selecting import Selection
 from kubernaut.localcluster.store import Record
 
+DEFINITIONS = builtin("apiextensions.k8s.io", "customresourcedefinitions")
 _FUTURE_SECONDS = 3.0
 """How long a list waits for a version it has not reached, as kube-apiserver does."""
 
@@ -44,12 +46,27 @@ class Resources:
             raise NoSuchPath
         if kind.namespaced and not target.namespace and target.name:
             raise NoSuchPath
+        if kind.custom:
+            self._check_definition(exchange, kind, target)
         if target.subresource:
             return await self._parts.serve(exchange, kind, target)
         answer = await self._handler(exchange, kind, target)(exchange, kind, target)
         if warning := _DEPRECATED.get(kind.resource):
             answer.headers.append(("Warning", f"299 - {errors.encode_go(warning)}"))
         return answer
+
+    def _check_definition(self, exchange: Exchange, kind: ResourceKind, target: Target) -> None:
+        """Refuse new objects of a dying definition, and versions that only a conversion webhook could give."""
+        record = self._registry.find(DEFINITIONS, "", kind.stored)
+        if record is None:
+            return
+        if exchange.method == "POST" and not target.name and "deletionTimestamp" in record.obj["metadata"]:
+            refusal = errors.not_supported(kind, "create")
+            words = "create not allowed while custom resource definition is terminating"
+            raise errors.ApiError(refusal.code, refusal.reason, words, refusal.details)
+        spec, stored = record.obj["spec"], (record.obj.get("status") or {}).get("storedVersions") or ()
+        if (spec.get("conversion") or {}).get("strategy") == "Webhook" and (kind.api_version != kind.hub or len(stored) > 1):
+            raise errors.unconverted(kind)
 
     def _handler(self, exchange: Exchange, kind: ResourceKind, target: Target) -> Handler:
         method = exchange.method

@@ -5,6 +5,7 @@ from kubernaut.localcluster.api import ResourceKind
 from kubernaut.localcluster.calls import Call
 from kubernaut.localcluster.errors import FieldFault, Obj
 from kubernaut.localcluster.printers.base import NONE, label_selector
+from kubernaut.localcluster.printers.base import selector as plain_selector
 from kubernaut.localcluster.registry import Registry
 
 SCALE = ResourceKind("autoscaling", "v1", "Scale", "scales")
@@ -22,7 +23,7 @@ def show(kind: ResourceKind, obj: Obj) -> Obj:
 
 def _read(kind: ResourceKind, obj: Obj) -> tuple[int | None, int | None, str]:
     if kind.definition is None:
-        selector = label_selector(obj["spec"].get("selector"))
+        selector = (plain_selector if kind.resource == "replicationcontrollers" else label_selector)(obj["spec"].get("selector"))
         return obj["spec"].get("replicas"), (obj.get("status") or {}).get("replicas"), "" if selector == NONE else selector
     paths = kind.definition["subresources"]["scale"]
     selector = jsonpath.find(obj, paths["labelSelectorPath"]) if paths.get("labelSelectorPath") else ""

@@ -17,6 +17,7 @@ from kubernaut.localcluster import bootstrap
 from kubernaut.localcluster.admission import Policies
 from kubernaut.localcluster.api import Api
 from kubernaut.localcluster.app import GIT_VERSION, App
+from kubernaut.localcluster.attempts import Judge
 from kubernaut.localcluster.authn import SERVICE_ACCOUNTS, Authenticator
 from kubernaut.localcluster.calls import Call, User
 from kubernaut.localcluster.catalog import Catalog
@@ -30,8 +31,9 @@ from kubernaut.localcluster.journal import Journal
 from kubernaut.localcluster.limits import LimitRanger
 from kubernaut.localcluster.local import LocalApi
 from kubernaut.localcluster.metadata import Sources
+from kubernaut.localcluster.metrics import Metrics
 from kubernaut.localcluster.openapi import OpenApi
-from kubernaut.localcluster.podparts import PodLogs
+from kubernaut.localcluster.podlogs import PodLogs
 from kubernaut.localcluster.quotas import Quotas
 from kubernaut.localcluster.rbac import MASTERS, Authorizer
 from kubernaut.localcluster.registry import Registry
@@ -41,6 +43,7 @@ from kubernaut.localcluster.schemas import Schemas
 from kubernaut.localcluster.store import History, Store
 from kubernaut.localcluster.subresources import Subresources
 from kubernaut.localcluster.tokens import ISSUER, TokenBook
+from kubernaut.localcluster.traces import told
 from kubernaut.localcluster.webhooks import Webhooks
 
 StandIn = Callable[[], Awaitable[None]]
@@ -96,10 +99,11 @@ class LocalCluster:
         journal = None if settings.database == ":memory:" else Journal(settings.database)
         self._store = Store(journal, settings.history)
         self.registry = Registry(self._store, Catalog(), Schemas(), settings.sources)
-        self._webhooks = Webhooks(self.registry)
         self._authorizer = Authorizer(self.registry, settings.rbac)
+        judge = Judge(self.registry, self._authorizer)
+        self._webhooks = Webhooks(self.registry, judge)
         self.registry.gates += [LimitRanger(self.registry), PodFurnisher(self.registry), Escalation(self._authorizer)]
-        self.registry.gates += [Policies(self.registry), self._webhooks, Quotas(self.registry)]
+        self.registry.gates += [Policies(self.registry, judge), self._webhooks, Quotas(self.registry)]
         self.registry.hooks = self._webhooks
         self._journal = journal
         self._book = TokenBook(self._secret("tokens", lambda: secrets.token_bytes(_KEY_BYTES)))
@@ -108,6 +112,7 @@ class LocalCluster:
         self._definitions = Definitions(self.registry)
         self.api = LocalApi(self.registry, Call())
         self.logs = PodLogs()
+        self._metrics = Metrics(self.registry.catalog, self._store)
         self.url = ""
         self._runner: web.ServerRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -132,7 +137,7 @@ class LocalCluster:
 
     async def start(self) -> None:
         """Serve HTTP; stand-ins are started with `run`."""
-        listener = web.Server(self._handle, access_log=None)
+        listener = web.Server(self._handle, access_log=None, handler_cancellation=True)
         self._runner = web.ServerRunner(listener, shutdown_timeout=0.2)
         await self._runner.setup()
         context = self._identity.context() if self._identity else None
@@ -142,6 +147,10 @@ class LocalCluster:
         shown = f"[{address[0]}]:{address[1]}" if ":" in str(address[0]) else f"{address[0]}:{address[1]}"
         self.url = f"{'https' if context else 'http'}://{shown}"
         self._app = self._face(shown)
+
+    def face(self) -> App:
+        """Return what answers requests, for callers of this process that speak the REST protocol without a connection."""
+        return self._face("kubernetes.invalid")
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         return await self._app.handle(request)
@@ -153,7 +162,7 @@ class LocalCluster:
         authorizer = self._authorizer
         resources = Resources(registry, Subresources(registry, Reviews(authenticator, authorizer), self.logs))
         discovery = Discovery(registry.catalog, address)
-        return App(authenticator, authorizer, resources, discovery, OpenApi(registry.catalog, GIT_VERSION))
+        return App(authenticator, authorizer, resources, discovery, OpenApi(registry.catalog, GIT_VERSION), self._metrics)
 
     def run(self, name: str, stand_in: StandIn) -> None:
         """Run a stand-in until `stop`. One that fails is logged, and `stop` raises what it failed with."""
@@ -172,7 +181,7 @@ class LocalCluster:
         ended = await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
         if self._runner:
-            await self._runner.cleanup()
+            await _close(self._runner)
             self._runner = None
         await self._webhooks.close()
         self._store.close()
@@ -207,6 +216,17 @@ class LocalCluster:
         }
 
 
+async def _close(runner: web.ServerRunner) -> None:
+    """Stop serving. Connections that readers still hold are cut: over TLS, closing would wait for their consent."""
+    held = [connection.transport for connection in runner.server.connections] if runner.server else []
+    await runner.cleanup()
+    for transport in held:
+        if isinstance(transport, asyncio.Transport):
+            transport.abort()
+    # the loop lets go of a transport in its next round
+    await asyncio.sleep(0)
+
+
 def _tell_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()):
-        _log.error("stand-in failed", stand_in=task.get_name(), exc_info=error)
+        _log.error("stand-in failed", stand_in=task.get_name(), fault=told(error))

@@ -22,7 +22,7 @@ def _check_include(include: str) -> None:
 
 def whole(kind: ResourceKind, record: Record) -> bytes:
     """Return an object's JSON as a version shows it."""
-    return record.data if kind.api_version == kind.hub else orjson.dumps(faces.shown(kind, record))
+    return record.data if faces.as_stored(kind, record.obj) else orjson.dumps(faces.shown(kind, record))
 
 
 def one(kind: ResourceKind, record: Record, form: Form, include: str) -> bytes:

@@ -87,7 +87,7 @@ class Store:
         self._log_of: dict[str, deque[Record]] = defaultdict(deque)
         self._octets = 0
         self._floors: dict[str, int] = {}
-        self._followers: dict[str, set[Follower]] = defaultdict(set)
+        self._followers: dict[str, dict[Follower, None]] = defaultdict(dict)
         self._base = 0
         self.revision = 1
         if journal:
@@ -218,8 +218,8 @@ class Store:
         """Return a reader of the changes after a revision."""
         return Follower(self, resource, after)
 
-    def followers(self, resource: str) -> "set[Follower]":
-        """Return who follows a resource now."""
+    def followers(self, resource: str) -> "dict[Follower, None]":
+        """Return who follows a resource now, in the order in which they came."""
         return self._followers[resource]
 
     def dismiss(self, resource: str) -> None:
@@ -251,12 +251,12 @@ class Follower:
 
     def __enter__(self) -> Self:
         """Start listening."""
-        self._store.followers(self._resource).add(self)
+        self._store.followers(self._resource)[self] = None
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Stop listening."""
-        self._store.followers(self._resource).discard(self)
+        self._store.followers(self._resource).pop(self, None)
 
     async def batch(self, seconds: float | None = None) -> list[Record]:
         """Return the next changes, waiting for one; an empty list when the time is up or it has ended. Raise ApiError 410 when cut off."""

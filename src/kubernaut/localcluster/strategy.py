@@ -84,11 +84,11 @@ def version_required(kind: ResourceKind, name: str) -> errors.ApiError:
     return errors.invalid_named(kind.plural, kind.group, name, [fault])
 
 
-def prepare_update(kind: ResourceKind, new: Obj, old: Obj) -> None:
-    """Keep what was allotted, and move generation where the desired state changed."""
+def prepare_update(kind: ResourceKind, new: Obj, old: Obj, subresource: str = "") -> None:
+    """Keep what was allotted, and move generation where the desired state changed; giving a pod its node counts for no change."""
     if not kind.custom:
         kindrules.at_update(kind, new, old)
-    if kind.generation and _desired(kind, new) != _desired(kind, old):
+    if subresource != "binding" and kind.generation and _desired(kind, new) != _desired(kind, old):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
 
 

@@ -3,11 +3,10 @@
 A definition that breaks them is not served. Paths start below `openAPIV3Schema`, e.g. `properties[spec].type`.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kubernaut.localcluster import celrules, checking
+from kubernaut.localcluster import celrules, checking, regular
 from kubernaut.localcluster.faults import Fault, child, forbidden, invalid, required
 from kubernaut.localcluster.nodes import Node, root_node
 
@@ -146,8 +145,8 @@ def _is_int_or_string_pattern(schema: Obj, nested: Obj) -> bool:
 
 def _pattern(pattern: str, at: str) -> Iterator[Fault]:
     try:
-        checking.pattern(pattern)
-    except re.error as fault:
+        regular.check(pattern)
+    except regular.PatternError as fault:
         yield invalid(at, pattern, f"must be a valid regular expression, but isn't: error parsing regexp: {fault}")
 
 

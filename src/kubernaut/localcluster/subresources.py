@@ -10,7 +10,7 @@ from kubernaut.localcluster.exchange import Exchange
 from kubernaut.localcluster.kinds import SUBRESOURCES
 from kubernaut.localcluster.negotiation import Answer, Form
 from kubernaut.localcluster.paths import Target
-from kubernaut.localcluster.podparts import PodLogs
+from kubernaut.localcluster.podlogs import PodLog, PodLogs
 from kubernaut.localcluster.registry import Registry
 from kubernaut.localcluster.reviews import Reviews
 from kubernaut.localcluster.store import Record
@@ -49,6 +49,12 @@ class Subresources:
             raise errors.not_supported(kind, verb) if kind.custom else errors.method_not_allowed()
         handler = self._special.get(target.subresource, self._plain)
         return await handler(exchange, kind, target)
+
+    async def _decoded(self, kind: ResourceKind, exchange: Exchange) -> Obj:
+        """Return the body of a request that is stored nowhere; raise ApiError 400 for one of the wrong types."""
+        obj, _ = bodies.decode(kind, await exchange.read(), exchange.content_type)
+        writing.check_types(self._registry, kind, obj)
+        return obj
 
     def _unknown(self, kind: ResourceKind, target: Target) -> Exception:
         if kind.custom:
@@ -96,7 +102,7 @@ class Subresources:
             self._check_patched(scale, version, kind, target)
         else:
             call = exchange.call("UpdateOptions")
-            scale, _ = bodies.decode(scaling.SCALE, await exchange.read(), exchange.content_type)
+            scale = await self._decoded(scaling.SCALE, exchange)
         written = await self._registry.hooks.carry_out(
             call, scale, lambda call, scale: scaling.write(self._registry, kind, target.namespace, target.name, scale, call)
         )
@@ -109,7 +115,7 @@ class Subresources:
 
     async def _evict(self, exchange: Exchange, _kind: ResourceKind, target: Target) -> Answer:
         form = negotiation.choose(exchange.accept, core=True)
-        obj, _ = bodies.decode(_EVICTION, await exchange.read(), exchange.content_type)
+        obj = await self._decoded(_EVICTION, exchange)
         dry_run = exchange.parameters.dry_run("CreateOptions") or bool((obj.get("deleteOptions") or {}).get("dryRun"))
         call = Call(exchange.user, exchange.call("CreateOptions").manager, dry_run=dry_run)
         done = await self._registry.hooks.carry_out(
@@ -119,15 +125,21 @@ class Subresources:
 
     async def _bind(self, exchange: Exchange, _kind: ResourceKind, target: Target) -> Answer:
         form = negotiation.choose(exchange.accept, core=True)
-        obj, _ = bodies.decode(_BINDING, await exchange.read(), exchange.content_type)
+        obj = await self._decoded(_BINDING, exchange)
         return negotiation.encode(await self._bound(target.namespace, target.name, obj, exchange.call("CreateOptions")), form, 201)
 
     async def _bound(self, namespace: str, name: str, obj: Obj, call: Call) -> Obj:
         return await self._registry.hooks.carry_out(call, obj, lambda call, obj: podparts.bind(self._registry, namespace, name, obj, call))
 
     async def _log(self, exchange: Exchange, _kind: ResourceKind, target: Target) -> Answer:
-        text = podparts.log_text(self._registry, self._logs, target.namespace, target.name, exchange.parameters)
-        return Answer(204, content_type="") if text is None else negotiation.plain(text)
+        log = PodLog(self._registry, self._logs, target.namespace, target.name, exchange.parameters)
+        text = log.text()
+        if text is None:
+            return Answer(204, content_type="")
+        answer = negotiation.plain(text)
+        if log.asked.follow:
+            answer.stream = log.lines()
+        return answer
 
     async def _connect(self, _exchange: Exchange, kind: ResourceKind, target: Target) -> Answer:
         pod = self._registry.get(kind, target.namespace, target.name).obj
@@ -137,7 +149,7 @@ class Subresources:
 
     async def _token(self, exchange: Exchange, kind: ResourceKind, target: Target) -> Answer:
         form = negotiation.choose(exchange.accept, core=True)
-        obj, _ = bodies.decode(_TOKEN_REQUEST, await exchange.read(), exchange.content_type)
+        obj = await self._decoded(_TOKEN_REQUEST, exchange)
         account = self._registry.get(kind, target.namespace, target.name).obj
         self._registry.schemas.track(_TOKEN_REQUEST, None, obj, exchange.call("CreateOptions"), self._registry.sources.now(), "token")
         return negotiation.encode(self._reviews.issue(account, obj), form, 201)
@@ -145,7 +157,7 @@ class Subresources:
     async def review(self, exchange: Exchange, kind: ResourceKind, target: Target) -> Answer:
         """Answer a review."""
         form = negotiation.choose(exchange.accept, core=True)
-        obj, _ = bodies.decode(kind, await exchange.read(), exchange.content_type)
+        obj = await self._decoded(kind, exchange)
         call = exchange.call("CreateOptions")
         if kind.kind == "Binding":
             return negotiation.encode(await self._bound(target.namespace, obj["metadata"].get("name", ""), obj, call), form, 201)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from kubernaut.localcluster import formats, quantity
+from kubernaut.localcluster import formats, policyrules, quantity
 from kubernaut.localcluster.api import ResourceKind
 from kubernaut.localcluster.builtin import builtin_schema
 from kubernaut.localcluster.changes import change_faults
@@ -272,6 +272,10 @@ _CONTAINER: Sequence[Rule] = (
 _SELECTOR: Sequence[Rule] = (one_of("operator", "In", "NotIn", "Exists", "DoesNotExist"),)
 
 RULES: Mapping[str, Sequence[Rule]] = {
+    "admissionregistration.v1.MutatingWebhook": (policyrules.webhook,),
+    "admissionregistration.v1.ValidatingAdmissionPolicyBindingSpec": (policyrules.binding,),
+    "admissionregistration.v1.ValidatingAdmissionPolicySpec": (policyrules.policy,),
+    "admissionregistration.v1.ValidatingWebhook": (policyrules.webhook,),
     "apps.v1.DaemonSetSpec": (selects_template("daemonset"), restarts("Always")),
     "apps.v1.DeploymentSpec": (
         at_least("replicas", 0), at_least("minReadySeconds", 0), selects_template("deployment"), restarts("Always"),

@@ -14,15 +14,14 @@ from typing import TypeVar
 
 import orjson
 
-from kubernaut.localcluster import cel, errors
-from kubernaut.localcluster.admission import Attempt, evaluate
+from kubernaut.localcluster import errors
 from kubernaut.localcluster.api import ResourceKind
+from kubernaut.localcluster.attempts import Attempt, Judge
 from kubernaut.localcluster.calls import Call
 from kubernaut.localcluster.errors import Obj
 from kubernaut.localcluster.kinds import builtin
-from kubernaut.localcluster.matching import matches
 from kubernaut.localcluster.patch import PatchError, json_patch
-from kubernaut.localcluster.registry import NAMESPACES, Registry
+from kubernaut.localcluster.registry import Registry
 from kubernaut.localcluster.store import Record
 from kubernaut.localcluster.webhookcalls import CallFailedError, Place, WebhookClient
 
@@ -73,9 +72,10 @@ class _Pending(Exception):  # noqa: N818 - no fault: a write that waits for answ
 class Webhooks:
     """The gate that asks webhooks."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, judge: Judge) -> None:
         """Read configurations from a registry."""
         self._registry = registry
+        self._judge = judge
         self._client = WebhookClient(self._locate)
         self._known: dict[str, list[_Hook]] | None = None
         registry.written.append(self._forget)
@@ -130,21 +130,35 @@ class Webhooks:
         if call.answers is None or kind.group == _GROUP:
             return None
         _keep_name(new, call.answers)
-        now = new
-        for hook in self._hooks(_MUTATING):
-            attempt = Attempt(kind, operation, now, old, call, subresource)
-            if answer := self._answer(hook, attempt, call.answers):
-                now = _patched(hook, now, answer)
+        attempt = Attempt(kind, operation, new, old, call, subresource)
+        hooks = self._hooks(_MUTATING)
+        now, again = self._passed(hooks, attempt, 0)
+        if again:
+            now, _ = self._passed([hook for hook in hooks if hook.id in again], replace(attempt, new=now), 1)
         return None if now is new else now
 
-    def _answer(self, hook: _Hook, attempt: Attempt, answers: dict[str, Obj]) -> Obj | None:
-        """Return what a webhook said of a write, None where it is not asked or its failure does not matter."""
-        if (seen := self._seen_as(hook, attempt)) is None:
-            return None
-        question = self._question(hook, seen)
+    def _passed(self, hooks: Iterable[_Hook], attempt: Attempt, turn: int) -> tuple[Obj | None, set[str]]:
+        """Return what webhooks make of an object one after the other, and those to ask again, as a later one changed what they saw."""
+        now, before, again = attempt.new, set[str](), set[str]()
+        for hook in hooks:
+            made = self._made(hook, replace(attempt, new=now), turn)
+            if made is not now:
+                again, before = again | before, set()
+            if hook.row.get("reinvocationPolicy") == "IfNeeded":
+                before.add(hook.id)
+            now = made
+        return now, again
+
+    def _made(self, hook: _Hook, attempt: Attempt, turn: int) -> Obj | None:
+        """Return what a webhook makes of an object: the same one where it is not asked, changes nothing or fails without consequence."""
+        now, answers = attempt.new, attempt.call.answers
+        if now is None or answers is None or (seen := self._seen_as(hook, attempt)) is None:
+            return now
+        question = self._question(hook, seen, turn)
         if question.key not in answers:
             raise _Pending([question])
-        return _judged(hook, attempt, answers[question.key])
+        answer = _judged(hook, attempt, answers[question.key])
+        return _patched(hook, now, answer) if answer else now
 
     def mutate(self, kind: ResourceKind, obj: Obj, call: Call) -> None:
         """Change nothing: what webhooks change they change in `amend`."""
@@ -163,42 +177,22 @@ class Webhooks:
             _judged(row.hook, attempt, call.answers[row.key])
 
     def _seen_as(self, hook: _Hook, attempt: Attempt) -> Attempt | None:
-        """Return a write as a webhook is to see it, None where it does not concern it."""
+        """Return a write as a webhook is to see it, None where it does not concern it; raise ApiError where that cannot be told."""
         row = hook.row
-        constraints = {**{key: row.get(key) for key in ("namespaceSelector", "objectSelector")}, "resourceRules": row.get("rules")}
-        for kind in self._faces(row, attempt.kind):
-            if matches(constraints, kind, attempt.operation, attempt.subresource, (attempt.new, attempt.old), self._home(attempt)):
-                seen = replace(attempt, kind=kind)
-                return seen if self._conditions_hold(hook, seen) else None
-        return None
+        seen = self._judge.concerned({**row, "resourceRules": row.get("rules")}, attempt)
+        if seen is None or not row.get("matchConditions"):
+            return seen
+        held, why = self._judge.conditions(row["matchConditions"], self._judge.bindings(seen))
+        if why and hook.strict:
+            raise errors.forbidden(attempt.kind, attempt.meta.get("name", ""), why)
+        return seen if held else None
 
-    def _faces(self, row: Obj, kind: ResourceKind) -> list[ResourceKind]:
-        """Return the resource as asked for and, where equivalent ones match too, its other versions and groups."""
-        if row.get("matchPolicy", "Equivalent") != "Equivalent":
-            return [kind]
-        return [kind, *(other for other in self._registry.catalog if other.stored == kind.stored and other != kind)]
-
-    def _conditions_hold(self, hook: _Hook, attempt: Attempt) -> bool:
-        bindings = {"object": attempt.new, "oldObject": attempt.old, "request": attempt.request()}
-        try:
-            return all(evaluate(row["expression"], bindings) is True for row in hook.row.get("matchConditions") or ())
-        except (cel.CelError, cel.EvaluationError) as error:
-            if hook.strict:
-                raise _failed(hook, f"match conditions: {error}") from error
-            return False
-
-    def _home(self, attempt: Attempt) -> Obj | None:
-        if attempt.kind.resource == NAMESPACES.resource:
-            return attempt.new or attempt.old
-        record = self._registry.find(NAMESPACES, "", attempt.meta.get("namespace", "")) if attempt.kind.namespaced else None
-        return record.obj if record else None
-
-    def _question(self, hook: _Hook, attempt: Attempt) -> _Question:
+    def _question(self, hook: _Hook, attempt: Attempt, turn: int = 0) -> _Question:
         kind, meta = attempt.kind, attempt.meta
         revision = (attempt.old or {}).get("metadata", {}).get("resourceVersion", "")
-        what = (kind.resource, meta.get("namespace", ""), meta.get("name", ""), attempt.subresource, attempt.operation, revision)
-        objects = {"object": _face(kind, attempt.new), "oldObject": _face(kind, attempt.old), "options": None}
-        request = {"uid": self._registry.sources.uid(), **attempt.request(), **objects}
+        what = (kind.resource, meta.get("namespace", ""), meta.get("name", ""), attempt.subresource, attempt.operation, revision, str(turn))
+        new, old = attempt.objects()
+        request = {"uid": self._registry.sources.uid(), **attempt.request(), "object": new, "oldObject": old}
         return _Question("|".join((hook.id, *what)), hook, request)
 
     def _locate(self, service: Obj) -> Place:
@@ -231,10 +225,6 @@ def _keep_name(new: Obj, answers: dict[str, Obj]) -> None:
     meta = new["metadata"]
     if prefix := meta.get("generateName"):
         meta["name"] = answers.setdefault(f"name of {prefix}", {"name": meta["name"]})["name"]
-
-
-def _face(kind: ResourceKind, obj: Obj | None) -> Obj | None:
-    return None if obj is None else {**obj, "apiVersion": kind.api_version, "kind": kind.kind}
 
 
 def _failed(hook: _Hook, why: str) -> errors.ApiError:

@@ -109,6 +109,12 @@ def _check_namespace(namespace: str, body: Obj) -> None:
         raise errors.bad_request("the namespace of the provided object does not match the namespace sent on the request")
 
 
+def check_types(registry: Registry, kind: ResourceKind, body: Obj) -> None:
+    """Refuse a body of the wrong types, with ApiError 400."""
+    if fault := registry.schemas.of(kind).decode_fault(body):
+        raise _undecodable(kind, body, fault, patched=False)
+
+
 def _screen(registry: Registry, kind: ResourceKind, body: Obj, call: Call, noticed: Sequence[str], *, patched: bool = False) -> None:
     """Refuse a body of the wrong types; drop, tell or refuse what the schema does not know."""
     schema = registry.schemas.of(kind)

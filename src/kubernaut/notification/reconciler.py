@@ -4,7 +4,6 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from time import perf_counter
 from typing import assert_never
 
 from prometheus_client import Counter as Metric
@@ -79,7 +78,8 @@ class Notifier:
         return self._tried[key]
 
     async def _send(self, request: NotificationRequest, channel: ChannelName, number: int) -> DeliveryAttempt:
-        began, outcome, error = perf_counter(), SUCCESS, ""
+        clock = asyncio.get_running_loop().time
+        began, outcome, error = clock(), SUCCESS, ""
         try:
             async with asyncio.timeout(self._settings.send_timeout_seconds):
                 await self._channels[channel].send(message(request, channel))
@@ -94,7 +94,7 @@ class Notifier:
             timestamp=self._clock.now(),
             status=outcome,
             error=error[:ERROR_LIMIT],
-            duration_seconds=round(perf_counter() - began, 3),
+            duration_seconds=round(clock() - began, 3),
         )
 
     def _report(self, request: NotificationRequest, seen: Seen, step: Send | Wait | End) -> Outcome:

@@ -6,6 +6,7 @@ from typing import Any, Final
 from kubernaut.api.base import ResourceIdentifier
 from kubernaut.api.processing import EnrichedSignal
 from kubernaut.api.verification import Baseline
+from kubernaut.orchestration.reading import items, mapping
 
 REASONS_LIMIT: Final = 10
 
@@ -13,11 +14,11 @@ REASONS_LIMIT: Final = 10
 def baseline_of(signal: EnrichedSignal | None, target: ResourceIdentifier) -> Baseline | None:
     """Return the state of the target's pods as enrichment saw it; None when it saw another object, or none."""
     context: dict[str, Any] = dict(signal.kubernetes_context) if signal else {}
-    workload = _mapping(context.get("workload"))
+    workload = mapping(context.get("workload"))
     if (workload.get("kind"), workload.get("name")) != (target.kind, target.name):
         return None
     containers = list(_containers(context))
-    reasons = {str(reason) for each in containers if (reason := _mapping(_mapping(each.get("state")).get("waiting")).get("reason"))}
+    reasons = {str(reason) for each in containers if (reason := mapping(mapping(each.get("state")).get("waiting")).get("reason"))}
     return Baseline(
         ready=_count(workload.get("readyReplicas")),
         desired=_count(workload.get("replicas")),
@@ -27,16 +28,8 @@ def baseline_of(signal: EnrichedSignal | None, target: ResourceIdentifier) -> Ba
 
 
 def _containers(context: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for pod in _list(context.get("pods")):
-        yield from (_mapping(each) for each in _list(_mapping(pod).get("containers")))
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+    for pod in items(context.get("pods")):
+        yield from (mapping(each) for each in items(mapping(pod).get("containers")))
 
 
 def _count(value: Any) -> int:

@@ -4,22 +4,33 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from kubernaut.api.analysis import AIAnalysis, AIAnalysisSpec, AlertContext, AnalysisRequest, InvestigationScope, ScopeItem
-from kubernaut.api.base import CORRELATION_LABEL, ObjectMeta, Resource, ResourceIdentifier
+from kubernaut.api.analysis import (
+    AIAnalysis,
+    AIAnalysisSpec,
+    AlertContext,
+    AnalysisRequest,
+    InvestigationScope,
+    PreviousExecution,
+    ScopeItem,
+)
+from kubernaut.api.base import CORRELATION_LABEL, ObjectMeta, ObjectReference, Resource, ResourceIdentifier
 from kubernaut.api.durations import go_duration
 from kubernaut.api.execution import ExecutionConfig as OperationConfig
 from kubernaut.api.execution import KubernetesExecution, KubernetesExecutionSpec
 from kubernaut.api.plan import SelectedWorkflow, WorkflowDefinition, WorkflowReference
 from kubernaut.api.processing import Alert, RemediationProcessing, RemediationProcessingSpec
-from kubernaut.api.remediation import RemediationRequest
+from kubernaut.api.remediation import ExecutionAttempt, RemediationRequest, RemediationRequestStatus
 from kubernaut.api.verification import AssessmentConfig, EffectivenessAssessment, EffectivenessAssessmentSpec
 from kubernaut.api.workflow import ExecutionConfig, WorkflowExecution, WorkflowExecutionSpec
 from kubernaut.orchestration.baseline import baseline_of
-from kubernaut.orchestration.decide import Stage
+from kubernaut.orchestration.facts import Stage
 from kubernaut.orchestration.family import Family
 from kubernaut.orchestration.limits import Limits
 from kubernaut.orchestration.settings import OrchestrationSettings
 
+REMEDIATION_LABEL: Final = "remediation-request"
+TYPE_LABEL: Final = "type"
+ATTEMPT_LABEL: Final = "attempt"
 PROVING: Final = 5 / 6
 """How much of the verification's limit may pass before it says what it saw; the rest is for being heard."""
 
@@ -41,9 +52,9 @@ def build(
 
 
 def processing(
-    request: RemediationRequest, _family: Family, settings: OrchestrationSettings, now: datetime
+    request: RemediationRequest, family: Family, settings: OrchestrationSettings, now: datetime
 ) -> tuple[RemediationProcessing, datetime]:
-    """Make `{rr}-processing`: the alert as it was reported."""
+    """Make `{rr}-processing`: the alert as it was reported; `{rr}-recovery-{n}` after a fix that failed, with what is known of it."""
     spec, until = request.spec, now + Limits(request, settings).of(Stage.PROCESSING)
     alert = Alert(
         fingerprint=spec.signal_fingerprint,
@@ -57,7 +68,38 @@ def processing(
         received_time=spec.received_time,
     )
     made = RemediationProcessingSpec(remediation_request_ref=request.reference(), alert=alert, target=spec.target, times_out_at=until)
+    if family.attempt:
+        return _recovery(request, made, family.attempt), until
     return RemediationProcessing(metadata=metadata(request, f"{request.metadata.name}-processing"), spec=made), until
+
+
+def _recovery(request: RemediationRequest, made: RemediationProcessingSpec, attempt: int) -> RemediationProcessing:
+    name, status = request.metadata.name, request.status
+    failed = failed_attempts(status, attempt)[-1:]
+    told = {
+        "is_recovery_attempt": True,
+        "recovery_attempt_number": attempt,
+        "failed_workflow_ref": ObjectReference(name=failed[0].name, namespace=failed[0].namespace) if failed else None,
+        "failed_step": failed[0].failed_step if failed else "",
+        "failure_reason": failed[0].failure_reason if failed else "",
+        "original_processing_ref": ObjectReference(name=f"{name}-processing", namespace=request.metadata.namespace),
+    }
+    labels = {REMEDIATION_LABEL: name, TYPE_LABEL: "recovery", ATTEMPT_LABEL: str(attempt)}
+    meta = metadata(request, f"{name}-recovery-{attempt}")
+    labelled = meta.model_copy(update={"labels": meta.labels | labels})
+    return RemediationProcessing(metadata=labelled, spec=made.model_copy(update=told))
+
+
+def failed_attempts(status: RemediationRequestStatus, attempt: int) -> list[ExecutionAttempt]:
+    """Return the fixes that failed before an attempt, oldest first."""
+    tried = [*status.workflow_execution_refs, *status.kubernetes_execution_refs]
+    failed = [each for each in tried if each.outcome == "failed" and each.attempt_number < attempt]
+    return sorted(failed, key=lambda each: each.attempt_number)
+
+
+def _name(request: RemediationRequest, what: str, attempt: int) -> str:
+    """Return a child's name: the documented one in the first attempt, with the attempt's number from the second on."""
+    return f"{request.metadata.name}-{what}-{attempt}" if attempt else f"{request.metadata.name}-{what}"
 
 
 def analysis(request: RemediationRequest, family: Family, settings: OrchestrationSettings, now: datetime) -> tuple[AIAnalysis, datetime]:
@@ -77,10 +119,29 @@ def analysis(request: RemediationRequest, family: Family, settings: Orchestratio
     spec = AIAnalysisSpec(
         remediation_request_ref=request.reference(),
         analysis_request=asked,
+        is_recovery_attempt=family.attempt > 0,
+        recovery_attempt_number=family.attempt,
+        previous_executions=previous_executions(request.status, family.attempt),
         approval_timeout=request.spec.timeout_config.approval_timeout or "",
         times_out_at=until,
     )
-    return AIAnalysis(metadata=metadata(request, f"{request.metadata.name}-analysis"), spec=spec), until
+    return AIAnalysis(metadata=metadata(request, _name(request, "analysis", family.attempt)), spec=spec), until
+
+
+def previous_executions(status: RemediationRequestStatus, attempt: int) -> list[PreviousExecution]:
+    """Return the fixes of this case that failed before an attempt; at most ten, the latest."""
+    found = [
+        PreviousExecution(
+            workflow_id=each.fix,
+            parameters=each.parameters,
+            failed_step=each.failed_step,
+            reason=each.error_type,
+            category=each.error_type,
+            message=each.failure_reason,
+        )
+        for each in failed_attempts(status, attempt)
+    ]
+    return found[-10:]
 
 
 def workflow(
@@ -92,7 +153,7 @@ def workflow(
     chosen = family.analysis.status.selected_workflow
     until = now + Limits(request, settings).of(Stage.WORKFLOW, steps=chosen is None)
     spec = _catalogue(request, family, chosen, until) if chosen else _steps(request, family, until)
-    name = f"{request.metadata.name}-wfe" if chosen else f"{request.metadata.name}-workflow"
+    name = _name(request, "wfe" if chosen else "workflow", family.attempt)
     return WorkflowExecution(metadata=metadata(request, name), spec=spec), until
 
 
@@ -101,6 +162,8 @@ def _catalogue(request: RemediationRequest, family: Family, chosen: SelectedWork
     config = ExecutionConfig(timeout=timeout)
     if chosen.service_account_name:
         config = config.model_copy(update={"service_account_name": chosen.service_account_name})
+    if chosen.engine:
+        config = config.model_copy(update={"engine": chosen.engine})
     return WorkflowExecutionSpec(
         remediation_request_ref=request.reference(),
         workflow_ref=WorkflowReference(workflow_id=chosen.workflow_id, container_image=chosen.container_image, version=chosen.version),
@@ -138,11 +201,12 @@ def execution(
     timeout = request.spec.timeout_config.kubernetes_execution_timeout or "10m"
     spec = KubernetesExecutionSpec(
         remediation_request_ref=request.reference(),
+        workflow_execution_ref=family.workflow.reference(),
         operations=family.workflow.status.operations,
         execution_config=OperationConfig(dry_run=False, safety_validation=True, timeout=timeout),
         times_out_at=now + limit,
     )
-    return KubernetesExecution(metadata=metadata(request, f"{request.metadata.name}-execution"), spec=spec), now + limit
+    return KubernetesExecution(metadata=metadata(request, _name(request, "execution", family.attempt)), spec=spec), now + limit
 
 
 def assessment(
@@ -170,8 +234,8 @@ def assessment(
 
 
 def target_of(request: RemediationRequest, family: Family) -> ResourceIdentifier:
-    """Return the object that is acted on: the analysis names it, else it is the signal's."""
-    named = family.analysis.status.remediation_target if family.analysis else None
+    """Return the object that is acted on: the analysis names it, or the fix, where the analysis is gone; else it is the signal's."""
+    named = family.analysis.status.remediation_target if family.analysis else family.workflow.spec.target if family.workflow else None
     return named or request.spec.target
 
 

@@ -1,209 +1,20 @@
 """What a remediation needs next, told from the objects that exist and what they report. Reads nothing, writes nothing."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Final, assert_never
 
 from kubernaut.api.notification import EscalationReason
 from kubernaut.api.remediation import Outcome, Phase
 from kubernaut.api.verification import Verdict
+from kubernaut.orchestration.facts import TITLES, Analysis, Answer, Assessment, Child, Progress, Seen, Stage, phase_of
+from kubernaut.orchestration.recovery import refusal
+from kubernaut.orchestration.steps import Ask, End, Forget, Keep, Notice, Open, Recover, Step, Stop, Wait, escalated
 
-
-class Stage(StrEnum):
-    """The parts of a remediation, in the order they run, by the names that escalations use; `overall` is all of them."""
-
-    PROCESSING = "remediation-processing"
-    ANALYSIS = "ai-analysis"
-    APPROVAL = "approval"
-    WORKFLOW = "workflow-execution"
-    EXECUTION = "kubernetes-execution"
-    VERIFICATION = "verification"
-    OVERALL = "overall"
-
-
-class Progress(StrEnum):
-    """How far a stage's object has come."""
-
-    WAITING = "waiting"
-    """For its turn on the target; the clocks of its phase and of the whole stand still."""
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    UNDONE = "undone"
-    """It failed, and took back what it had changed."""
-
-
-class Answer(StrEnum):
-    """How far the analysis has come, and what it says."""
-
-    WORKING = "working"
-    ASKING = "asking"
-    """A person is asked."""
-    WORKFLOW = "workflow"
-    """Run a catalogue workflow."""
-    STEPS = "steps"
-    """Carry out typed steps."""
-    HEALTHY = "healthy"
-    """Nothing is wrong, or nothing is to be done."""
-    REVIEW = "review"
-    """A person must look: no fix is known, or none is sure enough."""
-    REJECTED = "rejected"
-    EXPIRED = "expired"
-    FAILED = "failed"
-
-
-class Notice(StrEnum):
-    """How people hear of an end; every end has one."""
-
-    COMPLETION = "completion"
-    REVIEW = "manual-review"
-    ESCALATION = "escalation"
-
-
-PHASES: Final = {
-    Stage.PROCESSING: Phase.PROCESSING,
-    Stage.ANALYSIS: Phase.ANALYZING,
-    Stage.APPROVAL: Phase.AWAITING_APPROVAL,
-    Stage.WORKFLOW: Phase.EXECUTING,
-    Stage.EXECUTION: Phase.EXECUTING,
-    Stage.VERIFICATION: Phase.VERIFYING,
-}
-FAILURE_PHASES: Final = {
-    Stage.PROCESSING: "Processing",
-    Stage.ANALYSIS: "Analyzing",
-    Stage.APPROVAL: "Approval",
-    Stage.WORKFLOW: "Executing",
-    Stage.EXECUTION: "Executing",
-    Stage.VERIFICATION: "Verifying",
-    Stage.OVERALL: "Overall",
-}
-TITLES: Final = {
-    Stage.PROCESSING: "processing",
-    Stage.ANALYSIS: "the analysis",
-    Stage.APPROVAL: "the approval",
-    Stage.WORKFLOW: "the workflow",
-    Stage.EXECUTION: "the execution",
-    Stage.VERIFICATION: "the verification",
-    Stage.OVERALL: "the remediation as a whole",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Child:
-    """A stage's object as far as it matters here."""
-
-    progress: Progress
-    since: datetime
-    """When it was created, was started, or began to wait."""
-    deadline: datetime
-    """When the time of what it does now is up."""
-    ended_at: datetime | None = None
-    reason: str = ""
-    message: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Analysis:
-    """The analysis as far as it matters here."""
-
-    answer: Answer
-    since: datetime
-    deadline: datetime
-    """Of the analysis, or of the approval while a person is asked."""
-    ended_at: datetime | None = None
-    reason: str = ""
-    message: str = ""
-    asked: bool = False
-    """Whether the approval notification was made."""
-
-
-@dataclass(frozen=True, slots=True)
-class Assessment:
-    """The verification as far as it matters here."""
-
-    since: datetime
-    deadline: datetime
-    done: bool = False
-    expired: bool = False
-    """It ended for lack of time."""
-    verdict: Verdict | None = None
-    message: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """All that a decision may look at."""
-
-    overall: datetime
-    """When the fix must have been carried out; waiting is added."""
-    fault: str = ""
-    """Why what was reported cannot be worked on; empty when it can."""
-    resolved: bool = False
-    """Whether the alert's source says that it is over."""
-    verify: bool = True
-    expires_at: datetime | None = None
-    """Set once it has ended: when it is forgotten."""
-    processing: Child | None = None
-    analysis: Analysis | None = None
-    workflow: Child | None = None
-    execution: Child | None = None
-    assessment: Assessment | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """Create the object of a stage."""
-
-    stage: Stage
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Tell people that an approval is waited for."""
-
-    since: datetime
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """A stage is at work; look again when its time is up."""
-
-    phase: Phase
-    since: datetime
-    until: datetime
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """Tell people, then nothing more is done."""
-
-    phase: Phase
-    stage: Stage
-    """Where it ended."""
-    reason: str
-    message: str
-    notice: Notice
-    outcome: Outcome | None = None
-    escalation: EscalationReason | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """It has ended; keep it until then."""
-
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Forget:
-    """It has ended long ago: delete it."""
-
-
-Step = Open | Ask | Wait | End | Keep | Forget
+RECOVERY_EVALUATION: Final = "recovery_evaluation"
+CANCELLED: Final = "Cancelled"
+"""Why a fix ended that was told to stop."""
+UNBEGUN: Final = frozenset({Progress.PENDING, Progress.WAITING, Progress.DELETED})
 
 
 def decide(seen: Seen, now: datetime) -> Step:
@@ -218,13 +29,41 @@ def decide(seen: Seen, now: datetime) -> Step:
 
 def broken(stage: Stage, message: str) -> End:
     """Return the end of a remediation whose next object can never be made."""
-    return _escalated(Phase.FAILED, stage, "InvalidObject", message, EscalationReason.VALIDATION_ERROR)
+    return escalated(Phase.FAILED, stage, "InvalidObject", message, EscalationReason.VALIDATION_ERROR)
+
+
+def reached(seen: Seen) -> Stage:
+    """Return the stage that a remediation has come to."""
+    found = {
+        Stage.VERIFICATION: seen.assessment,
+        Stage.EXECUTION: seen.execution,
+        Stage.WORKFLOW: seen.workflow,
+        Stage.ANALYSIS: seen.analysis,
+    }
+    return next((stage for stage, there in found.items() if there is not None), Stage.PROCESSING)
+
+
+def at_work(seen: Seen) -> bool:
+    """Tell whether something is being carried out on the cluster."""
+    return any(child is not None and child.progress is Progress.RUNNING for child in (seen.workflow, seen.execution))
+
+
+def _cancel(seen: Seen, now: datetime) -> Step | None:
+    """A person's word ends it, once what is at work has stopped; what does not stop is told to people."""
+    if not seen.cancelled:
+        return None
+    if not at_work(seen):
+        return End(Phase.CANCELLED, reached(seen), "Cancelled", f"cancelled: {seen.cancelled}", Notice.COMPLETION)
+    if seen.stopped_by is None or now < seen.stopped_by:
+        return Stop(seen.stopped_by or now)
+    message = f"cancelled: {seen.cancelled}; what was at work did not confirm that it stopped: look at the target"
+    return escalated(Phase.CANCELLED, reached(seen), "CancelNotConfirmed", message)
 
 
 def _accept(seen: Seen, _now: datetime) -> Step | None:
     if not seen.fault or seen.processing is not None:
         return None
-    return _escalated(Phase.FAILED, Stage.PROCESSING, "InvalidSignal", seen.fault, EscalationReason.VALIDATION_ERROR)
+    return escalated(Phase.FAILED, Stage.PROCESSING, "InvalidSignal", seen.fault, EscalationReason.VALIDATION_ERROR)
 
 
 def _process(seen: Seen, now: datetime) -> Step | None:
@@ -235,32 +74,50 @@ def _analyse(seen: Seen, now: datetime) -> Step | None:
     found = seen.analysis
     if found is None:
         return _open(Stage.ANALYSIS, seen, now)
+    if seen.workflow is not None and seen.workflow.progress not in UNBEGUN:
+        return None  # a fix that has begun is seen to its end, whatever the analysis thinks by now
     match found.answer:
         case Answer.WORKFLOW | Answer.STEPS:
-            return None
+            return _rehearsed(found) if seen.dry_run and seen.workflow is None else None
         case Answer.WORKING:
             return _running(Stage.ANALYSIS, found, seen, now)
+        case Answer.ASKING if seen.dry_run:
+            return _rehearsed(found)
         case Answer.ASKING | Answer.REJECTED | Answer.EXPIRED:
-            return _approval(found, now)
+            return _approval(found, now, resolved=seen.resolved)
         case Answer.HEALTHY:
             return _healthy(found, resolved=seen.resolved)
         case Answer.REVIEW:
-            return End(Phase.FAILED, Stage.ANALYSIS, found.reason, found.message, Notice.REVIEW, Outcome.MANUAL_REVIEW_REQUIRED)
+            return _review(found, seen.prospects.last)
         case Answer.FAILED:
             return _failed(Stage.ANALYSIS, found, seen)
         case _:
             assert_never(found.answer)
 
 
-def _approval(found: Analysis, now: datetime) -> Step:
+def _review(found: Analysis, before: str) -> Step:
+    message = f"{found.message}; the fix before failed: {before}" if before else found.message
+    return End(Phase.FAILED, Stage.ANALYSIS, found.reason, message, Notice.REVIEW, Outcome.MANUAL_REVIEW_REQUIRED)
+
+
+def _approval(found: Analysis, now: datetime, *, resolved: bool) -> Step:
+    if found.answer is Answer.ASKING and resolved:
+        message = "the alert was resolved while people were asked: nothing is done"
+        return End(Phase.COMPLETED, Stage.APPROVAL, "AlertResolved", message, Notice.COMPLETION, Outcome.SELF_RESOLVED)
     if found.answer is Answer.REJECTED:
-        return _escalated(Phase.FAILED, Stage.APPROVAL, "ApprovalRejected", found.message, EscalationReason.REJECTED)
+        return escalated(Phase.FAILED, Stage.APPROVAL, "ApprovalRejected", found.message, EscalationReason.REJECTED)
     if found.answer is Answer.EXPIRED or now >= found.deadline:
         message = "nobody answered the approval request in time"
-        return _escalated(Phase.FAILED, Stage.APPROVAL, "ApprovalExpired", message, EscalationReason.TIMEOUT)
+        return escalated(Phase.FAILED, Stage.APPROVAL, "ApprovalExpired", message, EscalationReason.TIMEOUT)
     if not found.asked:
         return Ask(found.since, found.deadline)
     return Wait(Phase.AWAITING_APPROVAL, found.since, found.deadline, found.message)
+
+
+def _rehearsed(found: Analysis) -> Step:
+    """In a dry run nothing is carried out: tell what would have been."""
+    then = "a person would have been asked first" if found.answer is Answer.ASKING else "it would have been carried out now"
+    return End(Phase.COMPLETED, Stage.ANALYSIS, "DryRun", f"dry run: a fix was found, and {then}", Notice.COMPLETION, Outcome.DRY_RUN)
 
 
 def _healthy(found: Analysis, *, resolved: bool) -> Step:
@@ -273,7 +130,7 @@ def _run(seen: Seen, now: datetime) -> Step | None:
 
 
 def _execute(seen: Seen, now: datetime) -> Step | None:
-    if seen.analysis is None or seen.analysis.answer is not Answer.STEPS:
+    if not seen.stepwise:
         return None
     return _work(Stage.EXECUTION, seen.execution, seen, now)
 
@@ -300,8 +157,8 @@ def _unproven(outcome: Outcome, message: str, why: EscalationReason) -> End:
     return End(Phase.COMPLETED, Stage.VERIFICATION, outcome.value, message, Notice.ESCALATION, outcome, why)
 
 
-JUDGES: Final[tuple[Callable[[Seen, datetime], Step | None], ...]] = (_accept, _process, _analyse, _run, _execute, _verify)
-"""One a stage, in order; each says None when its stage is behind us."""
+JUDGES: Final[tuple[Callable[[Seen, datetime], Step | None], ...]] = (_cancel, _accept, _process, _analyse, _run, _execute, _verify)
+"""A person's word, then one a stage, in order; each says None when its stage is behind us."""
 
 
 def _work(stage: Stage, child: Child | None, seen: Seen, now: datetime) -> Step | None:
@@ -311,14 +168,11 @@ def _work(stage: Stage, child: Child | None, seen: Seen, now: datetime) -> Step 
     match child.progress:
         case Progress.SUCCEEDED:
             return None
-        case Progress.FAILED:
+        case Progress.FAILED | Progress.UNDONE | Progress.DELETED:
             return _failed(stage, child, seen)
-        case Progress.UNDONE:
-            outcome = Outcome.ROLLED_BACK
-            return End(Phase.COMPLETED, stage, outcome.value, child.message, Notice.ESCALATION, outcome, EscalationReason.FAILED)
         case Progress.WAITING:
             return _waiting(stage, child, now)
-        case Progress.RUNNING:
+        case Progress.PENDING | Progress.RUNNING:
             return _running(stage, child, seen, now)
         case _:
             assert_never(child.progress)
@@ -336,14 +190,35 @@ def _running(stage: Stage, child: Child | Analysis, seen: Seen, now: datetime) -
     until = min(child.deadline, seen.overall)
     if now >= until:
         return _out_of_time(_first_due(stage, child, seen))
-    return Wait(PHASES[stage], child.since, until, child.message or f"{TITLES[stage]} is at work")
+    return Wait(phase_of(stage, seen.prospects.attempt), child.since, until, child.message or f"{TITLES[stage]} is at work")
 
 
 def _failed(stage: Stage, child: Child | Analysis, seen: Seen) -> Step:
-    """A child that gave up because its time was up has timed out, whoever noticed first."""
+    """A child that gave up because its time was up has timed out, whoever noticed first; a fix that failed may be followed by another."""
     if child.ended_at is not None and child.ended_at >= min(child.deadline, seen.overall):
         return _out_of_time(_first_due(stage, child, seen))
-    return _escalated(Phase.FAILED, stage, child.reason or "StageFailed", child.message or f"{TITLES[stage]} failed")
+    if isinstance(child, Child) and stage in {Stage.WORKFLOW, Stage.EXECUTION}:
+        return _after_failure(stage, child, seen)
+    return escalated(Phase.FAILED, stage, child.reason or "StageFailed", child.message or f"{TITLES[stage]} failed")
+
+
+def _after_failure(stage: Stage, failed: Child, seen: Seen) -> Step:
+    """Try another fix where that is viable; what a person deleted or stopped is not done again."""
+    reason, message = failed.reason or "StageFailed", failed.message or f"{TITLES[stage]} failed"
+    if failed.progress is Progress.DELETED or failed.reason == CANCELLED:
+        return escalated(Phase.FAILED, stage, reason, message)
+    why = refusal(failed, seen.prospects) if seen.prospects.limit else ("", "")
+    if why is None:
+        return Recover(seen.prospects.attempt + 1, stage, reason, message)
+    if failed.progress is Progress.UNDONE:
+        outcome = Outcome.ROLLED_BACK
+        return End(Phase.COMPLETED, stage, outcome.value, message, Notice.ESCALATION, outcome, EscalationReason.FAILED)
+    if why == ("", ""):
+        return escalated(Phase.FAILED, stage, reason, message)
+    told, evaluation = f"{message} ({why[1]})", RECOVERY_EVALUATION
+    return End(
+        Phase.FAILED, stage, reason, told, Notice.ESCALATION, escalation=EscalationReason.FAILED, failure_phase=evaluation, verdict=why[0]
+    )
 
 
 def _first_due(stage: Stage, child: Child | Analysis, seen: Seen) -> Stage:
@@ -351,11 +226,7 @@ def _first_due(stage: Stage, child: Child | Analysis, seen: Seen) -> Stage:
 
 
 def _out_of_time(stage: Stage) -> End:
-    return _escalated(Phase.TIMED_OUT, stage, "TimedOut", f"out of time: {TITLES[stage]} outlived its limit", EscalationReason.TIMEOUT)
-
-
-def _escalated(phase: Phase, stage: Stage, reason: str, message: str, why: EscalationReason = EscalationReason.FAILED) -> End:
-    return End(phase, stage, reason, message, Notice.ESCALATION, escalation=why)
+    return escalated(Phase.TIMED_OUT, stage, "TimedOut", f"out of time: {TITLES[stage]} outlived its limit", EscalationReason.TIMEOUT)
 
 
 def _happy(seen: Seen) -> str:

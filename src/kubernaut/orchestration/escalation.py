@@ -22,14 +22,18 @@ from kubernaut.api.notification import (
     EscalationSeverity,
     Urgency,
 )
+from kubernaut.api.redact import redact_value
 from kubernaut.api.remediation import KubernetesProviderData, Phase, RemediationRequest
 from kubernaut.api.signal import Priority, RiskLevel, Severity
-from kubernaut.orchestration.decide import End, Stage
+from kubernaut.orchestration.facts import Stage
 from kubernaut.orchestration.family import Family
 from kubernaut.orchestration.limits import Limits
 from kubernaut.orchestration.settings import OrchestrationSettings
+from kubernaut.orchestration.steps import End
 from kubernaut.outbound import ESCALATIONS, Service, Undeliverable
 
+CLUSTER: Final = "cluster"
+"""Stands for the namespace of what has none."""
 CONTROLLER: Final = "remediation-orchestrator"
 CHANNELS: Final = {
     Priority.P0: (ChannelName.PAGERDUTY, ChannelName.SLACK, ChannelName.EMAIL),
@@ -67,9 +71,24 @@ class Escalation:
         return self.end.escalation or EscalationReason.FAILED
 
     @property
+    def name(self) -> str:
+        """The name of its message, with the endpoint's help or without."""
+        return f"{self.request.metadata.name}-escalation-{self.end.stage.value}"
+
+    @property
     def mark(self) -> str:
         """What is kept in `status.escalationSentFor`."""
         return f"{self.end.stage.value}/{self.reason.value}"
+
+
+def priority_of(request: RemediationRequest) -> Priority:
+    """Return how soon a person must care: as classified, else as the signal said."""
+    return request.status.priority or request.spec.priority
+
+
+def environment_of(request: RemediationRequest) -> str:
+    """Return the environment: as classified, else as the signal said."""
+    return request.status.environment or request.spec.environment
 
 
 def provider_data(request: RemediationRequest) -> KubernetesProviderData:
@@ -79,8 +98,17 @@ def provider_data(request: RemediationRequest) -> KubernetesProviderData:
 
 def body_of(escalation: Escalation) -> EscalationRequest:
     """Make the POST's body; raise ValidationError when the provider data cannot be decoded."""
+    return _body(escalation, provider_data(escalation.request))
+
+
+def body_without_provider(escalation: Escalation) -> EscalationRequest:
+    """Make the same from what the request itself says of its target, where the provider data cannot be decoded."""
+    target = escalation.request.spec.target
+    return _body(escalation, KubernetesProviderData(namespace=target.namespace or CLUSTER, resource=target))
+
+
+def _body(escalation: Escalation, data: KubernetesProviderData) -> EscalationRequest:
     request, spec, now = escalation.request, escalation.request.spec, escalation.now
-    data = provider_data(request)
     return EscalationRequest(
         remediation_request_name=request.metadata.name,
         remediation_request_namespace=request.metadata.namespace,
@@ -88,8 +116,8 @@ def body_of(escalation: Escalation) -> EscalationRequest:
         alert_fingerprint=spec.signal_fingerprint,
         alert_name=spec.signal_name,
         severity=SEVERITIES[spec.severity],
-        environment=spec.environment,
-        priority=spec.priority,
+        environment=environment_of(request),
+        priority=priority_of(request),
         signal_type=spec.signal_type,
         namespace=data.namespace,
         resource=data.resource,
@@ -102,11 +130,21 @@ def body_of(escalation: Escalation) -> EscalationRequest:
         remediation_duration=go_duration(now - (request.metadata.creation_timestamp or spec.created_at)),
         ai_analysis=_analysis(escalation),
         recommended_actions=_actions(escalation),
-        channels=list(CHANNELS[spec.priority]),
-        urgency=URGENCIES[spec.priority],
+        channels=list(CHANNELS[priority_of(request)]),
+        urgency=URGENCIES[priority_of(request)],
         alertmanager_url=data.alertmanager_url,
         grafana_url=data.grafana_url,
     )
+
+
+def message_details(escalation: Escalation) -> dict[str, JsonValue]:
+    """Return the details of the message that stands in for the POST: what the endpoint would have kept of it."""
+    try:
+        body = body_of(escalation)
+    except ValidationError:
+        body = body_without_provider(escalation)
+    kept: dict[str, JsonValue] = redact_value(body.wire())
+    return kept
 
 
 def details_of(escalation: Escalation) -> dict[str, JsonValue]:

@@ -1,10 +1,10 @@
 """What people are told: the approval request, the good end, the end that needs a person. Pure: facts in, messages out."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 from kubernaut.api.analysis import AIAnalysis, ApprovalContext
-from kubernaut.api.approval import AIApprovalRequest
 from kubernaut.api.base import OwnerReference
 from kubernaut.api.durations import go_duration
 from kubernaut.api.notification import (
@@ -19,11 +19,17 @@ from kubernaut.api.notification import (
 from kubernaut.api.remediation import Outcome, RemediationRequest
 from kubernaut.api.signal import Priority as RemediationPriority
 from kubernaut.orchestration.children import metadata, target_of
-from kubernaut.orchestration.decide import TITLES, End
-from kubernaut.orchestration.escalation import CHANNELS, Escalation, details_of
+from kubernaut.orchestration.escalation import CHANNELS, Escalation, message_details, priority_of
+from kubernaut.orchestration.facts import TITLES
 from kubernaut.orchestration.family import Family
+from kubernaut.orchestration.gate.gitops import helm_warning
+from kubernaut.orchestration.plans import fix_of
+from kubernaut.orchestration.question import change_told, how_to_decide, message_name
+from kubernaut.orchestration.steps import End
 
 SUBJECT_LIMIT: Final = 500
+BULK_LIMIT: Final = 50
+"""How many duplicates one message names."""
 BODY_LIMIT: Final = 40_000
 LOUDNESS: Final = {
     RemediationPriority.P0: Priority.CRITICAL,
@@ -36,6 +42,7 @@ SIGNS: Final[dict[Outcome | None, str]] = {
     Outcome.REMEDIATED: "✅ Remediated",
     Outcome.SELF_RESOLVED: "✅ Resolved by itself",
     Outcome.NO_ACTION_REQUIRED: "✅ No action required",
+    Outcome.DRY_RUN: "🧪 Dry run",
 }
 WHY: Final = {
     EscalationReason.TIMEOUT: "out of time",
@@ -46,7 +53,7 @@ WHY: Final = {
 
 
 def approval(request: RemediationRequest, family: Family, channel: str) -> NotificationRequest:
-    """Make `{rr}-approval-notification`: everything needed to decide, and how to."""
+    """Make `{rr}-approval-notification`, numbered when people are asked again: everything needed to decide, and how to."""
     analysis = family.analysis
     if analysis is None:
         raise ValueError("an approval is asked for by an analysis, and there is none")
@@ -57,7 +64,7 @@ def approval(request: RemediationRequest, family: Family, channel: str) -> Notif
         type=NotificationType.APPROVAL,
         priority=Priority.HIGH,
         subject=cut(f"🚨 Approval Required: {context.reason}", SUBJECT_LIMIT),
-        body=cut(approval_body(request, analysis, context, family.approval), BODY_LIMIT),
+        body=cut(approval_body(request, analysis, context, family), BODY_LIMIT),
         channels=[ChannelName.SLACK, ChannelName.CONSOLE],
         recipients=[Recipient(channel=ChannelName.SLACK, address=channel)],
         metadata={
@@ -67,14 +74,12 @@ def approval(request: RemediationRequest, family: Family, channel: str) -> Notif
             "confidence": f"{context.confidence_score:.2f}",
         },
     )
-    return NotificationRequest(metadata=metadata(request, f"{request.metadata.name}-approval-notification"), spec=spec)
+    return NotificationRequest(metadata=metadata(request, message_name(request.metadata.name, question)), spec=spec)
 
 
-def approval_body(request: RemediationRequest, analysis: AIAnalysis, context: ApprovalContext, question: AIApprovalRequest | None) -> str:
+def approval_body(request: RemediationRequest, analysis: AIAnalysis, context: ApprovalContext, family: Family) -> str:
     """Write the five documented parts, what will change, and how to decide."""
-    name = analysis.status.approval_request_name
-    change = question.spec.what_will_change if question else ""
-    environment = request.status.environment or request.spec.environment
+    question, environment = family.approval, request.status.environment or request.spec.environment
     facts = f"{request.spec.severity.value}, {environment}, confidence {context.confidence_score:.0%}"
     parts = [
         f"**{request.spec.signal_name}** on `{request.spec.target_resource}` ({facts}).",
@@ -83,15 +88,15 @@ def approval_body(request: RemediationRequest, analysis: AIAnalysis, context: Ap
         _section("Recommended actions", _bullets([_pair(each.action, each.rationale) for each in context.recommended_actions])),
         _section("Alternatives", _bullets([_pair(each.approach, each.pros_cons) for each in context.alternatives_considered])),
         _section("Why approval is required", context.why_approval_required),
-        _section("What will change", change or "The effect cannot be previewed."),
-        _section("How to decide", _how_to(name, request.metadata.namespace, question.spec.required_by if question else None)),
+        _section("What will change", "\n\n".join(filter(None, (change_told(question), _helm(family))))),
+        _section("How to decide", how_to_decide(analysis.status.approval_request_name, request.metadata.namespace, question)),
     ]
     return "\n\n".join(parts)
 
 
 def completion(request: RemediationRequest, family: Family, end: End, now: datetime) -> NotificationRequest:
     """Make `{rr}-completion`: good news, with what was done."""
-    loud = request.spec.priority in URGENT
+    loud = priority_of(request) in URGENT
     spec = NotificationRequestSpec(
         remediation_request_ref=request.reference(),
         type=NotificationType.COMPLETION,
@@ -109,10 +114,10 @@ def manual_review(request: RemediationRequest, family: Family, end: End, now: da
     spec = NotificationRequestSpec(
         remediation_request_ref=request.reference(),
         type=NotificationType.MANUAL_REVIEW,
-        priority=LOUDNESS[request.spec.priority],
+        priority=LOUDNESS[priority_of(request)],
         subject=_subject("🔎 Manual review required", request),
         body=cut(_story(request, family, end, now), BODY_LIMIT),
-        channels=[ChannelName.CONSOLE, *CHANNELS[request.spec.priority]],
+        channels=[ChannelName.CONSOLE, *CHANNELS[priority_of(request)]],
         metadata=_lineage(request, family, end),
     )
     return NotificationRequest(metadata=metadata(request, f"{request.metadata.name}-manual-review"), spec=spec)
@@ -121,18 +126,37 @@ def manual_review(request: RemediationRequest, family: Family, end: End, now: da
 def escalation_fallback(escalation: Escalation) -> NotificationRequest:
     """Make `{rr}-escalation-{phase}`, the object that the escalation endpoint would have made; with its owner, as it stands alone."""
     request, end = escalation.request, escalation.end
-    made = metadata(request, f"{request.metadata.name}-escalation-{end.stage.value}")
+    made = metadata(request, escalation.name)
     spec = NotificationRequestSpec(
         remediation_request_ref=request.reference(),
         type=NotificationType.ESCALATION,
-        priority=LOUDNESS[request.spec.priority],
+        priority=LOUDNESS[priority_of(request)],
         subject=_subject(f"🔥 Escalation, {TITLES[end.stage]} {WHY[escalation.reason]}", request),
         body=cut(_story(request, escalation.family, end, escalation.now), BODY_LIMIT),
-        channels=[ChannelName.CONSOLE, *CHANNELS[request.spec.priority]],
+        channels=[ChannelName.CONSOLE, *CHANNELS[priority_of(request)]],
         metadata=_lineage(request, escalation.family, end) | {"escalationReason": escalation.reason.value},
-        details=details_of(escalation),
+        details=message_details(escalation),
     )
     return NotificationRequest(metadata=made.model_copy(update={"owner_references": [_owner(request)]}), spec=spec)
+
+
+def bulk(parent: RemediationRequest, duplicates: Sequence[RemediationRequest]) -> NotificationRequest:
+    """Make `{parent}-duplicates`: one message about all remediations that end as another one did."""
+    status, count = parent.status, len(duplicates)
+    came = f"{status.overall_phase.value}, {status.outcome.value}" if status.outcome else status.overall_phase.value
+    named = [f"`{each.metadata.name}`: {each.spec.signal_name} on `{each.spec.target_resource}`" for each in duplicates[:BULK_LIMIT]]
+    more = [f"and {count - BULK_LIMIT} more: `kubectl get rr -n {parent.metadata.namespace}`"] if count > BULK_LIMIT else []
+    told = f"`{parent.metadata.name}` worked on `{parent.spec.target_resource}` and ended: {came}. {status.message}"
+    spec = NotificationRequestSpec(
+        remediation_request_ref=parent.reference(),
+        type=NotificationType.COMPLETION,
+        priority=Priority.LOW,
+        subject=_subject(f"{count} {'duplicate' if count == 1 else 'duplicates'} ended with {parent.metadata.name}", parent),
+        body=cut("\n".join([told, "", "Nothing was done for these, which are about the same target:", _bullets(named + more)]), BODY_LIMIT),
+        channels=[ChannelName.CONSOLE],
+        metadata={"remediationRequest": parent.metadata.name, "outcome": came, "duplicates": str(count)},
+    )
+    return NotificationRequest(metadata=metadata(parent, f"{parent.metadata.name}-duplicates"), spec=spec)
 
 
 def cut(text: str, limit: int) -> str:
@@ -174,18 +198,13 @@ def _story(request: RemediationRequest, family: Family, end: End, now: datetime)
         lines += [f"- Evidence: {each.says}" for each in status.evidence[:5]]
     took = go_duration(now.replace(microsecond=0) - (request.metadata.creation_timestamp or request.spec.created_at))
     lines += [f"- Ended in {TITLES[end.stage]} with {end.reason} after {took}"]
+    lines += [f"- Note: {warning}"] if (warning := _helm(family)) else []
     lines += [f"- Look: `kubernaut timeline {request.metadata.name}` or `kubectl describe rr {request.metadata.name}`"]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", _section("Proposed change", end.proposal)] if end.proposal else lines)
 
 
-def fix_of(family: Family) -> str:
-    """Return the fix's name: the workflow, else the first recommended action; empty when there is none."""
-    if family.analysis is None:
-        return ""
-    status = family.analysis.status
-    if status.selected_workflow is not None:
-        return status.selected_workflow.workflow_id
-    return status.recommendations[0].action if status.recommendations else ""
+def _helm(family: Family) -> str:
+    return helm_warning(family.processing.status.detected_labels) if family.processing else ""
 
 
 def _lineage(request: RemediationRequest, family: Family, end: End) -> dict[str, str]:
@@ -211,15 +230,3 @@ def _bullets(lines: list[str]) -> str:
 
 def _pair(what: str, why: str) -> str:
     return f"{what}: {why}" if why else what
-
-
-def _how_to(name: str, namespace: str, by: datetime | None) -> str:
-    patch = '{"status":{"decision":"Approved","decidedBy":"YOUR-USER-NAME","decidedVia":"kubectl"}}'
-    end = f"Nobody answering by {by:%Y-%m-%d %H:%M:%S} UTC is a no." if by else "Nobody answering in time is a no."
-    return "\n".join(
-        (
-            f"- `kubernaut approve {name}` or `kubernaut reject {name} --reason '…'`",
-            f"- `kubectl patch aiapprovalrequest {name} -n {namespace} --subresource=status --type=merge -p '{patch}'`",
-            end,
-        )
-    )

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 PHASES: Final = Counter("kubernaut_remediationorchestrator_phase_transitions_total", "Changes of phase.", ["from_phase", "to_phase"])
 CREATIONS: Final = Counter("kubernaut_remediationorchestrator_child_crd_creations_total", "Stage objects opened.", ["kind"])
@@ -14,3 +14,5 @@ ESCALATIONS: Final = Counter(
 RECORD_FAULTS: Final = Counter(
     "kubernaut_remediationorchestrator_audit_failures_total", "Remediation records that data storage did not take."
 )
+PAUSES: Final = Gauge("kubernaut_remediationorchestrator_pauses", "Pauses in force; 1 everywhere, or one a namespace.")
+STORM: Final = Gauge("kubernaut_remediationorchestrator_storm", "1 while storm mode lasts.")

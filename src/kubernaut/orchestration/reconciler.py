@@ -1,14 +1,21 @@
 """Walks each RemediationRequest through its stages, one child object at a time, and tells people how it ended."""
 
+import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, assert_never
 
+import structlog
 from pydantic import ValidationError
 
+from kubernaut.api import core
 from kubernaut.api.approval import AIApprovalRequest
-from kubernaut.api.notification import NotificationRequest
+from kubernaut.api.base import Resource
+from kubernaut.api.brake import RemediationBrake
+from kubernaut.api.execution import KubernetesExecution
 from kubernaut.api.remediation import BY_REMEDIATION, RETENTION_FINALIZER, Phase, RemediationRequest, remediation_of
+from kubernaut.api.workflow import WorkflowExecution
 from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.errors import ApiError
 from kubernaut.kube.journal import record
@@ -16,28 +23,30 @@ from kubernaut.kube.manager import Manager
 from kubernaut.kube.outcome import DONE, Outcome, again
 from kubernaut.kube.status import set_condition, status_of
 from kubernaut.orchestration import metrics
-from kubernaut.orchestration.children import Incomplete, build
+from kubernaut.orchestration.cancelling import close_question, fixes, stop, withdraw
+from kubernaut.orchestration.children import Incomplete, build, target_of
 from kubernaut.orchestration.claim import release
-from kubernaut.orchestration.decide import Ask, End, Forget, Keep, Notice, Open, Stage, Step, Wait, broken, decide
-from kubernaut.orchestration.escalation import Escalation, deliver
-from kubernaut.orchestration.family import (
-    READ,
-    WATCHED,
-    Family,
-    all_of,
-    family_of,
-    remediation_keys,
-)
-from kubernaut.orchestration.messages import approval, completion, escalation_fallback, manual_review
-from kubernaut.orchestration.observe import see
+from kubernaut.orchestration.decide import broken, decide
+from kubernaut.orchestration.escalation import Escalation
+from kubernaut.orchestration.facts import Stage
+from kubernaut.orchestration.family import READ, WATCHED, Family, all_of, complete, family_of, remediation_keys
+from kubernaut.orchestration.gate.keeper import add_brake
+from kubernaut.orchestration.gate.load import Turns
+from kubernaut.orchestration.gate.load import watch as watch_load
+from kubernaut.orchestration.lookout import Lookout, Wakes, request_indexes, workflow_indexes
+from kubernaut.orchestration.messages import approval
+from kubernaut.orchestration.observe import cancelled, see
 from kubernaut.orchestration.records import keep
-from kubernaut.orchestration.report import report
+from kubernaut.orchestration.remembering import forget_fix, remember
+from kubernaut.orchestration.report import digest, passing, report, settle
+from kubernaut.orchestration.routing import admitted
 from kubernaut.orchestration.settings import OrchestrationSettings
+from kubernaut.orchestration.steps import Ask, End, Forget, Hold, Keep, Open, Recover, Step, Stop, Wait
+from kubernaut.orchestration.telling import Teller
 from kubernaut.outbound import Service
 
 DELETING: Final = "Deleting"
-UNBEGUN: Final = "Pending"
-"""The phase of a fix that nobody has taken up, or that waits for its target."""
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 class Orchestrator:
@@ -46,45 +55,103 @@ class Orchestrator:
     def __init__(self, cluster: Cluster, settings: OrchestrationSettings, escalations: Service | None, records: Service | None) -> None:
         self._cluster = cluster
         self._settings = settings
-        self._escalations = escalations
         self._records = records
+        self._gate = asyncio.Lock()
+        self._lookout = Lookout(cluster, settings)
+        self._teller = Teller(cluster, self._lookout, escalations)
 
     async def reconcile(self, request: RemediationRequest) -> Outcome:
         """Observe, decide, act, report. The kernel read the object and will write its status, once."""
-        now, before = self._cluster.clock.now(), request.status.overall_phase
-        family = family_of(self._cluster, request)
-        step = decide(see(request, family, self._settings, now), now)
-        step, family, outcome = await self._act(request, family, step, now)
-        report(request, family, step, self._settings, now)
-        if request.status.overall_phase is not before:
-            metrics.PHASES.labels(before.value, request.status.overall_phase.value).inc()
+        now, before = self._cluster.clock.now(), request.status.model_copy(deep=True)
+        if request.status.completion_time is not None:
+            return await self._rest(request, now)
+        family = await complete(self._cluster, request, family_of(self._cluster, request))
+        remember(request, family, now)
+        digest(request, family)
+        step = decide(see(request, family, self._settings, now, tally=self._tally(family, now)), now)
+        outcome = again(now)
+        async with self._turn(step):
+            if isinstance(step, (Open, Ask)):
+                stage = step.stage if isinstance(step, Open) else Stage.APPROVAL
+                step = admitted(step, await self._lookout.look(request, family, stage, now))
+            if not passing(request, family, step, now):
+                step, family, outcome = await self._act(request, family, step, now)
+                report(request, family, step, self._settings, now)
+        settle(before, request.status)
+        if request.status.overall_phase is not before.overall_phase:
+            metrics.PHASES.labels(before.overall_phase.value, request.status.overall_phase.value).inc()
             await keep(self._records, request, family)
         return outcome
+
+    def _turn(self, step: Step) -> AbstractAsyncContextManager[object]:
+        """Let one remediation at a time begin its fix: each counts those before it."""
+        return self._gate if isinstance(step, Open) and step.stage is Stage.WORKFLOW else nullcontext()
 
     async def finalize(self, request: RemediationRequest) -> Outcome:
         """Let a deleted remediation go once all facts of its children are stored (the kernel sees to its own); not later than a day."""
         now, status = self._cluster.clock.now(), request.status
         if all(condition.type != DELETING for condition in status.conditions):
+            family = family_of(self._cluster, request)
             set_condition(status.conditions, DELETING, status=True, reason="Deleted", message="it is being deleted", now=now)
             record(request, "RemediationRequestDeleted", f"deleted in phase {status.overall_phase}", now=now)
-            await keep(self._records, request, family_of(self._cluster, request))
+            await keep(self._records, request, family)
+            await self._discard(list(fixes(family)))
             return again(now)
         deadline = (request.metadata.deletion_timestamp or now) + self._settings.release_limit
-        held = self._records is not None and any(status_of(each).journal.pending for each in all_of(self._cluster, request))
+        left = all_of(self._cluster, request)
+        held = self._records is not None and any(status_of(each).journal.pending for each in left)
         if held and now < deadline:
             return again(min(now + self._settings.release_poll, deadline))
+        await self._discard(left)
         await release(self._cluster, request)
         return DONE
+
+    def _tally(self, family: Family, now: datetime) -> tuple[int, int]:
+        """Count the fixes of the last hour, where one has failed and it matters."""
+        failed = any(each.status.phase.value == "Failed" for each in fixes(family))
+        return self._lookout.tally(now) if failed else (0, 0)
+
+    async def _rest(self, request: RemediationRequest, now: datetime) -> Outcome:
+        """Leave alone what has ended, until it is forgotten."""
+        match decide(see(request, Family(), self._settings, now), now):
+            case Forget():
+                await self._cluster.delete(request)
+                return DONE
+            case Keep(until):
+                return again(until)
+            case step:
+                raise AssertionError(f"a remediation that has ended is to {step}")
+
+    async def _discard(self, children: list[Resource]) -> None:
+        """Delete objects of a remediation that goes, as far as that can be done: the garbage collector takes what is left."""
+        for child in children:
+            if child.metadata.deletion_timestamp is not None:
+                continue
+            try:
+                await self._cluster.delete(child)
+            except ApiError as fault:
+                where = {"kind": child.card.kind, "namespace": child.metadata.namespace, "name": child.metadata.name}
+                log.warning("left to the garbage collector", **where, fault=str(fault)[:500])
 
     async def _act(self, request: RemediationRequest, family: Family, step: Step, now: datetime) -> tuple[Step, Family, Outcome]:
         """Do one step; return the step done, the stage objects after it, and when to look again."""
         match step:
             case Open(stage):
-                return await self._open(request, family, stage, now)
+                return await self._open(request, family, step, stage, now)
+            case Recover():
+                remember(request, family, now)
+                return await self._open(request, family.after_failure(), step, Stage.PROCESSING, now)
             case Ask(_, until):
-                family = await self._ask(request, family)
+                family = await self._withdrawn(request, family)
+                return step, await self._ask(request, family), again(until)
+            case Stop(until):
+                await stop(self._cluster, family, cancelled(request))
+                return step, family, again(max(until, now + timedelta(seconds=1)))
+            case Wait(phase, _, until):
+                if phase in {Phase.ANALYZING, Phase.AWAITING_APPROVAL}:
+                    family = await self._withdrawn(request, family)
                 return step, family, again(until)
-            case Wait(_, _, until) | Keep(until):
+            case Hold(_, _, until) | Keep(until):
                 return step, family, again(until)
             case End():
                 return step, family, await self._end(request, family, step, now)
@@ -94,18 +161,23 @@ class Orchestrator:
             case _:
                 assert_never(step)
 
-    async def _open(self, request: RemediationRequest, family: Family, stage: Stage, now: datetime) -> tuple[Step, Family, Outcome]:
+    async def _open(
+        self, request: RemediationRequest, family: Family, step: Open | Recover, stage: Stage, now: datetime
+    ) -> tuple[Step, Family, Outcome]:
         """Create a stage's object; one that can never be created ends the remediation."""
         try:
             child, until = build(stage, request, family, self._settings, now)
+            if stage is Stage.WORKFLOW:
+                self._lookout.doubts.begin(request, target_of(request, family).namespace, now)
             made = await self._cluster.create_owned(child, request)
+            self._lookout.doubts.end(request)
         except (Incomplete, ValidationError) as fault:
             return await self._broken(request, family, stage, str(fault), now)
         except ApiError as fault:
             if not fault.invalid:
                 raise
             return await self._broken(request, family, stage, fault.message, now)
-        return Open(stage), family.with_child(made), again(until)
+        return step, family.with_child(made), again(until)
 
     async def _broken(
         self, request: RemediationRequest, family: Family, stage: Stage, message: str, now: datetime
@@ -122,63 +194,23 @@ class Orchestrator:
         await self._cluster.create_owned(approval(request, family, self._settings.approval_channel), request)
         return family
 
+    async def _withdrawn(self, request: RemediationRequest, family: Family) -> Family:
+        """Take back a fix that has not begun, since what it was approved for is being asked anew."""
+        if family.workflow is None and family.execution is None:
+            return family
+        await withdraw(self._cluster, family)
+        forget_fix(request.status, family.attempt)
+        return replace(family, workflow=None, execution=None)
+
     async def _end(self, request: RemediationRequest, family: Family, end: End, now: datetime) -> Outcome:
-        """Tell people before the end is recorded: a crash in between tells them again under the same name, which is no second message."""
+        """Stop what must not go on, and tell people, before the end is recorded."""
+        if end.phase in {Phase.TIMED_OUT, Phase.CANCELLED}:
+            await withdraw(self._cluster, family)
         if end.phase is Phase.TIMED_OUT:
-            await self._withdraw(family)
             metrics.TIMEOUTS.labels(end.stage.value).inc()
-        match end.notice:
-            case Notice.COMPLETION:
-                await self._cluster.create_owned(completion(request, family, end, now), request)
-            case Notice.REVIEW:
-                await self._cluster.create_owned(manual_review(request, family, end, now), request)
-            case Notice.ESCALATION:
-                await self._escalate(Escalation(request, family, end, now, self._settings))
-            case _:
-                assert_never(end.notice)
+        await close_question(self._cluster, family, end.message)
+        await self._teller.tell(Escalation(request, family, end, now, self._settings))
         return again(now + self._settings.retention)
-
-    async def _withdraw(self, family: Family) -> None:
-        """Delete a fix that has not begun, so that nothing is carried out after the end; one that began has its own limit and lock."""
-        for child in (family.workflow, family.execution):
-            if child is None or child.status.phase.value != UNBEGUN or child.metadata.deletion_timestamp is not None:
-                continue
-            meta = child.metadata
-            try:
-                await self._cluster.client.delete(
-                    child.card, meta.name, meta.namespace, uid=meta.uid, resource_version=meta.resource_version, propagation="Background"
-                )
-            except ApiError as fault:
-                if not fault.not_found:
-                    raise
-
-    async def _escalate(self, escalation: Escalation) -> None:
-        status = escalation.request.status
-        if escalation.mark in status.escalation_sent_for:
-            return
-        way = await self._call(escalation)
-        status.escalation_sent_for = [*status.escalation_sent_for, escalation.mark]
-        metrics.ESCALATIONS.labels(escalation.reason.value, escalation.request.spec.priority.value, way).inc()
-        data = {"phase": escalation.end.stage.value, "reason": escalation.reason.value, "way": way}
-        record(escalation.request, "EscalationSent", f"people were called: {escalation.end.message}", now=escalation.now, data=data)
-
-    async def _call(self, escalation: Escalation) -> str:
-        """Hand the escalation over, or make its message; a message that is there was handed over before a crash or a conflict."""
-        message = escalation_fallback(escalation)
-        if self._cluster.read(NotificationRequest.card, message.metadata.namespace, message.metadata.name):
-            return "before"
-        if await deliver(self._escalations, escalation):
-            return "post"
-        await self._create_unless_there(message)
-        return "fallback"
-
-    async def _create_unless_there(self, message: NotificationRequest) -> None:
-        """Create a message; one of that name, made by the escalation endpoint after all, is as good."""
-        try:
-            await self._cluster.create(message)
-        except ApiError as fault:
-            if not fault.already_exists:
-                raise
 
 
 def setup(
@@ -189,11 +221,24 @@ def setup(
     records: Service | None = None,
 ) -> None:
     """Add the orchestrator to a manager; without `escalations` people are called by NotificationRequests alone."""
-    orchestrator = Orchestrator(manager.cluster, settings or OrchestrationSettings(), escalations, records)
+    settings = settings or OrchestrationSettings()
+    orchestrator = Orchestrator(manager.cluster, settings, escalations, records)
     for model in READ:
         manager.informer(model, indexes={BY_REMEDIATION: remediation_of})
+    manager.informer(WorkflowExecution, indexes=workflow_indexes())
+    manager.informer(RemediationRequest, indexes=request_indexes())
+    manager.informer(core.NAMESPACE)
+    watch_load(manager)
     controller = manager.controller(
         RemediationRequest, orchestrator.reconcile, finalizer=RETENTION_FINALIZER, finalize=orchestrator.finalize
     )
+    wakes = Wakes(manager.cluster)
     for model in WATCHED:
-        controller.watches(model, remediation_keys)
+        controller.watches(model, wakes.behind_workflow if model is WorkflowExecution else remediation_keys)
+    controller.watches(RemediationRequest, wakes.behind_request)
+    turns = Turns(manager.cluster)
+    for model in (WorkflowExecution, KubernetesExecution):
+        controller.watches(model, turns.after_fix)
+    controller.watches(RemediationRequest, turns.after_request)
+    controller.watches(RemediationBrake, turns.after_brake)
+    add_brake(manager, settings.brake)

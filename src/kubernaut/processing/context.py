@@ -1,25 +1,33 @@
 """The context of a signal in few words: at most 10 KB of JSON, the most telling parts kept. Reads nothing, writes nothing."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 import orjson
 
 from kubernaut.api.base import Obj
+from kubernaut.processing import describe
+from kubernaut.processing.changes import changes
+from kubernaut.processing.detect import selecting
 from kubernaut.processing.enrich import Surroundings, scales
+from kubernaut.processing.selecting import labels_of
 
-MAX_PODS = 5
-MAX_EVENTS = 12
-TEXT_LIMIT = 240
-DROP_ORDER = (
-    *("configMaps", "networkPolicies", "resourceQuotas", "services", "node", "namespaceLabels", "events", "revisions"),
-    *("pdb", "hpa", "pods", "workload", "ownerChain"),
+MAX_PODS: Final = 5
+MAX_EVENTS: Final = 12
+MAX_REVISIONS: Final = 4
+MAX_OTHERS: Final = 5
+MAX_MAPS: Final = 10
+DROP_ORDER: Final = (
+    *("networkPolicies", "configMaps", "limitRanges", "services", "claims", "namespaceLabels", "resourceQuotas", "node", "pdb", "hpa"),
+    *("events", "changes", "revisions", "pods", "workload", "ownerChain"),
 )
-"""What is left out first when the whole is too large; pods go one by one."""
+"""What is left out first when the whole is too large."""
+SHRINKING: Final = frozenset({"events", "changes", "revisions", "pods"})
+"""Lists that lose their least telling items one by one."""
 
 
 def kubernetes_context(around: Surroundings, limit: int) -> Obj:
-    """Return the context, at most `limit` bytes of JSON."""
+    """Return the context, at most `limit` bytes of JSON; `leftOut` names what was cut."""
     context = {key: value for key, value in _parts(around).items() if value not in (None, [], {})}
     for key in DROP_ORDER:
         while key in context and len(orjson.dumps(context)) > limit:
@@ -28,142 +36,92 @@ def kubernetes_context(around: Surroundings, limit: int) -> Obj:
 
 
 def _shortened(context: Obj, key: str) -> Obj:
-    """Return the context with one pod fewer, or without a part, and the part's name among what is left out."""
-    fewer = context[key][:-1] if key == "pods" else []
+    """Return the context with one item of a list fewer, or without a part, and the part's name among what is left out."""
+    fewer = context[key][:-1] if key in SHRINKING else []
     rest = {name: value for name, value in context.items() if name != key} | ({key: fewer} if fewer else {})
     return {**rest, "leftOut": sorted({*context.get("leftOut", ()), key})}
 
 
 def _parts(around: Surroundings) -> dict[str, Any]:
-    beside = around.beside
     return {
         "ownerChain": [f"{link.kind}/{link.name}" for link in around.owners],
-        "workload": _workload(around.workload),
-        "pods": [_pod(pod) for pod in sorted(around.pods, key=_trouble, reverse=True)[:MAX_PODS]],
+        "workload": describe.workload(around.workload) if around.workload else None,
+        "pods": [describe.pod(pod) for pod in sorted(around.pods, key=describe.trouble, reverse=True)[:MAX_PODS]],
         "podCount": len(around.pods),
-        "revisions": [_revision(each) for each in sorted(around.revisions, key=_revision_number, reverse=True)[:3]],
-        "events": [_event(event) for event in around.events[:MAX_EVENTS]],
-        "node": [_node(node) for node in around.nodes[:3]],
+        "revisions": [
+            describe.revision(each) for each in sorted(around.revisions, key=describe.revision_number, reverse=True)[:MAX_REVISIONS]
+        ],
+        "changes": changes(around.workload) if around.workload else [],
+        "events": [describe.event(event) for event in around.events[:MAX_EVENTS]],
+        "eventCount": len(around.events) or None,
+        "node": [describe.node(node) for node in around.nodes[:3]],
         "namespaceLabels": dict(sorted(around.namespace_labels.items())[:20]),
-        "services": _selecting(beside.get("Service", ()), around),
-        "hpa": [_hpa(each) for each in beside.get("HorizontalPodAutoscaler", ()) if scales(each, around.workload)],
-        "pdb": [each["metadata"]["name"] for each in beside.get("PodDisruptionBudget", ())][:5],
-        "networkPolicies": [each["metadata"]["name"] for each in beside.get("NetworkPolicy", ())][:5],
-        "resourceQuotas": [
-            {"name": each["metadata"]["name"], **_kept(each.get("status", {}), ("hard", "used"))}
-            for each in beside.get("ResourceQuota", ())
-        ][:3],
-        "configMaps": {each["metadata"]["name"]: sorted(each.get("data") or {})[:10] for each in beside.get("ConfigMap", ())[:10]},
+        **_beside(around),
     }
 
 
-def _kept(obj: Mapping[str, Any], keys: Sequence[str]) -> Obj:
-    return {key: obj[key] for key in keys if obj.get(key) not in (None, "", [], {})}
-
-
-def _workload(obj: Obj | None) -> Obj | None:
-    if obj is None:
-        return None
-    spec, status = obj.get("spec", {}), obj.get("status", {})
-    template = spec.get("template", {}).get("spec", {})
+def _beside(around: Surroundings) -> dict[str, Any]:
+    beside, claims = around.beside, set(_named(around, "persistentVolumeClaim", "claimName"))
     return {
-        "kind": obj.get("kind", ""),
-        "name": obj["metadata"]["name"],
-        "generation": obj["metadata"].get("generation", 0),
-        **_kept(spec, ("replicas",)),
-        **_kept(status, ("readyReplicas", "updatedReplicas", "unavailableReplicas", "observedGeneration")),
-        "images": [container.get("image", "") for container in template.get("containers", ())],
-        "revision": (obj["metadata"].get("annotations") or {}).get("deployment.kubernetes.io/revision", ""),
-    }
-
-
-def _pod(pod: Obj) -> Obj:
-    spec, status = pod.get("spec", {}), pod.get("status", {})
-    states = {each["name"]: each for each in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ()))}
-    return {
-        "name": pod["metadata"]["name"],
-        **_kept(status, ("phase", "reason")),
-        **_kept(spec, ("nodeName",)),
-        "containers": [
-            _container(each, states.get(each["name"], {})) for each in (*spec.get("initContainers", ()), *spec.get("containers", ()))
+        "services": _selecting_services(around),
+        "hpa": [describe.autoscaler(each) for each in beside.get("HorizontalPodAutoscaler", ()) if scales(each, around.workload)][
+            :MAX_OTHERS
         ],
-        "conditions": [
-            f"{each['type']}={each['status']} {each.get('reason', '')}: {each.get('message', '')}"[:TEXT_LIMIT]
-            for each in status.get("conditions", ())
-            if each.get("status") != "True"
+        "pdb": [describe.budget(each) for each in selecting(around, "PodDisruptionBudget", "selector")][:MAX_OTHERS],
+        "networkPolicies": [each["metadata"]["name"] for each in selecting(around, "NetworkPolicy", "podSelector")][:MAX_OTHERS],
+        "resourceQuotas": [describe.quota(each) for each in beside.get("ResourceQuota", ())][:3],
+        "limitRanges": [describe.limit_range(each) for each in beside.get("LimitRange", ())][:3],
+        "claims": [describe.claim(each) for each in beside.get("PersistentVolumeClaim", ()) if each["metadata"]["name"] in claims][
+            :MAX_OTHERS
         ],
+        "configMaps": _config_maps(around),
     }
 
 
-def _container(container: Obj, status: Obj) -> Obj:
-    return {
-        "name": container["name"],
-        "image": container.get("image", ""),
-        **_kept(container.get("resources", {}), ("limits", "requests")),
-        "restarts": status.get("restartCount", 0),
-        "ready": status.get("ready", False),
-        "state": _state(status.get("state", {})),
-        "lastState": _state(status.get("lastState", {})),
-    }
-
-
-def _state(state: Obj) -> Obj:
-    for name in ("terminated", "waiting", "running"):
-        if name in state:
-            detail = _kept(state[name], ("reason", "exitCode", "startedAt", "finishedAt"))
-            message = str(state[name].get("message") or "")[:TEXT_LIMIT]
-            return {name: {**detail, "message": message} if message else detail}
-    return {}
-
-
-def _trouble(pod: Obj) -> tuple[int, int, str]:
-    """Order pods by how much is wrong with them: not ready first, then restarts."""
-    statuses = pod.get("status", {}).get("containerStatuses", ())
-    unready = sum(not each.get("ready") for each in statuses)
-    return unready, sum(each.get("restartCount", 0) for each in statuses), pod["metadata"]["name"]
-
-
-def _revision_number(replica_set: Obj) -> int:
-    text = (replica_set["metadata"].get("annotations") or {}).get("deployment.kubernetes.io/revision", "0")
-    return int(text) if text.isdecimal() else 0
-
-
-def _revision(replica_set: Obj) -> Obj:
-    status = replica_set.get("status", {})
-    return {
-        "name": replica_set["metadata"]["name"],
-        "revision": _revision_number(replica_set),
-        "createdAt": replica_set["metadata"].get("creationTimestamp", ""),
-        **_kept(status, ("replicas", "readyReplicas")),
-    }
-
-
-def _event(event: Obj) -> Obj:
-    return {
-        "reason": event.get("reason", ""),
-        "object": f"{event['involvedObject'].get('kind', '')}/{event['involvedObject'].get('name', '')}",
-        "message": str(event.get("message") or event.get("note") or "")[:TEXT_LIMIT],
-        "count": event.get("count", 1),
-        "lastSeen": event.get("lastTimestamp") or event.get("eventTime") or "",
-    }
-
-
-def _node(node: Obj) -> Obj:
-    status = node.get("status", {})
-    return {
-        "name": node["metadata"]["name"],
-        "conditions": {each["type"]: each["status"] for each in status.get("conditions", ())},
-        "allocatable": _kept(status.get("allocatable", {}), ("cpu", "memory", "pods")),
-        "unschedulable": bool(node.get("spec", {}).get("unschedulable")),
-    }
-
-
-def _selecting(services: Sequence[Obj], around: Surroundings) -> list[str]:
+def _selecting_services(around: Surroundings) -> list[str]:
     """Name the services whose selector matches the pods."""
-    labels = (around.pods[0]["metadata"].get("labels") or {}) if around.pods else {}
-    selectors = ((each, each.get("spec", {}).get("selector") or {}) for each in services)
-    return [each["metadata"]["name"] for each, selector in selectors if selector and selector.items() <= labels.items()][:5]
+    labels = labels_of(around.pods[0]) if around.pods else {}
+    selectors = ((each, (each.get("spec") or {}).get("selector") or {}) for each in around.beside.get("Service", ()))
+    return [each["metadata"]["name"] for each, selector in selectors if selector and selector.items() <= labels.items()][:MAX_OTHERS]
 
 
-def _hpa(hpa: Obj) -> Obj:
-    return {"name": hpa["metadata"]["name"], **_kept(hpa.get("spec", {}), ("minReplicas", "maxReplicas"))}
+def _config_maps(around: Surroundings) -> Obj:
+    """Return the keys of ConfigMaps, never their values: those that the pods use first; one of these that is not there is `absent`."""
+    if "ConfigMap" not in around.beside:
+        return {}
+    found = {each["metadata"]["name"]: each for each in around.beside["ConfigMap"]}
+    names = dict.fromkeys([*_used_maps(around), *found])
+    return {name: _keys(found.get(name)) for name in list(names)[:MAX_MAPS]}
+
+
+def _keys(config_map: Obj | None) -> list[str] | str:
+    if config_map is None:
+        return "absent"
+    return sorted({**(config_map.get("data") or {}), **(config_map.get("binaryData") or {})})[:10]
+
+
+def _used_maps(around: Surroundings) -> Iterator[str]:
+    yield from _named(around, "configMap", "name")
+    for container in _containers(around):
+        references = [(each.get("configMapRef") or {}) for each in container.get("envFrom") or ()]
+        references += [((each.get("valueFrom") or {}).get("configMapKeyRef") or {}) for each in container.get("env") or ()]
+        yield from (str(each["name"]) for each in references if each.get("name"))
+
+
+def _named(around: Surroundings, source: str, key: str) -> Iterator[str]:
+    """Yield what the pods' volumes of a kind are named."""
+    for volume in _pod_spec(around).get("volumes") or ():
+        if name := (volume.get(source) or {}).get(key):
+            yield str(name)
+
+
+def _containers(around: Surroundings) -> list[Mapping[str, Any]]:
+    spec = _pod_spec(around)
+    return [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+
+
+def _pod_spec(around: Surroundings) -> Mapping[str, Any]:
+    """Return the spec of the pods, as they are or as they will be made."""
+    if around.pods:
+        return around.pods[0].get("spec") or {}
+    return (((around.workload or {}).get("spec") or {}).get("template") or {}).get("spec") or {}

@@ -1,7 +1,7 @@
 """What a RemediationProcessing needs next. Reads nothing, writes nothing."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,15 +10,24 @@ class Seen:
 
     ended: bool
     """A result was written: it stands."""
-    target_found: bool
+    began: datetime
+    passing: bool
+    """Something cannot be read, and may be in a moment."""
+    limit: timedelta
+    """How long to wait for that."""
     times_out_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """Write the result; degraded when only the alert's own words could be used."""
+    """Write the result, with what is known."""
 
-    degraded: bool
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Look again: the caches are not full yet."""
+
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +42,16 @@ class Rest:
     """Nothing to do."""
 
 
-Step = Complete | GiveUp | Rest
+Step = Complete | Wait | GiveUp | Rest
+PAUSE = timedelta(seconds=0.5)
 
 
 def decide(seen: Seen, now: datetime) -> Step:
-    """Choose the next step; a signal about an object the cluster does not have is still processed, and marked so."""
+    """Choose the next step; what stays unread is no reason to stop: the signal is processed without it, and marked so."""
     if seen.ended:
         return Rest()
     if seen.times_out_at is not None and now >= seen.times_out_at:
         return GiveUp("the signal was not processed in time")
-    return Complete(degraded=not seen.target_found)
+    if seen.passing and now < seen.began + seen.limit:
+        return Wait(min(now + PAUSE, seen.began + seen.limit))
+    return Complete()

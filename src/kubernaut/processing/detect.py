@@ -1,14 +1,26 @@
 """What manages and guards a workload, told from its labels and neighbours. Reads nothing, writes nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Final
 
 from kubernaut.api.base import Obj
+from kubernaut.api.gitops import Tool, keeper_of, suspended
+from kubernaut.api.quantity import parse_quantity
 from kubernaut.processing.enrich import Surroundings, scales
+from kubernaut.processing.selecting import labels_of, selects
 
-ARGO_KEYS = ("argocd.argoproj.io/instance", "argocd.argoproj.io/tracking-id")
-FLUX_KEYS = ("kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name")
-HELM_ANNOTATION = "meta.helm.sh/release-name"
-MESH_CONTAINERS = {"istio-proxy": "istio", "linkerd-proxy": "linkerd"}
+MESH_CONTAINERS: Final = {"istio-proxy": "istio", "linkerd-proxy": "linkerd"}
+MESH_MARKS: Final = {
+    "sidecar.istio.io/status": "istio",
+    "linkerd.io/proxy-version": "linkerd",
+}
+"""Annotations that injectors leave on pods."""
+HELM_RELEASE: Final = "meta.helm.sh/release-name"
+AMBIENT: Final = "istio.io/dataplane-mode"
+QUOTA_TIGHT: Final = Decimal("0.9")
+"""From this share of a quota on, a workload counts as constrained by it."""
+LABEL_LIMIT: Final = 253
 
 
 def detected_labels(around: Surroundings) -> dict[str, str]:
@@ -17,49 +29,82 @@ def detected_labels(around: Surroundings) -> dict[str, str]:
     if workload is None:
         return {}
     facts = {
-        "gitOpsTool": _gitops(workload),
-        "helmManaged": _flag(_helm(workload)),
+        **_gitops(workload, around.source),
+        **_helm(workload),
         "hpaEnabled": _flag(any(scales(each, workload) for each in around.beside.get("HorizontalPodAutoscaler", ()))),
-        "pdbProtected": _flag(any(_selects(each, around) for each in around.beside.get("PodDisruptionBudget", ()))),
-        "networkIsolated": _flag(bool(around.beside.get("NetworkPolicy"))),
-        "stateful": _flag(workload.get("kind") == "StatefulSet" or _claims(workload)),
+        "pdbProtected": _flag(bool(selecting(around, "PodDisruptionBudget", "selector"))),
+        "networkIsolated": _flag(bool(selecting(around, "NetworkPolicy", "podSelector"))),
+        "stateful": _flag(_stateful(workload)),
         "serviceMesh": _mesh(around),
+        "quotaConstrained": _flag(any(tight(each) for each in around.beside.get("ResourceQuota", ()))),
     }
-    if facts["gitOpsTool"]:
-        facts["gitOpsManaged"] = "true"
-    return {key: value for key, value in facts.items() if value}
+    return {key: value[:LABEL_LIMIT] for key, value in facts.items() if value}
+
+
+def selecting(around: Surroundings, kind: str, key: str) -> list[Obj]:
+    """Return the objects of a kind beside the workload whose selector means its pods, or those it will make."""
+    labels = [labels_of(pod) for pod in around.pods] or [_template(around.workload).get("metadata", {}).get("labels") or {}]
+    return [
+        each for each in around.beside.get(kind, ()) if any(selects(each.get("spec", {}).get(key), each_labels) for each_labels in labels)
+    ]
+
+
+def tight(quota: Obj) -> list[str]:
+    """Return the resources of which a quota is used up, or nearly so."""
+    status = quota.get("status") or {}
+    hard, used = status.get("hard") or {}, status.get("used") or {}
+    return sorted(name for name in hard if name in used and _share(used[name], hard[name]) >= QUOTA_TIGHT)
+
+
+def _share(used: Any, hard: Any) -> Decimal:
+    try:
+        whole = parse_quantity(str(hard))
+        return parse_quantity(str(used)) / whole if whole else Decimal(1)
+    except ValueError:
+        return Decimal(0)
 
 
 def _flag(value: bool) -> str:
     return "true" if value else ""
 
 
-def _marks(obj: Obj) -> Mapping[str, str]:
-    return {**(obj["metadata"].get("labels") or {}), **(obj["metadata"].get("annotations") or {})}
+def _gitops(workload: Obj, source: Obj | None) -> dict[str, str]:
+    keeper = keeper_of(workload)
+    if keeper is None or keeper.tool is Tool.HELM:
+        return {}
+    off = keeper.suspended or (source is not None and suspended(keeper, source))
+    where = "/".join(part for part in (keeper.kind.kind, keeper.namespace, keeper.name) if part) if keeper.kind else ""
+    return {"gitOpsManaged": "true", "gitOpsTool": keeper.tool.value, "gitOpsSource": where, "gitOpsSuspended": _flag(off)}
 
 
-def _gitops(workload: Obj) -> str:
-    marks = _marks(workload)
-    if any(key in marks for key in ARGO_KEYS):
-        return "argocd"
-    return "flux" if any(key in marks for key in FLUX_KEYS) else ""
+def _helm(workload: Obj) -> dict[str, str]:
+    """Tell whether Helm made it; Argo CD and Flux use charts, too."""
+    release = (workload["metadata"].get("annotations") or {}).get(HELM_RELEASE, "")
+    managed = bool(release) or labels_of(workload).get("app.kubernetes.io/managed-by") == "Helm"
+    return {"helmManaged": _flag(managed), "helmRelease": release}
 
 
-def _helm(workload: Obj) -> bool:
-    marks = _marks(workload)
-    return HELM_ANNOTATION in marks or marks.get("app.kubernetes.io/managed-by") == "Helm"
+def _template(workload: Obj | None) -> Mapping[str, Any]:
+    return ((workload or {}).get("spec") or {}).get("template") or {}
 
 
-def _selects(budget: Obj, around: Surroundings) -> bool:
-    wanted = budget.get("spec", {}).get("selector", {}).get("matchLabels") or {}
-    return bool(wanted) and any(wanted.items() <= (pod["metadata"].get("labels") or {}).items() for pod in around.pods)
-
-
-def _claims(workload: Obj) -> bool:
-    volumes = workload.get("spec", {}).get("template", {}).get("spec", {}).get("volumes", ())
-    return any("persistentVolumeClaim" in volume for volume in volumes)
+def _stateful(workload: Obj) -> bool:
+    spec = workload.get("spec") or {}
+    pod = _template(workload).get("spec") or (spec if workload.get("kind") == "Pod" else {})
+    claims = any("persistentVolumeClaim" in volume for volume in pod.get("volumes") or ())
+    return claims or workload.get("kind") == "StatefulSet" or bool(spec.get("volumeClaimTemplates"))
 
 
 def _mesh(around: Surroundings) -> str:
-    names = {container["name"] for pod in around.pods for container in pod.get("spec", {}).get("containers", ())}
-    return next((mesh for name, mesh in MESH_CONTAINERS.items() if name in names), "")
+    found = (mesh for pod in around.pods for mesh in _meshes(pod))
+    ambient = (mode == "ambient" for mode in (around.namespace_labels.get(AMBIENT), *(labels_of(pod).get(AMBIENT) for pod in around.pods)))
+    return next(found, "") or ("istio" if any(ambient) else "")
+
+
+def _meshes(pod: Obj) -> Iterable[str]:
+    """Yield the meshes a pod is in: sidecars may be init containers, too."""
+    spec, annotations = pod.get("spec") or {}, pod["metadata"].get("annotations") or {}
+    for container in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ())):
+        if mesh := MESH_CONTAINERS.get(container.get("name", "")):
+            yield mesh
+    yield from (mesh for mark, mesh in MESH_MARKS.items() if mark in annotations)

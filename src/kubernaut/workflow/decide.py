@@ -1,17 +1,10 @@
 """What a WorkflowExecution needs next, told from what exists. Reads nothing, writes nothing."""
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from kubernaut.api.base import Resource
-from kubernaut.api.workflow import WorkflowExecution
-from kubernaut.workflow.target import LABEL_LIMIT, is_target
-
-PARAMETERS_LIMIT = 65_536
-_PINNED = re.compile(r"^[^@\s]+@sha256:[a-f0-9]{64}$")
-_PARAMETER = re.compile(r"^[a-zA-Z_][a-zA-Z0-9_-]{0,62}$")
 
 
 class RunState(StrEnum):
@@ -44,6 +37,24 @@ class Cause(StrEnum):
     VANISHED = "PipelineRunDeleted"
     UNSTOPPABLE = "CancelNotConfirmed"
     NEVER_STARTED = "NotStartedInTime"
+    CANCELLED = "Cancelled"
+    STOPPED = "PreviousExecutionFailed"
+    EXHAUSTED = "ExhaustedRetries"
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What the past of a target has against an execution."""
+
+    reason: str = ""
+    """Empty: nothing."""
+    message: str = ""
+    until: datetime | None = None
+    """None: until a person clears it."""
+
+    def holds(self, now: datetime) -> bool:
+        """Tell whether it still keeps the execution from its target."""
+        return bool(self.reason) and (self.until is None or now < self.until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +81,11 @@ class Seen:
     """Who has the target, in words."""
     cooldown_until: datetime | None = None
     cooldown_after: str = ""
+    bar: Bar = Bar()
+    paused: str = ""
+    """Who paused, and why: nothing is begun."""
+    cancelled: bool = False
+    """A person wants it to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +101,25 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True)
+class Halted:
+    """People have paused: wait until they resume."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class CoolDown:
     """The same fix was applied a moment ago; wait."""
 
     until: datetime
     after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """What ran on the target before failed; wait, for a while or for a person."""
+
+    bar: Bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +148,7 @@ class Follow:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The run is out of time: cancel it."""
+    """The run is out of time, or a person wants it to stop: cancel it."""
 
     until: datetime | None
 
@@ -143,7 +173,7 @@ class Fail:
     cause: Cause
 
 
-Step = Finish | Refuse | CoolDown | Queue | TakeLock | Start | Follow | Stop | Replace | Succeed | Fail
+Step = Finish | Refuse | Halted | CoolDown | Barred | Queue | TakeLock | Start | Follow | Stop | Replace | Succeed | Fail
 
 
 def decide(seen: Seen, now: datetime) -> Step:
@@ -173,7 +203,7 @@ def _spoiled(seen: Seen) -> Step:
 
 
 def _running(seen: Seen, now: datetime) -> Step:
-    if seen.runs_until is None or now < seen.runs_until:
+    if not seen.cancelled and (seen.runs_until is None or now < seen.runs_until):
         return Follow(seen.runs_until)
     if seen.stopped_until is not None and now >= seen.stopped_until:
         return Fail(Cause.UNSTOPPABLE)
@@ -183,8 +213,14 @@ def _running(seen: Seen, now: datetime) -> Step:
 def _pending(seen: Seen, now: datetime) -> Step:
     if seen.faults:
         return Refuse("; ".join(seen.faults))
+    if seen.cancelled:
+        return Fail(Cause.CANCELLED)
+    if seen.paused:
+        return Halted(seen.paused)
     if now >= seen.waits_until:
-        return Fail(Cause.NEVER_STARTED)
+        return Fail(_waited_for(seen.bar, now))
+    if seen.bar.holds(now):
+        return Barred(seen.bar)
     if seen.lock is LockState.OURS:
         return Start()
     if seen.cooldown_until is not None and now < seen.cooldown_until:
@@ -192,36 +228,9 @@ def _pending(seen: Seen, now: datetime) -> Step:
     return Queue(seen.holder) if seen.lock is LockState.HELD else TakeLock()
 
 
-def faults(execution: WorkflowExecution) -> tuple[str, ...]:
-    """Return what forbids to run an execution at all, each a sentence; Tekton would refuse it, or worse, take it."""
-    spec = execution.spec
-    found = []
-    if not is_target(spec.target_resource):
-        found.append(f"targetResource {spec.target_resource!r} is not namespace/kind/name")
-    if spec.workflow_ref is not None:
-        found += _catalogue_faults(execution)
-    return tuple(found)
-
-
-def _catalogue_faults(execution: WorkflowExecution) -> list[str]:
-    spec = execution.spec
-    image = spec.workflow_ref.container_image if spec.workflow_ref else ""
-    found = [] if _PINNED.match(image) else [f"containerImage {image!r} is not pinned by digest (repository@sha256:…)"]
-    if len(execution.metadata.name) > LABEL_LIMIT:
-        found.append(f"the name is longer than {LABEL_LIMIT} characters, which no PipelineRun may be")
-    if sum(map(len, spec.parameters.values())) > PARAMETERS_LIMIT:
-        found.append(f"the parameters are longer than {PARAMETERS_LIMIT} characters together")
-    return found + [fault for name, value in sorted(spec.parameters.items()) for fault in _parameter_faults(name, value)]
-
-
-def _parameter_faults(name: str, value: str) -> list[str]:
-    """Refuse what the engine would read as an instruction: `$(…)` in a value is a variable to Tekton and to the kubelet."""
-    found = [] if _PARAMETER.match(name) else [f"parameter name {name[:80]!r} is not letters, digits, _ and -"]
-    if "$(" in value:
-        found.append(f"parameter {name[:80]} contains $(, which would be taken for a variable")
-    if "\x00" in value:
-        found.append(f"parameter {name[:80]} contains a NUL character")
-    return found
+def _waited_for(bar: Bar, now: datetime) -> Cause:
+    """Say what an execution has waited for in vain."""
+    return Cause(bar.reason) if bar.holds(now) and bar.reason in set(Cause) else Cause.NEVER_STARTED
 
 
 def older(one: Resource, other: Resource) -> bool:

@@ -50,11 +50,14 @@ TASK_CATEGORIES: Mapping[str, FailureCategory] = {
     "TaskValidationFailed": _CONFIG,
     "CouldntGetTask": _CONFIG,
     "InvalidParamValue": _CONFIG,
-    "FailedValidation": _CONFIG,
     "StepFailed": _TASK,
     "Failed": _TASK,
     "TaskRunResultLargerThanAllowedLimit": _TASK,
     "TaskRunStopSidecarFailed": _TASK,
+    "SidecarFailed": _TASK,
+    "PodEvicted": _RESOURCES,
+    "InitContainerFailed": _UNKNOWN,
+    "TaskRunResultsVerificationFailed": _FORBIDDEN,
 }
 RUN_CATEGORIES: Mapping[str, FailureCategory] = {
     "PipelineRunTimeout": _DEADLINE,
@@ -79,8 +82,8 @@ RUN_CATEGORIES: Mapping[str, FailureCategory] = {
     "CELEvaluationFailed": _CONFIG,
     "CreateRunFailed": _UNKNOWN,
     "Cancelled": _UNKNOWN,
-    "CouldntCancel": _UNKNOWN,
-    "CouldntTimeOut": _DEADLINE,
+    "PipelineRunCouldntCancel": _UNKNOWN,
+    "PipelineRunCouldntTimeOut": _DEADLINE,
     "Failed": _TASK,
 }
 WORDS: tuple[tuple[FailureCategory, tuple[str, ...]], ...] = (
@@ -109,6 +112,18 @@ ADVICE: Mapping[FailureCategory, str] = {
     _UNKNOWN: "Look at the PipelineRun and its events for the cause.",
 }
 
+REASON_ADVICE: Mapping[str, str] = {
+    "CouldntGetPipeline": "Check that the bundle is there under its digest, that its registry answers, and that Tekton's resolvers run.",
+    "CouldntGetTask": "Check that the bundles of its tasks are there, that their registry answers, and that Tekton's resolvers run.",
+    "PipelineRunDeleted": "Find out who deleted it, and look at the target before trying again.",
+    "Cancelled": "Somebody stopped it: ask them before it is tried again.",
+    "NotStartedInTime": "Look what held the target back; it may simply be tried again.",
+    "PreviousExecutionFailed": "Look at the target, then clear it (kubernaut clear) and let it be tried again.",
+    "ExhaustedRetries": "Find out why it cannot begin, then clear the target (kubernaut clear) and let it be tried again.",
+}
+"""What to do where the reason says more than the category."""
+_FORBIDDEN_TEXT = re.compile(r"Error from server \(Forbidden\)|\bis forbidden: User |\bcannot \w+ resource \"")
+"""What kubectl and the API server say to a step that may not do what it tries."""
 _QUOTED = re.compile(r'"[^"]*"')
 _COUNTS = re.compile(r"Tasks Completed: (\d+) .*?(?:, Incomplete: (\d+))?, Skipped: (\d+)")
 _SPOILED = re.compile(r"invalid resource request .*: missing required (?:cluster|git|hub|http) resolver params", re.DOTALL)
@@ -235,6 +250,8 @@ def termination_message(text: str) -> str:
 def category(blamed: Culprit, run_reason: str, run_message: str, names: Iterable[str] = ()) -> FailureCategory:
     """Return the category: exact tables first, then words in reasons and messages, never in `names` or in quotes."""
     found = STEP_CATEGORIES.get(blamed.step_reason) or TASK_CATEGORIES.get(blamed.task_reason) or RUN_CATEGORIES.get(run_reason)
+    if found is _TASK and _FORBIDDEN_TEXT.search(blamed.message):
+        return _FORBIDDEN
     if found is not None:
         return found
     text = f"{blamed.step_reason} {blamed.task_reason} {run_reason} {blamed.task_message} {run_message}"
@@ -279,7 +296,7 @@ def details(
             exit_code=blamed.exit_code,
             termination_message=blamed.message,
             failed_at=ended,
-            execution_time_before_failure=go_duration(ended - subject.started_at) if subject.started_at else "",
+            execution_time_before_failure=spent(subject.started_at, ended),
             was_execution_failure=subject.steps_ran,
         ),
         subject,
@@ -292,9 +309,14 @@ def explained(failure: FailureDetails, subject: Subject, because: str = "") -> F
     parts = [
         f"Workflow {subject.workflow} on {subject.target} failed{_after(failure)}: {_what(failure, because)}.",
         "Steps had run: the cluster may have been changed." if failure.was_execution_failure else "No step had run: nothing was changed.",
-        ADVICE[failure.category],
+        REASON_ADVICE.get(failure.reason, ADVICE[failure.category]),
     ]
     return failure.model_copy(update={"natural_language_summary": cut(" ".join(parts))})
+
+
+def spent(started: datetime | None, ended: datetime) -> str:
+    """Return how long something ran until it failed; empty where it never began."""
+    return go_duration(ended - started) if started else ""
 
 
 def _after(failure: FailureDetails) -> str:

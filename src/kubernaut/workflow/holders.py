@@ -1,19 +1,19 @@
 """The lock at work: reads and writes the Lease of a target, and tells whether the one who holds it is still at work."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
 from kubernaut.api.base import Obj
-from kubernaut.api.core import LEASE, PIPELINE_RUN
+from kubernaut.api.core import LEASE
 from kubernaut.api.execution import KubernetesExecution
 from kubernaut.api.execution import Phase as ExecutionPhase
-from kubernaut.api.remediation import BY_REMEDIATION, remediation_of
+from kubernaut.api.remediation import BY_REMEDIATION, RemediationRequest, remediation_of
 from kubernaut.api.workflow import Phase, WorkflowExecution
 from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.errors import ApiError
-from kubernaut.workflow import failure
 from kubernaut.workflow.decide import LockState
-from kubernaut.workflow.engines.tekton import UID_ANNOTATION
+from kubernaut.workflow.engines.base import Engine
 from kubernaut.workflow.lock import Holder, blocker, claim, holder_of, judge
 from kubernaut.workflow.settings import WorkflowSettings
 from kubernaut.workflow.target import lock_name
@@ -33,9 +33,10 @@ class Standing(NamedTuple):
 class Locks:
     """The locks of all targets."""
 
-    def __init__(self, cluster: Cluster, settings: WorkflowSettings) -> None:
+    def __init__(self, cluster: Cluster, settings: WorkflowSettings, engines: Collection[Engine]) -> None:
         self._cluster = cluster
         self._settings = settings
+        self._engines = engines
 
     async def standing(self, execution: WorkflowExecution) -> Standing:
         """Tell how the lock of an execution's target stands; an older execution on the target goes first even while no Lease says so."""
@@ -45,8 +46,8 @@ class Locks:
             return Standing(state)
         rival = blocker(execution, self._active(execution))
         if rival is not None:
-            return Standing(LockState.HELD, f"WorkflowExecution {rival.metadata.name} ({rival.status.phase})")
-        return Standing(state, f"WorkflowExecution {holder.name}" if state is LockState.HELD and holder else "")
+            return Standing(LockState.HELD, _named(rival))
+        return Standing(state, _told(lease) if state is LockState.HELD and holder else "")
 
     async def take(self, execution: WorkflowExecution) -> Standing:
         """Take the lock if it is free: an atomic create, or an update of exactly the Lease that was judged."""
@@ -90,20 +91,22 @@ class Locks:
         return execution.status.phase is not Phase.FAILED and self._operations_at_work(execution)
 
     def _run_at_work(self, holder: Holder) -> bool:
-        found = self._cluster.read(PIPELINE_RUN, self._settings.execution_namespace, holder.name)
-        if found is None or (found["metadata"].get("annotations") or {}).get(UID_ANNOTATION) != holder.uid:
-            return False
-        return failure.succeeded(found).get("status") not in {"True", "False"}
+        return any(engine.at_work(holder.name, holder.uid) for engine in self._engines)
 
     def _operations_at_work(self, execution: WorkflowExecution) -> bool:
-        """A plan holds its target until it was carried out; one that nobody takes up, until its time is over."""
+        """A plan holds its target until it was carried out; one not taken up yet, while its remediation goes on."""
         found = self._cluster.where(KubernetesExecution, BY_REMEDIATION, remediation_key(execution))
-        if found:
-            return any(each.status.phase not in _ENDED for each in found)
+        carried_out = [each for each in found if _carries_out(each, execution)]
+        if carried_out:
+            return any(each.status.phase not in _ENDED for each in carried_out)
+        reference = execution.spec.remediation_request_ref
+        remediation = self._cluster.find(RemediationRequest, reference.namespace or execution.metadata.namespace, reference.name)
+        if remediation is not None:
+            return remediation.status.completion_time is None and remediation.metadata.deletion_timestamp is None
         return self._cluster.clock.now() < self.plan_expires(execution)
 
     def plan_expires(self, execution: WorkflowExecution) -> datetime:
-        """Return when a plan that nobody has taken up stops to hold its target."""
+        """Return when a plan that nobody has taken up stops to hold its target, where no remediation goes on that would."""
         planned = execution.status.completion_time or self._cluster.clock.now()
         return execution.spec.times_out_at or planned + self._settings.default_timeout
 
@@ -140,7 +143,27 @@ class Locks:
         holder = holder_of(lease)
         if holder == Holder.of(execution):
             return Standing(LockState.OURS)
-        return Standing(LockState.HELD, f"WorkflowExecution {holder.name}" if holder else "another WorkflowExecution")
+        return Standing(LockState.HELD, _told(lease))
+
+
+def _named(rival: WorkflowExecution) -> str:
+    """Say who goes first, and since when."""
+    since = rival.status.start_time or rival.metadata.creation_timestamp
+    when = f" since {since:%Y-%m-%d %H:%M:%S} UTC" if since else ""
+    return f"WorkflowExecution {rival.metadata.name} ({rival.status.phase}{when})"
+
+
+def _told(lease: Obj | None) -> str:
+    """Say who has a Lease, and since when."""
+    holder, taken = holder_of(lease), str(((lease or {}).get("spec") or {}).get("acquireTime") or "")
+    when = f" (since {taken[:10]} {taken[11:19]} UTC)" if taken else ""
+    return f"WorkflowExecution {holder.name}{when}" if holder else "another WorkflowExecution"
+
+
+def _carries_out(found: KubernetesExecution, execution: WorkflowExecution) -> bool:
+    """Tell whether operations are those of a plan; a dry run holds nothing."""
+    plan = found.spec.workflow_execution_ref
+    return not found.spec.execution_config.dry_run and (plan is None or plan.uid == execution.metadata.uid)
 
 
 def target_key(execution: WorkflowExecution) -> str:

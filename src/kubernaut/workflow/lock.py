@@ -7,10 +7,12 @@ from datetime import datetime
 from kubernaut.api.base import Obj
 from kubernaut.api.core import LEASE
 from kubernaut.api.workflow import TARGET_RESOURCE_ANNOTATION, Phase, WorkflowExecution
-from kubernaut.workflow.decide import LockState, older
+from kubernaut.workflow.decide import Cause, LockState, older
 from kubernaut.workflow.target import lock_name
 
 COOLDOWN = "Cooldown"
+RESOURCE_LOCKED = "ResourceLocked"
+_CLEARED_BY_PEOPLE = frozenset({Cause.STOPPED.value, Cause.EXHAUSTED.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,4 +88,6 @@ def _is_rival(execution: WorkflowExecution, other: WorkflowExecution) -> bool:
 
 
 def _cools_down(execution: WorkflowExecution) -> bool:
-    return any(condition.type == COOLDOWN and condition.status == "True" for condition in execution.status.conditions)
+    """Tell whether it waits for time to pass or for a person, not for the target."""
+    held = [condition for condition in execution.status.conditions if condition.status == "True"]
+    return any(each.type == COOLDOWN or (each.type == RESOURCE_LOCKED and each.reason in _CLEARED_BY_PEOPLE) for each in held)

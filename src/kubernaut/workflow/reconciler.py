@@ -5,33 +5,29 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-import structlog
-
-from kubernaut.api.base import Obj
+from kubernaut.api.base import CANCEL_ANNOTATION, Obj
+from kubernaut.api.brake import RemediationBrake, namespace_of
 from kubernaut.api.catalog import Engine as EngineName
-from kubernaut.api.core import LEASE, PIPELINE_RUN, TASK_RUN
+from kubernaut.api.catalog import RemediationWorkflow
+from kubernaut.api.core import LEASE
 from kubernaut.api.execution import KubernetesExecution
-from kubernaut.api.remediation import BY_REMEDIATION, remediation_of
-from kubernaut.api.workflow import (
-    CLEANUP_FINALIZER,
-    SOURCE_NAMESPACE_LABEL,
-    TARGET_RESOURCE_ANNOTATION,
-    WORKFLOW_EXECUTION_LABEL,
-    WorkflowExecution,
-)
+from kubernaut.api.remediation import BY_REMEDIATION, RemediationRequest, remediation_of
+from kubernaut.api.workflow import CLEANUP_FINALIZER, WorkflowExecution
+from kubernaut.halt import LOOK_AGAIN, halt, hold, known_halt, resumed_at
 from kubernaut.kube.cluster import Cluster
-from kubernaut.kube.informer import Key
 from kubernaut.kube.manager import Manager
 from kubernaut.kube.outcome import DONE, Outcome, again
-from kubernaut.outbound import WORKFLOW_RECORDS, Service, Undeliverable
 from kubernaut.workflow import report
 from kubernaut.workflow.cooldown import COOLDOWN_INDEX, Rest, cooldown_key, rest
 from kubernaut.workflow.decide import (
+    Bar,
+    Barred,
     Cause,
     CoolDown,
     Fail,
     Finish,
     Follow,
+    Halted,
     LockState,
     Queue,
     Refuse,
@@ -44,45 +40,53 @@ from kubernaut.workflow.decide import (
     Succeed,
     TakeLock,
     decide,
-    faults,
 )
 from kubernaut.workflow.engines.base import Engine, Run
-from kubernaut.workflow.engines.steps import StepsEngine
-from kubernaut.workflow.engines.tekton import TektonEngine, allowed_time
-from kubernaut.workflow.holders import ACTIVE_INDEX, Locks, Standing
+from kubernaut.workflow.engines.marks import allowed_time
+from kubernaut.workflow.engines.registry import NO_ENGINE, with_installed
+from kubernaut.workflow.holders import Locks, Standing, target_key
+from kubernaut.workflow.past import bar, keeps_target, needs_clearance
+from kubernaut.workflow.preflight import lacking
 from kubernaut.workflow.settings import WorkflowSettings
+from kubernaut.workflow.validity import entry, faults
+from kubernaut.workflow.waits import ENDED_INDEX, Waits, execution_of_run, indexes
 
 DELETION_POLL = timedelta(seconds=2)
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+CATALOGUE_INDEX = "workflow.id"
+"""RemediationWorkflows, by the id of the workflow."""
 
 
 class WorkflowReconciler:
     """Walks WorkflowExecutions to their ends."""
 
-    def __init__(self, cluster: Cluster, settings: WorkflowSettings, records: Service | None, engines: Mapping[EngineName, Engine]) -> None:
+    def __init__(self, cluster: Cluster, settings: WorkflowSettings, engines: Mapping[str, Engine]) -> None:
         self._cluster = cluster
         self._settings = settings
-        self._records = records
         self._engines = engines
-        self._locks = Locks(cluster, settings)
+        self._locks = Locks(cluster, settings, engines.values())
 
     async def reconcile(self, execution: WorkflowExecution) -> Outcome:
         """Observe, decide, act, report."""
-        now = self._cluster.clock.now()
-        phase = execution.status.phase
-        outcome = await self._advance(execution, now)
-        if execution.status.phase is not phase:
-            await self._audit(execution, now)
-        return outcome
+        return await self._advance(execution, self._cluster.clock.now())
 
     async def finalize(self, execution: WorkflowExecution) -> Outcome:
-        """Remove the run, wherever it is, then let go of the target."""
+        """Remove the run, wherever it is, then let go of the target; who keeps others from it stays until a person has cleared it."""
         now = self._cluster.clock.now()
         if not await self._engine(execution).cleanup(execution):
             return again(now + DELETION_POLL)
-        if not await self._locks.release(execution) and execution.spec.workflow_definition is None:
-            return again(now + DELETION_POLL)  # the cache still shows the run
+        if not await self._locks.release(execution):
+            return again(now + DELETION_POLL)  # the cache still shows the run, or the plan is being carried out
+        self._take_clearance(execution, now)
+        if self._keeps_target(execution):
+            return again(now + self._settings.lock_retry)
         return DONE
+
+    def _keeps_target(self, execution: WorkflowExecution) -> bool:
+        """Tell whether the target waits for a person because of this execution: what is known of that must not go with it."""
+        return needs_clearance(execution) and keeps_target(execution, self._ended(execution))
+
+    def _ended(self, execution: WorkflowExecution) -> list[WorkflowExecution]:
+        return self._cluster.where(WorkflowExecution, ENDED_INDEX, target_key(execution))
 
     async def _advance(self, execution: WorkflowExecution, now: datetime) -> Outcome:
         engine = self._engine(execution)
@@ -93,6 +97,12 @@ class WorkflowReconciler:
             taken = await self._locks.take(execution)
             seen = replace(seen, lock=taken.state, holder=taken.holder)
             step = decide(seen, now) if taken.state is not LockState.FREE else Queue(taken.holder)
+        if isinstance(step, Start) and (
+            why := await halt(self._cluster, execution.metadata.namespace, namespace_of(execution.spec.target_resource))
+        ):
+            step = Halted(why)
+        if isinstance(step, Start) and (missing := await self._lacking(execution)):
+            step = Refuse("; ".join(missing))
         if isinstance(step, Start):
             run = await engine.start(execution)
             step = decide(replace(seen, run=run.state), now)
@@ -111,14 +121,41 @@ class WorkflowReconciler:
             holder=standing.holder,
             waits_until=self._waits_until(execution),
             runs_until=runs_until,
-            stopped_until=runs_until + self._settings.cancel_grace if runs_until else None,
-            faults=faults(execution),
+            stopped_until=self._stopped_until(execution, runs_until),
+            cancelled=CANCEL_ANNOTATION in execution.metadata.annotations,
+            faults=self._faults(execution) if waiting else (),
             ended=ended,
             recorded=status.pipeline_run_ref is not None,
             retried=report.is_retried(execution),
             cooldown_until=resting.until,
             cooldown_after=resting.after,
+            bar=bar(execution, self._ended(execution), self._settings) if waiting else Bar(),
+            paused=known_halt(self._cluster, *_places(execution)) if waiting else "",
         )
+
+    def _stopped_until(self, execution: WorkflowExecution, runs_until: datetime | None) -> datetime | None:
+        """Return when a run that was told to stop is given up: by its limit, or by a person before that."""
+        told = report.cancelled_at(execution) or runs_until
+        return told + self._settings.cancel_grace if told else None
+
+    def _faults(self, execution: WorkflowExecution) -> tuple[str, ...]:
+        return faults(
+            execution,
+            protected=self._settings.protected_namespaces,
+            engines=self._engines.keys() - {EngineName.STEPS.value},
+            catalogue=self._catalogue(execution),
+        )
+
+    def _catalogue(self, execution: WorkflowExecution) -> list[RemediationWorkflow]:
+        ref = execution.spec.workflow_ref
+        return self._cluster.where(RemediationWorkflow, CATALOGUE_INDEX, ref.workflow_id) if ref else []
+
+    async def _lacking(self, execution: WorkflowExecution) -> list[str]:
+        """Look at the API server itself for what the run needs, just before it begins."""
+        if execution.spec.workflow_ref is None:
+            return []
+        workflow = entry(execution, self._catalogue(execution))
+        return await lacking(self._cluster.client, execution, workflow, self._settings.execution_namespace)
 
     def _rest(self, execution: WorkflowExecution) -> Rest:
         ended = self._cluster.where(WorkflowExecution, COOLDOWN_INDEX, cooldown_key(execution))
@@ -127,21 +164,20 @@ class WorkflowReconciler:
     def _waits_until(self, execution: WorkflowExecution) -> datetime:
         """Waiting for the target has a deadline of its own: the time limit of the work does not count while nothing runs."""
         created = execution.metadata.creation_timestamp or self._cluster.clock.now()
-        return max(created + self._settings.wait_limit, execution.spec.times_out_at or created)
+        resumed = resumed_at(execution.status.conditions) or created
+        return max(created + self._settings.wait_limit, execution.spec.times_out_at or created, resumed + self._settings.wait_limit)
 
     async def _act(self, execution: WorkflowExecution, step: Step, run: Run, now: datetime) -> Outcome:
+        hold(execution.status.conditions, step.why if isinstance(step, Halted) else "", now)
         match step:
             case Finish():
                 return await self._finish(execution, now)
-            case CoolDown(until, after):
-                report.cooling_down(execution, after, now)
-                return again(min(until, self._waits_until(execution)))
-            case Queue(holder):
-                report.queued(execution, holder, now)
-                return again(min(now + self._settings.lock_retry, self._waits_until(execution)))
+            case Halted() | CoolDown() | Barred() | Queue():
+                return self._wait(execution, step, now)
             case Follow(until):
                 report.running(execution, run, now)
-                return again(until) if until else DONE
+                looks = [moment for moment in (until, run.settles_at) if moment]
+                return again(min(looks)) if looks else DONE
             case Stop(until):
                 return await self._stop(execution, run, until, now)
             case Replace(announced):
@@ -153,15 +189,38 @@ class WorkflowReconciler:
             case _:
                 assert_never(step)
 
+    def _wait(self, execution: WorkflowExecution, step: Halted | CoolDown | Barred | Queue, now: datetime) -> Outcome:
+        match step:
+            case Halted(why):
+                report.halted(execution, why)
+                return again(now + LOOK_AGAIN)
+            case CoolDown(until, after):
+                report.cooling_down(execution, after, now)
+                return again(min(until, self._waits_until(execution)))
+            case Barred(barrier):
+                report.barred(execution, barrier, now)
+                return again(min(barrier.until or now + self._settings.lock_retry, self._waits_until(execution)))
+            case Queue(holder):
+                report.queued(execution, holder, now)
+                return again(min(now + self._settings.lock_retry, self._waits_until(execution)))
+            case _:
+                assert_never(step)
+
     async def _finish(self, execution: WorkflowExecution, now: datetime) -> Outcome:
+        self._take_clearance(execution, now)
         if await self._locks.release(execution):
             return DONE
         return again(max(self._locks.plan_expires(execution), now + self._settings.lock_retry))
 
+    def _take_clearance(self, execution: WorkflowExecution, now: datetime) -> None:
+        """Put on record that a person has cleared the target: those that wait for it hear of the change."""
+        if execution.status.block_clearance is not None and report.is_to_be_cleared(execution):
+            report.cleared(execution, now)
+
     async def _stop(self, execution: WorkflowExecution, run: Run, until: datetime | None, now: datetime) -> Outcome:
         await self._engine(execution).cancel(execution)
         report.stopping(execution, run, now)
-        return again(until or now + self._settings.cancel_grace)
+        return again(run.settles_at or until or now + self._settings.cancel_grace)
 
     async def _replace(self, execution: WorkflowExecution, now: datetime, *, announced: bool) -> Outcome:
         if announced:
@@ -184,91 +243,35 @@ class WorkflowReconciler:
         return again(now)
 
     def _engine(self, execution: WorkflowExecution) -> Engine:
-        return self._engines[EngineName.STEPS if execution.spec.workflow_definition else EngineName.TEKTON]
-
-    async def _audit(self, execution: WorkflowExecution, now: datetime) -> None:
-        if self._records is None:
-            return
-        try:
-            await self._records.post(WORKFLOW_RECORDS, report.audit_record(execution, now))
-        except Undeliverable as fault:
-            log.warning("workflow record not sent", fault=str(fault)[:500])
+        if execution.spec.workflow_definition:
+            return self._engines[EngineName.STEPS.value]
+        return self._engines.get(execution.spec.execution_config.engine, NO_ENGINE)
 
 
-def built(cluster: Cluster, settings: WorkflowSettings) -> dict[EngineName, Engine]:
-    """Return the built-in engines."""
-    return {EngineName.TEKTON: TektonEngine(cluster, settings), EngineName.STEPS: StepsEngine(cluster.clock)}
-
-
-def setup(manager: Manager, settings: WorkflowSettings, records: Service | None) -> None:
-    """Run the stage in a manager's process; without `records`, no workflow records are sent."""
+def setup(manager: Manager, settings: WorkflowSettings) -> None:
+    """Run the stage in a manager's process; raise Unusable for an installed engine that is none."""
     cluster = manager.cluster
-    reconciler = WorkflowReconciler(cluster, settings, records, built(cluster, settings))
-    manager.informer(
-        WorkflowExecution, indexes={ACTIVE_INDEX: _active_target, COOLDOWN_INDEX: _ended_workflow, BY_REMEDIATION: remediation_of}
-    )
+    engines = with_installed(cluster, settings)
+    reconciler = WorkflowReconciler(cluster, settings, engines)
+    manager.informer(WorkflowExecution, indexes=indexes())
+    manager.informer(RemediationWorkflow, indexes={CATALOGUE_INDEX: _workflow_id}, required=False)
     manager.informer(KubernetesExecution, indexes={BY_REMEDIATION: remediation_of})
+    manager.informer(RemediationRequest)
     controller = manager.controller(WorkflowExecution, reconciler.reconcile, finalizer=CLEANUP_FINALIZER, finalize=reconciler.finalize)
     waits = Waits(cluster)
-    controller.watches(PIPELINE_RUN, _execution_of_run, namespace=settings.execution_namespace)
-    controller.watches(TASK_RUN, _execution_of_run, namespace=settings.execution_namespace)
+    for kind in dict.fromkeys(kind for engine in engines.values() for kind in engine.watches):
+        controller.watches(kind, execution_of_run, namespace=settings.execution_namespace)
     controller.watches(LEASE, waits.behind_lease, namespace=settings.namespace)
     controller.watches(WorkflowExecution, waits.behind_execution)
     controller.watches(KubernetesExecution, waits.planner_of)
+    controller.watches(RemediationRequest, waits.planners_of_ended)
+    controller.watches(RemediationBrake, waits.unbegun)
 
 
-class Waits:
-    """Who is to look again when something of a target changes."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-
-    def behind_lease(self, lease: Obj) -> Iterable[Key]:
-        """All that wait for a target whose Lease changed or went."""
-        target = (lease["metadata"].get("annotations") or {}).get(TARGET_RESOURCE_ANNOTATION)
-        return self._waiting(f"{lease['metadata']['namespace']}|{target}") if target else ()
-
-    def behind_execution(self, obj: Obj) -> Iterable[Key]:
-        """All that wait behind an execution that ended or is being deleted."""
-        return self._waiting(next(iter(_target(obj)))) if _is_ended(obj) or "deletionTimestamp" in obj["metadata"] else ()
-
-    def planner_of(self, obj: Obj) -> Iterable[Key]:
-        """The WorkflowExecution whose plan a KubernetesExecution carries out."""
-        return [
-            _key(found) for value in remediation_of(obj) for found in self._cluster.select(WorkflowExecution.card, BY_REMEDIATION, value)
-        ]
-
-    def _waiting(self, value: str) -> list[Key]:
-        return [_key(found) for found in self._cluster.select(WorkflowExecution.card, ACTIVE_INDEX, value)]
+def _places(execution: WorkflowExecution) -> tuple[str, str]:
+    """Return where the brake is, and the namespace that is acted on."""
+    return execution.metadata.namespace, namespace_of(execution.spec.target_resource)
 
 
-def _key(obj: Obj) -> Key:
-    return Key(obj["metadata"]["namespace"], obj["metadata"]["name"])
-
-
-def _execution_of_run(obj: Obj) -> Iterable[Key]:
-    """Tekton copies the labels of a PipelineRun down to its TaskRuns."""
-    labels = obj["metadata"].get("labels") or {}
-    if WORKFLOW_EXECUTION_LABEL in labels and SOURCE_NAMESPACE_LABEL in labels:
-        yield Key(labels[SOURCE_NAMESPACE_LABEL], labels[WORKFLOW_EXECUTION_LABEL])
-
-
-def _is_ended(obj: Obj) -> bool:
-    return bool((obj.get("status") or {}).get("completionTime"))
-
-
-def _target(obj: Obj) -> Iterable[str]:
-    yield f"{obj['metadata']['namespace']}|{obj['spec']['targetResource']}"
-
-
-def _active_target(obj: Obj) -> Iterable[str]:
-    return () if _is_ended(obj) else _target(obj)
-
-
-def _ended_workflow(obj: Obj) -> Iterable[str]:
-    workflow = (obj["spec"].get("workflowRef") or {}).get("workflowId")
-    return [f"{value}|{workflow}" for value in _target(obj)] if workflow and _is_ended(obj) else ()
-
-
-def _remediation(obj: Obj) -> Iterable[str]:
-    yield f"{obj['metadata']['namespace']}|{obj['spec']['remediationRequestRef']['name']}"
+def _workflow_id(obj: Obj) -> Iterable[str]:
+    yield obj["spec"]["workflowId"]

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from kubernaut.api.audit import WorkflowAudit
+from kubernaut.api.base import CANCEL_ANNOTATION
 from kubernaut.api.durations import go_duration
 from kubernaut.api.workflow import (
     FailureCategory,
@@ -12,23 +12,36 @@ from kubernaut.api.workflow import (
     StepResult,
     WorkflowExecution,
 )
+from kubernaut.kube.journal import record
 from kubernaut.kube.status import set_condition
 from kubernaut.workflow import failure
-from kubernaut.workflow.decide import Cause
+from kubernaut.workflow.decide import Bar, Cause
 from kubernaut.workflow.engines.base import Run
-from kubernaut.workflow.engines.tekton import STEPS_STARTED
-from kubernaut.workflow.lock import COOLDOWN
+from kubernaut.workflow.engines.marks import STEPS_STARTED
+from kubernaut.workflow.lock import COOLDOWN, RESOURCE_LOCKED
+from kubernaut.workflow.past import ran
 
-RESOURCE_LOCKED = "ResourceLocked"
 RETRIED = "ResolutionRetried"
+CANCELLING = "Cancelling"
 COMPLETE = "Complete"
+CLEARANCE_NEEDED = "ClearanceNeeded"
+CLEARED = "BlockCleared"
 
 _CAUSES: dict[Cause, tuple[FailureCategory, str]] = {
-    Cause.NAME_TAKEN: (FailureCategory.CONFIGURATION_ERROR, "a PipelineRun of this name exists and was not made for this execution"),
-    Cause.VANISHED: (FailureCategory.UNKNOWN, "the PipelineRun was deleted by somebody before it ended"),
+    Cause.NAME_TAKEN: (FailureCategory.CONFIGURATION_ERROR, "an object of the run's name exists and was not made for this execution"),
+    Cause.VANISHED: (FailureCategory.UNKNOWN, "the run was deleted by somebody before it ended"),
     Cause.UNSTOPPABLE: (
         FailureCategory.DEADLINE_EXCEEDED,
         "the run is out of time, was cancelled, and has not confirmed its end; the target stays locked while it may be at work",
+    ),
+    Cause.CANCELLED: (FailureCategory.UNKNOWN, "a person cancelled it before it began"),
+    Cause.STOPPED: (
+        FailureCategory.UNKNOWN,
+        "the last run on this target failed after its steps had begun, and nobody has cleared the target since",
+    ),
+    Cause.EXHAUSTED: (
+        FailureCategory.UNKNOWN,
+        "what was to run on this target failed too often in a row before it began, and nobody has cleared the target since",
     ),
     Cause.NEVER_STARTED: (FailureCategory.DEADLINE_EXCEEDED, "the run could not be started in time"),
 }
@@ -43,7 +56,39 @@ def cooling_down(execution: WorkflowExecution, after: str, now: datetime) -> Non
     """Say that the same fix was applied a moment ago."""
     message = f"The same workflow completed on this target a moment ago ({after}); waiting until the cooldown is over"
     execution.status.phase, execution.status.message = Phase.PENDING, message
+    _clear(execution, RESOURCE_LOCKED, "Over", now)
     _set(execution, COOLDOWN, "RecentlyRemediated", message, now, holds=True)
+
+
+def barred(execution: WorkflowExecution, bar: Bar, now: datetime) -> None:
+    """Say what ran on the target before and failed, and what is waited for."""
+    status = execution.status
+    status.phase, status.message = Phase.PENDING, failure.cut(bar.message)
+    waits, other = (RESOURCE_LOCKED, COOLDOWN) if bar.until is None else (COOLDOWN, RESOURCE_LOCKED)
+    _clear(execution, other, "Over", now)
+    _set(execution, waits, bar.reason, status.message, now, holds=True)
+
+
+def is_to_be_cleared(execution: WorkflowExecution) -> bool:
+    """Tell whether it is on record that a person must look at the target, and not yet that one has."""
+    return _holds(execution, CLEARANCE_NEEDED)
+
+
+def cleared(execution: WorkflowExecution, now: datetime) -> None:
+    """Put on record who has cleared the target."""
+    clearance = execution.status.block_clearance
+    if clearance is None:
+        return
+    who, why = clearance.cleared_by or "somebody", f": {clearance.clear_reason}" if clearance.clear_reason else ""
+    message = failure.cut(f"{who} cleared {execution.spec.target_resource} after {execution.metadata.name}{why}")
+    _set(execution, CLEARANCE_NEEDED, "Cleared", message, now, holds=False)
+    data = {"actor": who, "target": execution.spec.target_resource, "reason": clearance.clear_reason}
+    record(execution, CLEARED, message, now=now, data=data)
+
+
+def halted(execution: WorkflowExecution, why: str) -> None:
+    """Say that people have paused."""
+    execution.status.phase, execution.status.message = Phase.PENDING, f"{why}; waiting until it is resumed"[:1024]
 
 
 def queued(execution: WorkflowExecution, holder: str, now: datetime) -> None:
@@ -60,14 +105,23 @@ def running(execution: WorkflowExecution, run: Run, now: datetime) -> None:
     _started(execution, run, now)
     reason = run.progress.reason if run.progress else ""
     status.phase = Phase.RUNNING
-    status.message = f"Running: {reason}" if reason else "Running: the PipelineRun is created and Tekton has not said anything yet"
+    said = f"{reason}; {run.note}" if run.note else reason
+    status.message = failure.cut(f"Running: {said}") if reason else "Running: the run is created and its engine has not said anything yet"
 
 
 def stopping(execution: WorkflowExecution, run: Run, now: datetime) -> None:
-    """Say that the run is out of time."""
+    """Say that the run is out of time, or that a person wants it to stop."""
     _started(execution, run, now)
     execution.status.phase = Phase.RUNNING
-    execution.status.message = "Running: out of time, the run is being cancelled"
+    why = execution.metadata.annotations.get(CANCEL_ANNOTATION)
+    execution.status.message = f"Running: {f'cancelled ({why})'[:900] if why is not None else 'out of time'}, the run is being cancelled"
+    if why is not None:
+        _set(execution, CANCELLING, "Cancelled", failure.cut(why), now, holds=True)
+
+
+def cancelled_at(execution: WorkflowExecution) -> datetime | None:
+    """Return when the run was first told to stop by a person; None while it was not."""
+    return next((each.last_transition_time for each in execution.status.conditions if each.type == CANCELLING), None)
 
 
 def to_be_retried(execution: WorkflowExecution, now: datetime) -> None:
@@ -113,25 +167,6 @@ def refused(execution: WorkflowExecution, message: str, now: datetime) -> None:
     _fail_status(execution, now)
 
 
-def audit_record(execution: WorkflowExecution, now: datetime) -> WorkflowAudit:
-    """Return the record of where an execution stands (section 5 of the WorkflowExecution document)."""
-    status, spec = execution.status, execution.spec
-    what = {Phase.RUNNING: "started", Phase.COMPLETED: "completed", Phase.FAILED: "failed", Phase.PENDING: "pending"}[status.phase]
-    details = status.failure_details
-    return WorkflowAudit(
-        event_type=f"workflowexecution.workflow.{what}",
-        workflow_execution_id=execution.metadata.name,
-        workflow_id=spec.workflow_ref.workflow_id if spec.workflow_ref else "",
-        target_resource=spec.target_resource,
-        phase=status.phase.value,
-        outcome=status.outcome.value if status.outcome else "",
-        timestamp=now,
-        correlation_id=execution.correlation_id,
-        failure_reason=details.reason if details else None,
-        failure_message=details.message if details else None,
-    )
-
-
 def _planned(run: Run) -> str:
     number = len(run.operations)
     return f"Planned {number} operation{'s' if number > 1 else ''}: {', '.join(step.action for step in run.operations)}"[:1024]
@@ -169,6 +204,9 @@ def _fail_status(execution: WorkflowExecution, now: datetime) -> None:
     status.completion_time = status.completion_time or now
     status.message = details.natural_language_summary or details.message
     _set(execution, COMPLETE, details.reason or "Failed", status.message, now, holds=False)
+    if ran(execution):
+        message = f"Look at {execution.spec.target_resource}, then: kubernaut clear {execution.metadata.name} --reason '…'"
+        _set(execution, CLEARANCE_NEEDED, "StepsHadRun", message, now, holds=True)
 
 
 def _subject(execution: WorkflowExecution, *, steps_ran: bool) -> failure.Subject:

@@ -20,6 +20,15 @@ class WorkflowSettings(BaseModel):
     """Rest after a completed workflow before the same one runs on the same target again."""
     cooldown_after_failure: bool = False
     """Whether a failed one counts too; the founding document says no."""
+    failure_rest: timedelta = Field(default=timedelta(minutes=1), ge=timedelta())
+    """Rest of a target after a run that failed before anything ran; twice as long after each more in a row, up to the next."""
+    failure_rest_limit: timedelta = Field(default=timedelta(minutes=10), ge=timedelta())
+    failures_tolerated: int = Field(default=5, ge=1)
+    """After more such failures in a row than these, nothing is tried again before a person has cleared the target."""
+    recovery_may_follow: bool = True
+    """Whether a further attempt of the same remediation may follow a run that failed; all others wait for a person in any case."""
+    protected_namespaces: frozenset[str] = frozenset({"kube-system", "kube-public", "kube-node-lease", "kubernaut-system"})
+    """Nothing in them is worked on."""
     lock_retry: timedelta = Field(default=timedelta(seconds=30), gt=timedelta())
     """How often a busy target is looked at, watches aside."""
     wait_limit: timedelta = Field(default=timedelta(minutes=30), gt=timedelta())
@@ -28,5 +37,7 @@ class WorkflowSettings(BaseModel):
     """Of a run whose execution names no timeout."""
     cancel_grace: timedelta = Field(default=timedelta(minutes=2), gt=timedelta())
     """How long a cancelled run may take to end before the execution is failed without it."""
+    task_grace: timedelta = Field(default=timedelta(seconds=5), ge=timedelta())
+    """How long the end of a failed run waits for its TaskRuns to say theirs: Tekton writes them a moment later."""
     resolver_pause: timedelta = Field(default=timedelta(seconds=10), ge=timedelta())
     """Rest before a run that a restarting resolver spoiled is tried anew."""

@@ -55,6 +55,13 @@ async def test_pods_get_addresses_of_their_own(lab):
     assert len({pod["status"]["podIP"] for pod in await lab.list("pods")}) == 20
 
 
+async def test_a_pod_on_the_network_of_its_node_has_the_address_of_its_node(lab):
+    await lab.create("pods", lab.pod(hostNetwork=True))
+    await lab.pass_time(0.6)
+    status = (await lab.get("pods", "one"))["status"]
+    assert (status["phase"], status["podIP"], status["hostIP"]) == ("Running", "10.250.0.1", "10.250.0.1")
+
+
 MISSING = [{"image": "*:gone", "why": "notFound"}, {"image": "private/*", "why": "denied"}]
 
 

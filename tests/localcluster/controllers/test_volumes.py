@@ -46,3 +46,15 @@ async def test_a_claim_nobody_can_satisfy_waits_and_says_why(lab):
     await lab.create("persistentvolumes", volume("late", "5Gi"))
     await lab.pass_time(2)
     assert await bound(lab) == ("Bound", "late")
+
+
+async def test_a_claim_that_asks_for_more_grows_where_its_class_lets_it(lab):
+    for name, more in (("fixed", {}), ("elastic", {"allowVolumeExpansion": True})):
+        await lab.create("storageclasses", {"metadata": {"name": name}, "provisioner": "example.dev/p", **more}, "storage.k8s.io")
+        await lab.create("persistentvolumeclaims", {**claim(storageClassName=name), "metadata": {"name": name, "namespace": "shop"}})
+    await lab.pass_time(2)
+    for name in ("fixed", "elastic"):
+        await lab.patch("persistentvolumeclaims", name, {"spec": {"resources": {"requests": {"storage": "8Gi"}}}})
+    await lab.pass_time(2)
+    sizes = {name: (await lab.get("persistentvolumeclaims", name))["status"]["capacity"]["storage"] for name in ("fixed", "elastic")}
+    assert sizes == {"fixed": "5Gi", "elastic": "8Gi"}

@@ -11,7 +11,7 @@ from typing import Any
 
 from kubernaut.localcluster.api import Api, ResourceKind
 from kubernaut.localcluster.pipelines import PipelineSettings, Program, TektonWebhook, pipeline_runner, tekton_crds
-from kubernaut.localcluster.podparts import PodLogs
+from kubernaut.localcluster.podlogs import PodLogs
 from kubernaut.localcluster.server import ClusterSettings, LocalCluster
 
 Obj = dict[str, Any]

@@ -5,11 +5,23 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from kubernaut.api.base import Obj
-from kubernaut.api.core import POD
+from kubernaut.api.core import POD, SERVICE
 from kubernaut.api.execution import UndoKind
-from kubernaut.execution.actions.base import Access, ActionParameters, Effect, KubernetesNamespace, ObjectParameters, Plan, Target
+from kubernaut.execution.actions.base import (
+    Access,
+    ActionParameters,
+    Effect,
+    KubernetesNamespace,
+    ObjectParameters,
+    Plan,
+    Standard,
+    Target,
+    on,
+    read,
+    read_and_patch,
+    read_or_none,
+)
 from kubernaut.kube.client import Client
-from kubernaut.kube.errors import ApiError
 
 
 class PodParameters(ObjectParameters):
@@ -19,11 +31,13 @@ class PodParameters(ObjectParameters):
     grace_period_seconds: Annotated[int, Field(ge=0, le=300)] = 30
 
 
-class DeletePod:
+class DeletePod(Standard[PodParameters]):
     """Deletes a pod that a controller replaces."""
 
     parameters = PodParameters
     undo = UndoKind.NONE
+    lasting = False
+    rights = on(POD, verbs=["get", "delete"])
 
     def __init__(self, name: str = "delete_pod") -> None:
         self.name = name
@@ -39,12 +53,9 @@ class DeletePod:
     async def plan(self, client: Client, given: PodParameters, mark: str) -> Plan:
         """Delete it; one that nobody would replace is left alone, and one that is gone is deleted already."""
         del mark
-        try:
-            current = await client.get(POD, given.resource_name, given.namespace)
-        except ApiError as fault:
-            if fault.not_found:
-                return Plan(Effect.DELETE)
-            raise
+        current = await read_or_none(client, self.target(given))
+        if current is None:
+            return Plan(Effect.DELETE)
         owned = any(owner.get("controller") for owner in current["metadata"].get("ownerReferences") or ())
         unmet = () if owned else (f"pod {given.resource_name} has no controller: nobody would replace it",)
         return Plan(Effect.DELETE, current, grace_seconds=given.grace_period_seconds, faults=unmet)
@@ -55,6 +66,50 @@ class DeletePod:
         return "" if gone else f"pod {given.resource_name} is still there"
 
 
+class QuarantineParameters(ObjectParameters):
+    """How it is set apart."""
+
+    quarantine_label: Annotated[
+        str, StringConstraints(pattern=r"^([a-z0-9.-]+/)?[A-Za-z0-9][A-Za-z0-9_.-]*=[A-Za-z0-9_.-]*$", max_length=127)
+    ] = "quarantined=true"
+    remove_from_service: bool = True
+
+
+class QuarantinePod(Standard[QuarantineParameters]):
+    """Sets a pod apart to be looked at: labelled, and without the labels by which Services and its controller know it."""
+
+    name = "quarantine_pod"
+    parameters = QuarantineParameters
+    undo = UndoKind.COMPENSATING
+    lasting = False
+    rights = (*on(POD), *on(SERVICE, verbs=["list"]))
+
+    def target(self, given: QuarantineParameters) -> Target:
+        """Return the pod."""
+        return Target(POD, given.namespace, given.resource_name)
+
+    def access(self, given: QuarantineParameters) -> list[Access]:
+        """Read and patch it, and list the Services."""
+        return [*read_and_patch(self.target(given)), Access("list", SERVICE, given.namespace)]
+
+    async def plan(self, client: Client, given: QuarantineParameters, mark: str) -> Plan:
+        """Patch its labels; where its controller selects by them too, it lets the pod go and starts another."""
+        del mark
+        current = await read(client, self.target(given))
+        labels: Obj = current["metadata"].get("labels") or {}
+        name, _, value = given.quarantine_label.partition("=")
+        services = (await client.list(SERVICE, given.namespace)).items if given.remove_from_service else []
+        selecting = [each for each in services if _selects(each, labels)]
+        dropped = sorted({key for each in selecting for key in each["spec"]["selector"]})
+        notes = tuple(f"Service {each['metadata']['name']} sends it nothing any more" for each in selecting)
+        return Plan(Effect.PATCH, current, {"metadata": {"labels": {**dict.fromkeys(dropped), name: value}}}, notes=notes)
+
+
+def _selects(service: Obj, labels: Obj) -> bool:
+    selector: Obj = service["spec"].get("selector") or {}
+    return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
+
+
 class NotifyParameters(ActionParameters):
     """What to say."""
 
@@ -63,7 +118,7 @@ class NotifyParameters(ActionParameters):
     severity: Literal["info", "warning", "critical"] = "info"
 
 
-class NotifyOnly:
+class NotifyOnly(Standard[NotifyParameters]):
     """Changes nothing; the message is put on record for people."""
 
     name = "notify_only"
@@ -73,17 +128,7 @@ class NotifyOnly:
     def target(self, given: NotifyParameters) -> None:
         """There is none."""
 
-    def access(self, given: NotifyParameters) -> list[Access]:
-        """None is needed."""
-        del given
-        return []
-
     async def plan(self, client: Client, given: NotifyParameters, mark: str) -> Plan:
         """Do nothing."""
         del client, given, mark
         return Plan(Effect.NOTHING)
-
-    def awaits(self, given: NotifyParameters, current: Obj | None, uid: str) -> str:
-        """Wait for nothing."""
-        del given, current, uid
-        return ""

@@ -25,6 +25,9 @@ class Signal:
     """That one report with what surrounded it, ready to be stored as it came."""
     links: Mapping[str, str] = field(default_factory=dict)
     """alertmanagerURL, grafanaURL, prometheusQuery, where known."""
+    seen_at: datetime | None = None
+    """When it was last observed, where the source says so for each report: an old one is a replay. Alertmanager repeats an
+    alert for as long as it fires under its first time, which says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,9 @@ class Source(Protocol):
     name: str
     """Stored as the signal's type."""
     path: str
-    """Where its webhook is served."""
+    """Where its webhook is served, below `/api/v1/signals/`."""
+    schema: Obj
+    """JSON Schema of a body that is not refused as a whole, with an `example`; for the OpenAPI document."""
 
     def read(self, body: bytes) -> Sequence[Signal | Refused]:
         """Return one entry for each report, in order; raise BadBody when there is no telling them apart."""

@@ -1,7 +1,8 @@
 """Stand-ins for the parts of a cluster beside its API server: each a plain controller over the same API, each with an off switch.
 
 `loop` is under all of them. Garbage: `gc`, `namespaces`. Workloads: `deployments` -> `replicasets`, `statefulsets`, `daemonsets`, `jobs`.
-Pods: `scheduler` gives them a node, `nodes` keeps the nodes, `pods` plays the kubelets as `scenario` data says, `endpoints` tells Services.
+Pods: `scheduler` gives them a node, `nodes` keeps the nodes, `leases` their heartbeats, `pods` plays the kubelets as `scenario` data says,
+`endpoints` tells Services.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,6 +16,7 @@ from kubernaut.localcluster.controllers.endpoints import EndpointControllers
 from kubernaut.localcluster.controllers.expiry import EventExpiry
 from kubernaut.localcluster.controllers.gc import GarbageCollector
 from kubernaut.localcluster.controllers.jobs import Jobs
+from kubernaut.localcluster.controllers.leases import NodeLeases
 from kubernaut.localcluster.controllers.namespaces import Namespaces
 from kubernaut.localcluster.controllers.nodes import Nodes
 from kubernaut.localcluster.controllers.pods import Pods
@@ -48,6 +50,7 @@ _STAND_INS: Final[Mapping[str, Callable[[Api, StandInSettings], _StandIn]]] = {
     "quotas": ResourceQuotas,
     "scheduler": Scheduler,
     "nodes": Nodes,
+    "leases": NodeLeases,
     "pods": Pods,
 }
 NAMES = frozenset(_STAND_INS)

@@ -1,4 +1,4 @@
-"""Events age: each goes an hour after it was last told, as an API server's storage lets it expire."""
+"""Events age: each goes an hour after it was last written, whatever times it tells, as an API server's storage lets it expire."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,10 +14,9 @@ __all__ = ["EventExpiry"]
 _LIFE: Final = timedelta(hours=1)
 
 
-def _last_told(event: Obj) -> datetime:
-    series = event.get("series") or {}
-    times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"), event["metadata"]["creationTimestamp"])
-    return moment(next(time for time in times if time))
+def _last_written(event: Obj) -> datetime:
+    meta = event["metadata"]
+    return max(moment(time) for time in (meta["creationTimestamp"], *(row.get("time") for row in meta.get("managedFields") or ())) if time)
 
 
 class EventExpiry:
@@ -37,7 +36,7 @@ class EventExpiry:
         event = self._events.get(key)
         if event is None:
             return None
-        rest = (_last_told(event) + _LIFE - self._clock()).total_seconds()
+        rest = (_last_written(event) + _LIFE - self._clock()).total_seconds()
         if rest > 0:
             return rest
         await self._events.delete(event)

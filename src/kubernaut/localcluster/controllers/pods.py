@@ -116,7 +116,7 @@ class Pods:
             now=self._settings.clock(),
             pace=self._settings.pace,
             host_ip=host_ip(node),
-            pod_ip=self._address(pod),
+            pod_ip=host_ip(node) if pod["spec"].get("hostNetwork") else self._address(pod),
             mount_faults=mount_faults(pod["spec"], lookup),
             behaviours=partial(self._behaviour, pod, world),
             has_image=lambda image: bool(self._pods.by("image", (name, full_name(image)))),
@@ -134,8 +134,6 @@ class Pods:
         return any(subset.get("addresses") for subset in endpoints.get("subsets") or ())
 
     def _address(self, pod: Obj) -> str:
-        if pod["spec"].get("hostNetwork"):
-            return ""
         number = int(hashlib.sha256(uid_of(pod).encode()).hexdigest(), 16) % _ADDRESSES
         while self._pods.by("address", _dotted(number)):
             number = (number + 1) % _ADDRESSES

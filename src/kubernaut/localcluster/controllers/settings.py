@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from kubernaut.localcluster.controllers.scenario import LiveScenario
-from kubernaut.localcluster.podparts import PodLogs
+from kubernaut.localcluster.podlogs import PodLogs
 
 __all__ = ["QUICK", "REAL", "Pace", "StandInSettings"]
 

@@ -1,4 +1,4 @@
-"""PersistentVolumeClaims: bound to a volume that fits, or to one made by the claim's storage class."""
+"""PersistentVolumeClaims: bound to a volume that fits, or to one made by the claim's storage class; grown where that lets them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -27,13 +27,19 @@ def _size(obj: Obj) -> float:
     return float(quantity(obj["spec"]["capacity"]["storage"]))
 
 
+def _asked(claim: Obj) -> float:
+    return float(quantity(((claim["spec"].get("resources") or {}).get("requests") or {}).get("storage", "0")))
+
+
 def _fits(claim: Obj, volume: Obj) -> bool:
     spec = claim["spec"]
-    asked = float(quantity(((spec.get("resources") or {}).get("requests") or {}).get("storage", "0")))
     same_class = (spec.get("storageClassName") or "") == (volume["spec"].get("storageClassName") or "")
     modes = set(spec.get("accessModes") or ()) <= set(volume["spec"].get("accessModes") or ())
     return (
-        same_class and modes and _size(volume) >= asked and spec.get("volumeName", volume["metadata"]["name"]) == volume["metadata"]["name"]
+        same_class
+        and modes
+        and _size(volume) >= _asked(claim)
+        and spec.get("volumeName", volume["metadata"]["name"]) == volume["metadata"]["name"]
     )
 
 
@@ -58,7 +64,10 @@ class Volumes:
 
     async def _reconcile(self, key: Key) -> float | None:
         claim = self._claims.get(key)
-        if claim is None or dying(claim) or (claim.get("status") or {}).get("phase") == "Bound":
+        if claim is None or dying(claim):
+            return None
+        if (claim.get("status") or {}).get("phase") == "Bound":
+            await self._expand(claim)
             return None
         claim = await self._with_class(claim)
         volume = fitting(claim, self._volumes.all()) or await self._provision(claim)
@@ -67,6 +76,18 @@ class Volumes:
         else:
             await self._bind(claim, volume)
         return None
+
+    async def _expand(self, claim: Obj) -> None:
+        """Give a bound claim what it asks for by now, where its class lets volumes grow."""
+        row = self._classes.get(Key("", claim["spec"].get("storageClassName") or ""))
+        volume = self._volumes.get(Key("", claim["spec"].get("volumeName", "")))
+        held = float(quantity((claim["status"].get("capacity") or {}).get("storage", "0")))
+        if row is None or volume is None or not row.get("allowVolumeExpansion") or _asked(claim) <= held:
+            return
+        capacity = {"storage": claim["spec"]["resources"]["requests"]["storage"]}
+        await self._volumes.patch(volume, {"spec": {"capacity": capacity}})
+        await self._claims.patch(claim, {"status": {"capacity": capacity}}, "status")
+        await self._events.tell(self._claims.kind, claim, NORMAL, "FileSystemResizeSuccessful", "MountVolume.NodeExpandVolume succeeded")
 
     async def _with_class(self, claim: Obj) -> Obj:
         if "storageClassName" in claim["spec"]:

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from kubernaut.localcluster.errors import Obj
-from kubernaut.localcluster.podparts import PodLogs
+from kubernaut.localcluster.podlogs import PodLogs
 
 
 def _now() -> datetime:

@@ -15,6 +15,7 @@ from kubernaut.localcluster.printers.base import (
     label_selector,
     name,
     parse_time,
+    selector,
     since,
 )
 
@@ -141,7 +142,24 @@ def _scale(obj: Obj, now: datetime) -> Cells:
 
 
 _PODS = "Containers|Images"
+
+
+def _replication_controller(obj: Obj, now: datetime) -> Cells:
+    cells = _replicaset({**obj, "spec": {**obj["spec"], "selector": None}}, now)
+    return [*cells[:-1], selector(obj["spec"].get("selector"))]
+
+
+def _template(obj: Obj, now: datetime) -> Cells:
+    template = obj.get("template") or {}
+    names, images = containers(template.get("spec") or {})
+    return [name(obj), names, images, selector((template.get("metadata") or {}).get("labels")), age(obj, now)]
+
+
 PRINTERS = {
+    "replicationcontrollers": Printer(
+        columns("Desired:integer|Current:integer|Ready:integer|Age", f"{_PODS}|Selector"), _replication_controller
+    ),
+    "podtemplates": Printer(columns("Containers|Images|Pod Labels|Age"), _template),
     "deployments.apps": Printer(columns("Ready|Up-to-date:integer|Available:integer|Age", f"{_PODS}|Selector"), _deployment),
     "replicasets.apps": Printer(columns("Desired:integer|Current:integer|Ready:integer|Age", f"{_PODS}|Selector"), _replicaset),
     "statefulsets.apps": Printer(columns("Ready|Age", _PODS), _statefulset),

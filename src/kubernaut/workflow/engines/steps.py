@@ -12,8 +12,15 @@ from kubernaut.workflow.planner import PlanFault, plan
 class StepsEngine:
     """Plans the steps of a definition into operations."""
 
+    watches = ()
+
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+
+    def at_work(self, name: str, uid: str) -> bool:
+        """A plan changes nothing; what carries it out holds the target by itself."""
+        del name, uid
+        return False
 
     async def observe(self, execution: WorkflowExecution) -> Run:
         """A plan exists only once it is in the status, which ends the execution: until then there is no run."""

@@ -1,0 +1,120 @@
+"""Taking a fix back: what would be put back is shown first, then asked for under one's own name; the execution stage does it.
+
+Nothing is changed from here but the request, which stands on record in the KubernetesExecution.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+import typer
+
+from kubernaut.api.base import Obj, Unusable
+from kubernaut.api.core import kind_named
+from kubernaut.api.execution import KubernetesExecution, OperationResult, UndoOutcome, UndoRequest, UndoResult, UndoStatus
+from kubernaut.cli.approving import whoami
+from kubernaut.cli.watching import viewing
+from kubernaut.execution.undo import ObjectKey, key_of, ways_back
+from kubernaut.execution.undoing import mark_of_step, told
+from kubernaut.kube.client import Client
+from kubernaut.kube.errors import ApiError
+
+PATIENCE: Final = 60.0
+"""How many seconds an answer is waited for; the request stands after that, too."""
+
+
+class CannotUndo(Unusable):
+    """There is nothing to be undone; the message says why."""
+
+
+async def find(client: Client, namespace: str, name: str) -> KubernetesExecution:
+    """Return the execution of a name, or the latest of a remediation that changed something. Raise CannotUndo."""
+    found = [KubernetesExecution.model_validate(obj) for obj in (await client.list(KubernetesExecution.card, namespace)).items]
+    meant = [each for each in found if name in (each.metadata.name, each.spec.remediation_request_ref.name)]
+    real = [each for each in meant if not each.spec.execution_config.dry_run]
+    if not real:
+        raise CannotUndo(
+            f"no KubernetesExecution or remediation with one is called {name!r} in {namespace}; a fix from the catalogue, which Tekton"
+            " runs, is taken back by the rollback that its workflow declares"
+        )
+    latest = max(real, key=lambda each: (each.metadata.name == name, each.status.start_time is not None, str(each.status.start_time)))
+    if latest.status.completion_time is None:
+        raise CannotUndo(f"{latest.metadata.name} is still at work: wait for its end, or cancel its remediation first")
+    return latest
+
+
+async def preview(client: Client, execution: KubernetesExecution) -> list[UndoResult]:
+    """Return what an undo would do as things stand now, read with our own rights; nothing is written. Raise ApiError."""
+    results = execution.status.operation_results
+    objects = {key_of(each.resources_affected[0]): each for each in results if each.resources_affected}
+    current = {key: await _read(client, key, result) for key, result in objects.items()}
+    return [told(result, back) for result, back in ways_back(results, current, lambda step: mark_of_step(execution, step))]
+
+
+async def _read(client: Client, key: ObjectKey, result: OperationResult) -> Obj | None:
+    kind = kind_named(key.kind)
+    if kind is None:
+        raise CannotUndo(
+            f"{result.action} acted on a {key.kind}, which this command does not know: ask for the undo without a preview, --yes"
+        )
+    try:
+        return await client.get(kind, key.name, key.namespace)
+    except ApiError as fault:
+        if fault.not_found:
+            return None
+        raise
+
+
+async def ask(client: Client, execution: KubernetesExecution, reason: str, now: datetime) -> UndoRequest:
+    """Ask for the undo under our own name; return the request. Raise ApiError."""
+    asked = UndoRequest(requested_by=await whoami(client), requested_at=now, reason=reason)
+    meta = execution.metadata
+    body = {"metadata": {"uid": meta.uid}, "spec": {"undo": {**asked.wire(), "reason": reason or None, "automatic": None}}}
+    await client.patch(KubernetesExecution.card, meta.name, meta.namespace, body)
+    return asked
+
+
+async def answer(client: Client, execution: KubernetesExecution, asked: UndoRequest, *, seconds: float = PATIENCE) -> UndoStatus | None:
+    """Wait for the answer to a request; None when there is none yet after a while."""
+
+    def answered(each: KubernetesExecution) -> bool:
+        undo = each.status.undo
+        mine = undo is not None and undo.requested_at == asked.requested_at and undo.completion_time is not None
+        return mine and each.metadata.uid == execution.metadata.uid
+
+    async with viewing(client, (KubernetesExecution,), execution.metadata.namespace, lambda _kind, _old, _new: None) as view:
+        try:
+            return (await view.until(KubernetesExecution, answered, seconds=seconds)).status.undo
+        except TimeoutError:
+            return None
+
+
+def lines(results: Sequence[UndoResult]) -> Iterator[str]:
+    """Say of each operation what becomes of it, the last one first; a conflict in three columns."""
+    for each in results:
+        yield f"step {each.step_number}  {each.resource or '-'}  {each.outcome.value}: {each.message}"
+        for field in each.conflicts:
+            yield f"    {field.path}"
+            yield f"      before the fix: {field.before or '(absent)'}"
+            yield f"      after the fix:  {field.ours or '(absent)'}"
+            yield f"      now:            {field.now or '(absent)'}"
+
+
+def verdict(results: Sequence[UndoResult]) -> str:
+    """Say in a sentence whether an undo can be asked for; empty when it can."""
+    if any(each.outcome is UndoOutcome.CONFLICT for each in results):
+        return "somebody else has changed the same fields since: nothing would be taken back. Decide by hand which values are right"
+    if not any(each.outcome is UndoOutcome.UNDONE for each in results):
+        return "there is nothing that could be taken back"
+    return ""
+
+
+def tell(undo: UndoStatus | None, execution: KubernetesExecution) -> int:
+    """Say what became of a request; return the exit code."""
+    name = execution.metadata.name
+    if undo is None or undo.outcome is None:
+        typer.echo(f"no answer yet; the request stands: kubectl get kubernetesexecution {name} -o yaml shows status.undo")
+        return 1
+    typer.echo("\n".join(lines(undo.results)))
+    typer.echo(f"{name}: {undo.outcome.value}: {undo.message}")
+    return 0 if undo.outcome in {UndoOutcome.UNDONE, UndoOutcome.PARTIAL, UndoOutcome.NOTHING} else 1

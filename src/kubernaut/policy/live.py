@@ -1,0 +1,157 @@
+"""The policy that holds now: read again when its ConfigMap or file changes; a broken text is told, and the last good one stays."""
+
+import asyncio
+from pathlib import Path
+from typing import Final, Generic
+
+import structlog
+
+from kubernaut.api import core
+from kubernaut.api.base import Obj, Unusable
+from kubernaut.kube.events import NORMAL, WARNING
+from kubernaut.kube.informer import key_of
+from kubernaut.kube.manager import Manager
+from kubernaut.policy import metrics
+from kubernaut.policy.compiled import Policy
+from kubernaut.policy.document import MAX_BYTES, BrokenPolicy, Place, Problem
+from kubernaut.policy.language import Language, R
+from kubernaut.policy.settings import PolicySource
+
+SHIPPED: Final = "shipped"
+"""The file name of the policy that comes with the program, in messages."""
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+class CurrentPolicy(Generic[R]):
+    """A policy that follows its text; before the first one is read, and after it was deleted, the shipped one holds."""
+
+    def __init__(self, language: Language[R], shipped: str) -> None:
+        self._language = language
+        self.shipped = Policy(language, shipped, SHIPPED)
+        self._seen: str | None = None
+        self.policy = self.shipped
+        self.trouble = ""
+        """What is wrong with the newest text, while an older one holds; empty when all is well."""
+
+    def offer(self, text: str, file: str) -> bool:
+        """Take a text for the policy from now on, unless it is broken; tell whether it was another than before."""
+        if text == self._seen:
+            return False
+        self._seen = text
+        try:
+            self.policy = Policy(self._language, text, file)
+        except BrokenPolicy as fault:
+            self._reject(str(fault))
+        else:
+            self._accept(file, "accepted")
+        return True
+
+    def refuse(self, why: Problem) -> bool:
+        """Keep the policy that holds, because its text cannot be read; tell whether that is news."""
+        news = str(why) != self._seen
+        self._seen = str(why)
+        if news:
+            self._reject(str(why))
+        return news
+
+    def withdraw(self) -> None:
+        """Go back to the shipped policy."""
+        self._seen, self.policy = None, self.shipped
+        self._accept(SHIPPED, "withdrawn")
+
+    def _accept(self, file: str, result: str) -> None:
+        self.trouble = ""
+        metrics.LOADS.labels(self._language.name, result).inc()
+        metrics.REJECTED.labels(self._language.name).set(0)
+        log.info("policy in force", policy=self._language.name, file=file, hash=self.policy.hash[:12], rules=len(self.policy.rules))
+
+    def _reject(self, why: str) -> None:
+        held = "the shipped policy holds" if self.policy is self.shipped else f"the last good one from {self.policy.file} holds"
+        self.trouble = f"the {self._language.name} policy cannot be used, and {held}: {why}"
+        metrics.LOADS.labels(self._language.name, "rejected").inc()
+        metrics.REJECTED.labels(self._language.name).set(1)
+        log.warning("policy rejected", policy=self._language.name, held=self.policy.file, fault=why[:2000])
+
+
+def follow(manager: Manager, language: Language[R], shipped: str, source: PolicySource) -> CurrentPolicy[R]:
+    """Return the policy of a source, which follows it while the manager runs.
+
+    Raise Unusable when the source is a file that cannot be used: better not to start than to judge by other rules than asked for.
+    """
+    current = CurrentPolicy(language, shipped)
+    if source.file is not None:
+        _follow_file(manager, current, source.file, source.file_interval.total_seconds())
+    elif source.config_map:
+        _Follower(manager, current, source).start()
+    return current
+
+
+def _follow_file(manager: Manager, current: CurrentPolicy[R], file: Path, seconds: float) -> None:
+    _read(current, file)
+    if current.trouble:
+        raise Unusable(current.trouble)
+
+    async def watch() -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            await asyncio.to_thread(_read, current, file)
+
+    manager.background(f"policy-file-{file.name}", watch)
+
+
+def _read(current: CurrentPolicy[R], file: Path) -> None:
+    try:
+        with file.open(encoding="utf-8") as opened:
+            current.offer(opened.read(MAX_BYTES + 1), str(file))
+    except (OSError, UnicodeDecodeError) as fault:
+        current.refuse(Problem(str(file), Place(1, 1), f"the file cannot be read: {fault}. Make it readable, as UTF-8"))
+
+
+class _Follower(Generic[R]):
+    """Follows a ConfigMap; whoever leads tells of it by Events."""
+
+    def __init__(self, manager: Manager, current: CurrentPolicy[R], source: PolicySource) -> None:
+        self._manager = manager
+        self._current = current
+        self._source = source
+        self._namespace = source.namespace or manager.namespace
+        self._news: tuple[Obj, str, str, str] | None = None
+        self._told = asyncio.Event()
+
+    def start(self) -> None:
+        """Hear of changes from now on."""
+        self._manager.informer(core.CONFIG_MAP, namespace=self._namespace, required=False).on_change(self._changed)
+        self._manager.background(f"policy-{self._source.config_map}", self._tell)
+
+    def _changed(self, old: Obj | None, new: Obj | None) -> None:
+        obj = new or old
+        if obj is None or key_of(obj) != (self._namespace, self._source.config_map):
+            return
+        if new is None:
+            self._current.withdraw()
+        elif self._take(new):
+            self._report(new)
+
+    def _take(self, obj: Obj) -> bool:
+        """Read a state of the ConfigMap; tell whether its text is another than before."""
+        file, key = f"configmap/{self._source.config_map}", self._source.key
+        text = (obj.get("data") or {}).get(key)
+        if isinstance(text, str):
+            return self._current.offer(text, f"{file}/{key}")
+        return self._current.refuse(Problem(file, Place(1, 1), f"there is no key {key!r} in its data. Put the policy's text there"))
+
+    def _report(self, obj: Obj) -> None:
+        trouble = self._current.trouble
+        accepted = f"rules in force: {len(self._current.policy.rules)}"
+        self._news = (obj, WARNING, "PolicyRejected", trouble) if trouble else (obj, NORMAL, "PolicyAccepted", accepted)
+        self._told.set()
+
+    async def _tell(self) -> None:
+        """Send the newest Event; one that was overtaken before anybody led is not worth telling."""
+        while True:
+            await self._told.wait()
+            self._told.clear()
+            if self._news is not None:
+                self._manager.recorder.event(*self._news)
+                self._news = None

@@ -1,0 +1,82 @@
+"""A whole story with roles enforced: each part runs alone, under its own service account, with the rights that the manifests give it."""
+
+import ssl
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+import aiohttp
+import pytest
+from structlog.testing import capture_logs
+
+from kubernaut.analysis.settings import PlanMode
+from kubernaut.api import core
+from kubernaut.api.approval import Decision
+from kubernaut.api.kinds import ALL
+from kubernaut.api.remediation import Outcome, Phase
+from kubernaut.cli.alerts import AlertSource
+from kubernaut.cli.embedded import Ports, embedded
+from kubernaut.cli.places import Place
+from kubernaut.cli.watching import viewing
+from kubernaut.kube.client import Client
+from kubernaut.kube.clock import SystemClock
+from kubernaut.manifests import SYSTEM_NAMESPACE
+from kubernaut.rights import OWN, account_of
+from kubernaut.settings import ServiceUrls
+from kubernaut.wiring import PARTS, system
+from tests.journey.stage import DEPLOYMENT, NAMESPACE, Stage, settings_for, told
+
+
+async def as_part(stack, whole, part):
+    """Return a client with a token of a part's service account."""
+    wanted = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
+    made = await whole.client.create(
+        core.SERVICE_ACCOUNT,
+        {**wanted, "metadata": {"namespace": SYSTEM_NAMESPACE}},
+        subresource_of=account_of(part),
+        subresource="token",
+    )
+    trust = ssl.create_default_context(cadata=whole.cluster.certificate)
+    client = Client(whole.cluster.url, token=made["status"]["token"], tls=trust)
+    stack.push_async_callback(client.close)
+    return client
+
+
+async def parts_alone(stack, whole, settings):
+    """Run every part by itself as its own account; return the URLs of those that serve. Data storage needs nothing of a cluster."""
+    urls = {}
+    for part in ("datastorage", "notification", *(part for part in PARTS if part not in {"datastorage", "notification"})):
+        urls |= await _run(stack, whole, settings, part, urls)
+    return urls
+
+
+async def _run(stack, whole, settings, part, urls):
+    client = await as_part(stack, whole, part) if part in OWN else whole.client
+    known = ServiceUrls(datastorage=urls.get("datastorage", ""), notification=urls.get("notification", ""))
+    chosen = settings.model_copy(update={"services": known, "leader_election": part in OWN})
+    running = await stack.enter_async_context(system(chosen, client, parts=(part,)))
+    return {name: url for name, url in running.endpoints.urls.items() if url}
+
+
+@pytest.mark.parametrize("mode", PlanMode, ids=lambda mode: mode.value)
+async def test_every_part_does_its_work_with_its_own_rights_alone(tmp_path, mode):
+    place, played = Place(tmp_path / "state"), told()
+    settings = settings_for(place, mode=mode)
+    async with AsyncExitStack() as stack:
+        logs = stack.enter_context(capture_logs())
+        stack.enter_context(place.held())
+        whole = await stack.enter_async_context(embedded(place, Ports(), story=played, settings=settings, parts=()))
+        urls = await parts_alone(stack, whole, settings)
+        whole = replace(whole, endpoints=replace(whole.endpoints, urls=urls))
+        person = Client.from_kubeconfig(str(place.kubeconfig))
+        stack.push_async_callback(person.close)
+        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
+        view = await stack.enter_async_context(viewing(whole.client, ALL, SYSTEM_NAMESPACE, lambda *_: None))
+        alarm = AlertSource(whole.client, SystemClock(), urls["gateway"], NAMESPACE, DEPLOYMENT, None)
+        stage = Stage(whole, http, view, alarm, person)
+        async with stage.alerting():
+            await stage.decide(Decision.APPROVED)
+            request = await stage.ended()
+        assert (request.status.phase, request.status.outcome) == (Phase.COMPLETED, Outcome.REMEDIATED)
+        assert await stage.facts(request.metadata.name)
+    refused = [entry for entry in logs if "forbidden" in str(entry).lower()]
+    assert refused == []

@@ -1,0 +1,336 @@
+"""Plays one world: a seed in, what happened out."""
+
+import asyncio
+import gc
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from kubernaut.analysis.settings import AnalysisSettings, PlanMode
+from kubernaut.gateway.settings import FingerprintStrategy, GatewaySettings
+from kubernaut.kube.client import Client
+from kubernaut.orchestration.gate.brake import BrakeSettings
+from kubernaut.orchestration.settings import OrchestrationSettings
+from kubernaut.settings import LeaderTimes, Settings
+from kubernaut.verification.settings import VerificationSettings
+from kubernaut.workflow.settings import WorkflowSettings
+from tests.simulation.alarms import NAMES, Alarm, Alarms
+from tests.simulation.chaos import Chaos, Fault
+from tests.simulation.cluster import ADMIN, ENVIRONMENTS, PERSON, PRODUCT, Target, furnish, local_cluster
+from tests.simulation.collector import Collector
+from tests.simulation.hands import Hands
+from tests.simulation.laws import Facts, Laws
+from tests.simulation.ledger import Ledger
+from tests.simulation.loop import SimulatedLoop, StuckError, run
+from tests.simulation.people import People
+from tests.simulation.replica import ALL_PARTS, Process, SimulatedClock, Surroundings
+from tests.simulation.wire import Server, Wire
+
+START: Final = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+TARGETS: Final = 16
+"""Workloads of a world: about fifty cases."""
+BUSY_SECONDS: Final = 3600.0
+REST_SECONDS: Final = 4 * 3600.0
+NEEDS: Final = ("64Mi", "200Mi", "200Mi", "200Mi", "400Mi", "4Gi")
+
+
+@dataclass
+class Played:
+    """What came of one world."""
+
+    seed: int
+    cases: int = 0
+    trace: str = ""
+    calls: int = 0
+    ended_at: float = 0.0
+    rows: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    broken: list[str] = field(default_factory=list)
+    """Which laws were broken, and how."""
+    schedule: str = ""
+    """What led to that."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a seed makes of a world."""
+
+    settings: Settings
+    targets: list[Target]
+    alarms: list[Alarm]
+    layout: list[tuple[str, frozenset[str]]]
+    skew: float
+
+
+def scene(seed: int, *, targets: int, layout: int | None = None) -> Scene:
+    """Choose a world."""
+    rng = random.Random(f"scene {seed}")
+    parts = rng.choice(LAYOUTS)
+    parts = parts if layout is None else LAYOUTS[layout]
+    made = [Target(rng.choice(ENVIRONMENTS), f"app-{number}", rng.choice(NEEDS)) for number in range(targets)]
+    return Scene(
+        settings=_settings(rng, elections=parts is not LAYOUTS[0]),
+        targets=made,
+        alarms=[alarm for target in made for alarm in _alarms(rng, target)],
+        layout=parts,
+        skew=rng.choice((0.0, 0.0, 1.5)),
+    )
+
+
+CONTROLLERS: Final = ALL_PARTS - {"gateway", "notification"}
+LAYOUTS: Final = [
+    [("all", ALL_PARTS)],
+    [("one", ALL_PARTS), ("other", ALL_PARTS)],
+    [
+        ("gate-a", frozenset({"gateway"})),
+        ("gate-b", frozenset({"gateway"})),
+        ("brain", CONTROLLERS - {"workflow"}),
+        ("arm", frozenset({"workflow", "notification"})),
+    ],
+]
+
+
+def _alarms(rng: random.Random, target: Target) -> list[Alarm]:
+    names = rng.sample(NAMES, rng.choice((1, 1, 2, 3)))
+    return [
+        Alarm(
+            target, name, begins=rng.uniform(5, 900), patience=rng.uniform(300, BUSY_SECONDS - 900), repeat=rng.choice((45.0, 120.0, 300.0))
+        )
+        for name in names
+    ]
+
+
+def _settings(rng: random.Random, *, elections: bool) -> Settings:
+    """Return settings under which a case ends within the hour."""
+    minute = timedelta(minutes=1)
+    return Settings(
+        leader_election=elections,
+        leader=LeaderTimes(lease=timedelta(seconds=60), renew=timedelta(seconds=40), retry=timedelta(seconds=15)),
+        gateway=GatewaySettings(fingerprint=rng.choice(list(FingerprintStrategy)), count_flush_seconds=0.05),
+        analysis=AnalysisSettings(mode=rng.choice((PlanMode.CATALOGUE, PlanMode.CATALOGUE, PlanMode.STEPS)), approval_timeout=3 * minute),
+        workflow=WorkflowSettings(cooldown=2 * minute, wait_limit=10 * minute, default_timeout=4 * minute, cancel_grace=minute),
+        orchestration=OrchestrationSettings(
+            processing_limit=2 * minute,
+            analysis_limit=4 * minute,
+            approval_limit=3 * minute,
+            workflow_limit=5 * minute,
+            steps_limit=4 * minute,
+            execution_limit=4 * minute,
+            verification_limit=6 * minute,
+            overall_limit=20 * minute,
+            lock_wait_limit=12 * minute,
+            stabilization_window=timedelta(seconds=30),
+            validity=4 * minute,
+            retention=10 * minute,
+            cancel_limit=minute,
+            block_limit=8 * minute,
+            pause_limit=15 * minute,
+            duplicate_limit=15 * minute,
+            failure_rest=3 * minute,
+            failure_backoff=timedelta(seconds=15),
+            failure_backoff_limit=minute,
+            cooldown=2 * minute,
+            chain_window=20 * minute,
+            ineffective_limit=rng.choice((3, 6)),
+            no_action_memory=rng.choice((minute, 10 * minute)),
+            max_recovery_attempts=rng.choice((0, 1, 3)),
+            recheck=timedelta(seconds=20),
+            brake=BrakeSettings(
+                concurrent=rng.choice((2, 5, None)),
+                concurrent_per_namespace=rng.choice((1, 3, None)),
+                hourly=rng.choice((10, None, None)),
+                hourly_per_namespace=None,
+                storm_cases=rng.choice((12, None, None)),
+                storm_window=minute,
+                storm_cooldown=3 * minute,
+                patience=10 * minute,
+            ),
+        ),
+        verification=VerificationSettings(look_every=timedelta(seconds=20)),
+    )
+
+
+@dataclass
+class World:
+    """Everything of one world that runs."""
+
+    scene: Scene
+    chaos: Chaos
+    server: Server
+    laws: Laws
+    processes: list[Process]
+    alarms: Alarms
+    hands: Hands
+    people: People
+
+
+def play(seed: int, *, targets: int = TARGETS, strength: float = 0.0, layout: int | None = None) -> Played:
+    """Play a world to its end, or to the first broken law; the seed chooses how hard it is, and what runs, unless told."""
+    loop, played = SimulatedLoop(seed), Played(seed)
+    state, collecting = random.getstate(), gc.isenabled()
+    random.seed(seed)
+    gc.disable()
+    try:
+        run(loop, lambda: _play(loop, played, scene(seed, targets=targets, layout=layout), strength))
+    except StuckError as fault:
+        played.broken.append(f"{loop.time():.3f} something always goes on: {fault}")
+    finally:
+        random.setstate(state)
+        if collecting:
+            gc.enable()
+    return played
+
+
+async def _play(loop: SimulatedLoop, played: Played, chosen: Scene, strength: float) -> None:
+    async with _world(loop, played.seed, chosen, strength) as world:
+        try:
+            await _until_broken(world, _acts(world))
+        except AssertionError as fault:
+            world.laws.note(f"{type(fault).__name__}: {fault}")
+        _sum_up(world, loop, played)
+
+
+@asynccontextmanager
+async def _world(loop: SimulatedLoop, seed: int, chosen: Scene, strength: float) -> AsyncIterator[World]:
+    clock = SimulatedClock(START, loop)
+    cluster = local_cluster(seed, clock)
+    chaos = Chaos(seed, loop.time, strength)
+    server = Server(cluster.face(), chaos)
+    admin, person = (Client.over(Wire(server, None, token, faulty=False)) for token in (ADMIN, PERSON))
+    hands = Hands(admin, person, clock, seed, {(each.namespace, each.name): each for each in chosen.targets})
+    ledger = Ledger(chaos)
+    around = Surroundings(server, chaos, ledger, clock, chosen.settings, PRODUCT)
+    processes = _processes(chosen, around, chaos)
+    alarms = Alarms(cluster.api, clock, [each for each in processes if "gateway" in each.parts], seed)
+    laws = Laws(Facts(chosen.settings, {each.path: each for each in chosen.targets}, around, server, loop.time))
+    alarms.on_taken = laws.taken
+    collector = Collector(admin, random.Random(f"collector {seed}"))
+    cluster.registry.written += [collector.written, hands.written, laws.written]
+    await furnish(admin, chosen.targets)
+    try:
+        people = People(person, admin, clock, chosen.targets, random.Random(f"people {seed}"), chaos.strength)
+        yield World(chosen, chaos, server, laws, processes, alarms, hands, people)
+    finally:
+        await _abandon(processes)
+        await cluster.stop()
+
+
+def _processes(chosen: Scene, around: Surroundings, chaos: Chaos) -> list[Process]:
+    made = []
+    for name, parts in chosen.layout:
+        skew = chaos.rng.uniform(-chosen.skew, chosen.skew)
+        if skew:
+            chaos.hit(Fault.SKEW, f"{name} {skew:+.1f} s")
+        made.append(Process(around, name, parts, skew=timedelta(seconds=skew)))
+    for process in made:
+        process.know(made)
+    return made
+
+
+async def _abandon(processes: list[Process]) -> None:
+    """End everything: no call gets through any more, and every task is cancelled."""
+    for process in processes:
+        process.end()
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, SimulatedLoop):
+        loop.resurrect()
+    mine = asyncio.current_task()
+    rest = [task for task in asyncio.all_tasks() if task is not mine]
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
+
+
+async def _until_broken(world: World, acts: "asyncio.Future[None]") -> None:
+    """Wait for the end of the play or a broken law, whichever is first."""
+    broken = asyncio.ensure_future(world.laws.broken.wait())
+    waited: set[asyncio.Future[Any]] = {acts, broken}
+    await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+    broken.cancel()
+    if acts.done():
+        acts.result()
+    else:
+        acts.cancel()
+
+
+def _acts(world: World) -> "asyncio.Future[None]":
+    async def acts() -> None:
+        for process in world.processes:
+            process.start()
+        keepers = [asyncio.create_task(_keep_alive(world, process)) for process in world.processes]
+        troubles = [asyncio.create_task(_trouble(world)), asyncio.create_task(world.people.play())]
+        await asyncio.gather(*(world.alarms.play(alarm) for alarm in world.scene.alarms))
+        world.chaos.quiet = True
+        for trouble in troubles:
+            trouble.cancel()
+        await world.people.resume_all()
+        await _rest(world)
+        for keeper in keepers:
+            keeper.cancel()
+        world.laws.at_rest()
+
+    return asyncio.ensure_future(acts())
+
+
+async def _keep_alive(world: World, process: Process) -> None:
+    """Start a process again some time after it died."""
+    while True:
+        await asyncio.sleep(1.0)
+        if not process.life.alive:
+            process.deaths += 1
+            await asyncio.sleep(world.chaos.rng.uniform(0, 30))
+            process.start()
+
+
+async def _trouble(world: World) -> None:
+    """Kill processes at any moment, cut them off, bring services down."""
+    chaos = world.chaos
+    while True:
+        await asyncio.sleep(chaos.rng.expovariate(chaos.strength / 180))
+        process = chaos.rng.choice(world.processes)
+        match chaos.rng.choice((Fault.KILL_ANY, Fault.KILL_ANY, Fault.PARTITION, Fault.OUTAGE)):
+            case Fault.KILL_ANY if process.life.alive:
+                chaos.hit(Fault.KILL_ANY, process.life.name)
+                process.kill()
+            case Fault.PARTITION if process.wire is not None:
+                seconds = chaos.rng.uniform(1, 120)
+                chaos.hit(Fault.PARTITION, f"{process.life.name} for {seconds:.0f} s")
+                process.wire.cut = True
+                asyncio.get_running_loop().call_later(seconds, setattr, process.wire, "cut", False)
+            case Fault.OUTAGE:
+                world.laws.ledger.down(chaos.rng.uniform(1, 120))
+            case _:
+                pass
+
+
+async def _rest(world: World) -> None:
+    """Wait until every case has ended and is forgotten."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + REST_SECONDS
+    while not world.laws.is_calm():
+        if loop.time() >= until:
+            world.laws.note(f"not at rest after {REST_SECONDS / 3600:.0f} hours: {world.laws.restless()}")
+            return
+        await asyncio.sleep(30)
+
+
+def _sum_up(world: World, loop: SimulatedLoop, played: Played) -> None:
+    played.cases = world.laws.cases
+    played.trace, played.calls, played.ended_at = world.server.trace, world.server.calls, loop.time()
+    played.rows, played.faults = world.laws.facts.rows, Counter({fault.value: count for fault, count in world.chaos.hits.items()})
+    played.broken = [*world.laws.found, *(f"nobody caught: {fault}" for fault in (*loop.faults, *world.hands.faults))]
+    if played.broken:
+        played.schedule = "\n".join(
+            [
+                "people:",
+                *(f"  {each}" for each in world.people.did[-40:]),
+                "faults:",
+                *(f"  {each}" for each in world.chaos.told),
+                "last writes:",
+                *(f"  {each}" for each in world.server.writes),
+            ]
+        )

@@ -1,0 +1,18 @@
+"""The workflow stage, ready to be put to work."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from kubernaut.api.catalog import RemediationWorkflow
+from kubernaut.api.execution import KubernetesExecution
+from kubernaut.api.workflow import WorkflowExecution
+from tests.workflow.bench import bench_anywhere
+from tests.workflow.stage import Records, World
+
+
+@pytest.fixture
+async def world(anywhere: str) -> AsyncIterator[World]:
+    async with bench_anywhere(World, WorkflowExecution, KubernetesExecution, RemediationWorkflow) as bench:
+        bench.records = Records()
+        yield bench
