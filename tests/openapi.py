@@ -25,9 +25,14 @@ def tried(url: str, *, without: Mapping[str, Sequence[Callable[..., Any]]] = {},
     sent: Counter[tuple[str, int]] = Counter()
     for found in schemathesis.openapi.from_url(f"{url}/openapi.json").get_all_operations():
         assert not isinstance(found, Err), found.err()
-        for mode in GenerationMode:
-            _search(found.ok(), mode, search, without, sent)
+        operation = found.ok()
+        for mode in GenerationMode if _takes_something(operation) else (GenerationMode.POSITIVE,):
+            _search(operation, mode, search, without, sent)
     return sent
+
+
+def _takes_something(operation):
+    return bool({"parameters", "requestBody"} & operation.definition.raw.keys())
 
 
 def _search(operation, mode, search, without, sent):

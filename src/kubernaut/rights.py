@@ -93,7 +93,11 @@ def _analysis() -> list[Obj]:
 
 def _workflow() -> list[Obj]:
     runs = ["create", *READ, "patch", "delete"]
-    return [_rule("tekton.dev", ["pipelineruns"], runs), _rule("tekton.dev", ["taskruns"], READ), _rule("batch", ["jobs"], runs)]
+    return [
+        _rule("tekton.dev", ["pipelineruns"], runs),
+        _rule("batch", ["jobs"], runs),
+        *reading((core.TASK_RUN, core.POD), READ),
+    ]
 
 
 def _execution() -> list[Obj]:

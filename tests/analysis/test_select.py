@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubernaut.analysis.select import Case, fault_of, fill, select
+from kubernaut.analysis.select import Case, fill, select
 from kubernaut.api.analysis import AlertContext, PreviousExecution
 from kubernaut.api.catalog import Parameter, ParameterType, RemediationWorkflow, version_key
+from kubernaut.api.parameters import fault_of
 from kubernaut.api.quantity import parse_quantity
 from tests.analysis.world import OOM, World, container, crash_loop
 

@@ -1,5 +1,6 @@
 """What a KubernetesExecution does next."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from kubernaut.api.execution import OperationResult, Phase
 from kubernaut.api.plan import Operation
-from kubernaut.execution.decide import Abort, Await, Complete, Execute, Seen, Skip, Validate, decide
+from kubernaut.execution.decide import Abort, Await, Complete, Execute, Seen, Skip, TakeBack, Validate, decide
 
 pytestmark = pytest.mark.unit
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -53,6 +54,30 @@ def seen(*phases, critical=True, depends=(), deadline=LATER, dry_run=False, reas
 )
 def test_decide(case, step):
     assert decide(case, T0) == step
+
+
+@pytest.mark.parametrize(
+    ("phases", "depends", "step"),
+    [
+        pytest.param((X, P, P), [], Validate(1), id="the next begins while the first is awaited"),
+        pytest.param((X, V, P), [], Execute(1), id="and is carried out"),
+        pytest.param((X, X, P), [], Await((0, 1)), id="as many as may are awaited together"),
+        pytest.param((X, C, P), [1], Await((0,)), id="what depends on the first waits for it"),
+        pytest.param((X, F, P), [], Await((0,)), id="after a failure nothing begins, what runs is awaited"),
+        pytest.param((C, F, P), [], Abort("action_failed", "step 2 notify_only: why"), id="and then it ends"),
+    ],
+)
+def test_side_by_side(phases, depends, step):
+    assert decide(replace(seen(*phases, depends=depends), limit=2), T0) == step
+
+
+def test_what_had_no_effect_and_is_to_leave_nothing_behind_is_taken_back_first():
+    case = seen(Phase.ROLLBACK_READY, P)
+    assert decide(replace(case, take_back=frozenset({0})), LATER) == TakeBack(0)
+
+
+def test_steps_that_wait_for_one_that_is_not_there_end_it():
+    assert decide(seen(P, depends=[9]), T0) == Abort("validation_error", "step 1 notify_only waits for steps that never come: 9")
 
 
 @given(st.lists(st.sampled_from(Phase), min_size=1, max_size=5), st.booleans(), st.booleans())

@@ -1,9 +1,13 @@
 """Parameters of operations: typed, bounded, refused before anything happens."""
 
+import re
+from importlib.metadata import EntryPoint
+
 import pytest
 
+from kubernaut.api.base import Unusable
 from kubernaut.api.plan import Operation
-from kubernaut.execution.actions.registry import NOT_BUILT, Registry, built
+from kubernaut.execution.actions.registry import NOT_BUILT, Registry, built, with_installed
 from kubernaut.execution.difference import difference
 from kubernaut.execution.safety import Refused, Safety
 from kubernaut.execution.settings import ExecutionSettings
@@ -100,6 +104,25 @@ def test_what_an_operation_means(action, parameters, target, expected):
 def test_what_is_refused_and_why(action, parameters, target, why):
     with pytest.raises(Refused, match=why):
         resolve(action, parameters, target)
+
+
+def test_actions_of_other_packages_come_by_entry_points_and_win_over_ours():
+    point = EntryPoint("cordon", "kubernaut.execution.actions.nodes:Cordon", "kubernaut.actions")
+    found = with_installed(built(), [point])
+    assert (len(found), found[-1].name) == (len(built()) + 1, "cordon_node")
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [("nowhere:Action", "cannot be loaded"), ("collections:OrderedDict", "lacks name, parameters, undo"), ("math:pi", "cannot be loaded")],
+)
+def test_an_entry_point_that_is_no_action_is_told(value, why):
+    with pytest.raises(Unusable, match=why):
+        with_installed((), [EntryPoint("odd", value, "kubernaut.actions")])
+
+
+def test_what_is_refused_says_what_to_use_instead():
+    assert all(re.search(r"use |put it in|set its", why) for why in NOT_BUILT.values())
 
 
 def test_every_canonical_action_is_either_built_or_refused_by_name():

@@ -63,11 +63,7 @@ BAD = {
         "preconditions",
         "ResourceQuota small allows 1Gi of limits.memory",
     ),
-    "an autoscaler upside down": (
-        op("update_hpa", namespace=SHOP, resource_name="scaled", min_replicas=9),
-        "preconditions",
-        "more than maxReplicas 5",
-    ),
+    "an autoscaler upside down": (op("update_hpa", namespace=SHOP, resource_name="scaled", min_replicas=9), "dry-run", "maxReplicas"),
     "a paused workload": (op("rollout_restart", namespace=SHOP, resource_name="paused"), "preconditions", "is paused"),
     "a drain that a disruption budget forbids": (
         op("drain_node", node_name="node-1"),

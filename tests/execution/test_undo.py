@@ -131,7 +131,7 @@ def test_what_others_changed_beside_the_changes_stays(spec, patches, key, value)
     assert found == thing(spec) | {"other": {key: value}}
 
 
-@given(OBJECTS, st.integers(), st.integers(), st.integers())
+@given(OBJECTS, st.integers(0, 3), st.integers(0, 3), st.integers(0, 3))
 def test_what_somebody_else_set_to_a_third_value_is_a_conflict(spec, was, ours, now):
     before = thing(spec | {"a": was})
     after, results = journal_of(before, [{"a": ours}])

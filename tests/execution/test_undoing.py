@@ -124,6 +124,19 @@ async def test_an_automatic_undo_is_as_the_settings_allow(world, allowed, wanted
         assert (await world.undone(automatic=True))["outcome"] == outcome
 
 
+async def test_replicas_that_do_not_get_ready_in_time_go_back_by_themselves(world):
+    await world.deploy()
+    lost = {"spec": {"template": {"spec": {"nodeSelector": {"no": "such-node"}}}}}
+    before = await world.client.patch(DEPLOYMENT, "api", SHOP, lost)
+    async with world.at_work(world.stage()):
+        await world.execute({**SCALE, "timeout": "1s"})
+        status = await world.ended()
+    assert (status["phase"], status["operationResults"][0]["phase"]) == ("Failed", "Failed")
+    assert status["operationResults"][0]["errorMessage"].endswith("put back as it was before")
+    assert {each["type"]: each["status"] for each in status["conditions"]}["RolledBack"] == "True"
+    assert (await world.deployment())["spec"] == before["spec"]
+
+
 async def test_a_dry_run_has_nothing_to_be_taken_back(world):
     await world.deploy()
     async with world.at_work(world.stage()):
@@ -160,7 +173,7 @@ async def test_only_an_undo_may_be_added_to_the_plan(world, spec, why):
 async def test_a_process_killed_after_any_write_of_an_undo_takes_back_once(world, writes):
     before = await world.deploy()
     async with world.at_work(world.stage()):
-        await done(world, SCALE, MORE)
+        await done(world, SCALE, {**SCALE, "parameters": PLACE | {"replicas": 4}})
     await world.ask_undo()
     client = world.killing(writes)
 

@@ -3,8 +3,9 @@
 import pytest
 
 from kubernaut.api import core
+from kubernaut.api.base import Obj
 
-TEMPLATE = {
+TEMPLATE: Obj = {
     "metadata": {"labels": {"app": "shop"}},
     "spec": {"containers": [{"name": "shop", "image": "registry.example/shop:1"}]},
 }
@@ -12,12 +13,15 @@ TEMPLATE = {
 
 @pytest.fixture
 async def shop(world):
-    """Give a namespace with three pods of one Deployment, made the way its controllers make them."""
+    """Give a namespace with three pods of one Deployment, as its controllers make them and, where they run, leave them."""
     namespace = await world.namespace("production", environment="production")
     selector = {"matchLabels": {"app": "shop"}}
     deployment = await world.create(
         core.DEPLOYMENT,
-        {"metadata": {"name": "shop", "namespace": namespace}, "spec": {"replicas": 0, "selector": selector, "template": TEMPLATE}},
+        {
+            "metadata": {"name": "shop", "namespace": namespace},
+            "spec": {"replicas": 3, "paused": True, "selector": selector, "template": TEMPLATE},
+        },
     )
     replica_set = await world.create(
         core.REPLICA_SET,
@@ -28,11 +32,12 @@ async def shop(world):
                 "labels": {"app": "shop"},
                 "ownerReferences": [owner(deployment, "Deployment")],
             },
-            "spec": {"replicas": 0, "selector": selector, "template": TEMPLATE},
+            "spec": {"replicas": 3, "selector": selector, "template": TEMPLATE},
         },
     )
     for number in range(3):
-        meta = {"name": f"shop-1-{number}", "namespace": namespace, "ownerReferences": [owner(replica_set, "ReplicaSet")]}
+        labels = TEMPLATE["metadata"]["labels"]
+        meta = {"name": f"shop-1-{number}", "namespace": namespace, "labels": labels, "ownerReferences": [owner(replica_set, "ReplicaSet")]}
         await world.create(core.POD, {"metadata": meta, "spec": TEMPLATE["spec"]})
     return namespace
 

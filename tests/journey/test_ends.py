@@ -60,7 +60,7 @@ async def test_a_workflow_that_may_not_change_its_target_fails_in_plain_words_an
         assert (request.status.phase, request.status.outcome) == (Phase.FAILED, Outcome.MANUAL_REVIEW_REQUIRED)
         assert (request.status.failure_phase, request.status.recovery_attempts) == ("Analyzing", 1)
         assert (details.category, details.was_execution_failure, details.failed_task_name) == (
-            we.FailureCategory.TASK_FAILED,
+            we.FailureCategory.FORBIDDEN,
             True,
             "apply",
         )

@@ -43,7 +43,7 @@ async def as_part(stack, whole, part):
 
 async def parts_alone(stack, whole, settings):
     """Run every part by itself as its own account; return the URLs of those that serve. Data storage needs nothing of a cluster."""
-    urls = {}
+    urls: dict[str, str] = {}
     for part in ("datastorage", "notification", *(part for part in PARTS if part not in {"datastorage", "notification"})):
         urls |= await _run(stack, whole, settings, part, urls)
     return urls

@@ -140,9 +140,11 @@ async def test_steps_that_failed_are_followed_by_other_steps(stage):
         await stage.report(WorkflowExecution, f"{STEP_WFE}-1", phase="Completed", operations=other)
         await stage.report(KubernetesExecution, f"{EXECUTION}-1", phase="Completed")
         ended = await stage.until(overallPhase="Verifying")
+        (before,) = (await stage.there(AIAnalysis, f"{ANALYSIS}-1"))["spec"]["previousExecutions"]
     assert [(each["failedStep"], each["errorType"]) for each in ended["kubernetesExecutionRefs"][:1]] == [
         ("increase_resources", "dry_run_failed")
     ]
+    assert (before["failedStep"], before["parameters"]) == ("increase_resources", STEPS[0]["parameters"])
 
 
 async def test_a_finished_fix_that_somebody_deletes_is_not_done_again(stage):

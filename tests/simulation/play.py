@@ -107,12 +107,13 @@ def _alarms(rng: random.Random, target: Target) -> list[Alarm]:
 def _settings(rng: random.Random, *, elections: bool) -> Settings:
     """Return settings under which a case ends within the hour."""
     minute = timedelta(minutes=1)
+    cooldown = rng.choice((2, 6)) * minute
     return Settings(
         leader_election=elections,
         leader=LeaderTimes(lease=timedelta(seconds=60), renew=timedelta(seconds=40), retry=timedelta(seconds=15)),
         gateway=GatewaySettings(fingerprint=rng.choice(list(FingerprintStrategy)), count_flush_seconds=0.05),
         analysis=AnalysisSettings(mode=rng.choice((PlanMode.CATALOGUE, PlanMode.CATALOGUE, PlanMode.STEPS)), approval_timeout=3 * minute),
-        workflow=WorkflowSettings(cooldown=2 * minute, wait_limit=10 * minute, default_timeout=4 * minute, cancel_grace=minute),
+        workflow=WorkflowSettings(cooldown=cooldown, wait_limit=10 * minute, default_timeout=4 * minute, cancel_grace=minute),
         orchestration=OrchestrationSettings(
             processing_limit=2 * minute,
             analysis_limit=4 * minute,
@@ -133,7 +134,7 @@ def _settings(rng: random.Random, *, elections: bool) -> Settings:
             failure_rest=3 * minute,
             failure_backoff=timedelta(seconds=15),
             failure_backoff_limit=minute,
-            cooldown=2 * minute,
+            cooldown=cooldown,
             chain_window=20 * minute,
             ineffective_limit=rng.choice((3, 6)),
             no_action_memory=rng.choice((minute, 10 * minute)),

@@ -26,7 +26,7 @@ TokenOption = Annotated[str, typer.Option("--token", envvar="KUBERNAUT_TOKEN", h
 
 
 def url_of(given: str) -> str:
-    """Return where data storage is: the URL given, else the one of the embedded system that runs; end the command where there is neither."""
+    """Return where data storage is: the URL given, else the embedded system's; end the command where there is neither."""
     place = running_place()
     announced = place.announced() if place else None
     url = given or (announced.datastorage if announced else "")

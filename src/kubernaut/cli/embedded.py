@@ -35,7 +35,7 @@ from kubernaut.notification.settings import NotificationSettings
 from kubernaut.orchestration.settings import OrchestrationSettings
 from kubernaut.settings import Settings
 from kubernaut.verification.settings import VerificationSettings
-from kubernaut.wiring import PARTS, system
+from kubernaut.wiring import PARTS, Endpoints, system
 
 REPOSITORY = "kubernaut.local/workflows"
 APPROVER = "oncall@example.com"

@@ -233,13 +233,21 @@ class _Checks:
     async def _meaning(self, plan: Plan, trial: Obj | None) -> impact.Impact:
         if plan.current is None or plan.current.get("kind") not in {*impact.WORKLOADS, "Pod"}:
             return impact.Impact()
-        namespace = plan.current["metadata"]["namespace"]
-        around = impact.Around(
-            (await self._client.list(POD_DISRUPTION_BUDGET, namespace)).items, (await self._client.list(RESOURCE_QUOTA, namespace)).items
-        )
+        around = await self._around(plan.current["metadata"]["namespace"])
         if plan.effect is Effect.DELETE:
             return impact.of_deletion(plan.current, around)
         return impact.of_change(plan.current, trial, around) if trial else impact.Impact()
+
+    async def _around(self, namespace: str) -> impact.Around:
+        """Read what stands around the object; what we may not read is told, and no reason to refuse."""
+        try:
+            budgets = await self._client.list(POD_DISRUPTION_BUDGET, namespace)
+            return impact.Around(budgets.items, (await self._client.list(RESOURCE_QUOTA, namespace)).items)
+        except ApiError as fault:
+            if not fault.forbidden:
+                raise
+            self._verdict.warnings.append(f"what it means to disruption budgets and quotas is not known: {fault.message}")
+            return impact.Around()
 
     async def _preconditions(self) -> str:
         if self._verdict.plan and self._verdict.plan.faults:

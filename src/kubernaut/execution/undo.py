@@ -151,10 +151,13 @@ def ways_back(
 ) -> list[tuple[OperationResult, Back]]:
     """Return how each operation is taken back, the last one first; each is judged by the objects as the ones before it leave them."""
     seen, found = dict(objects), list[tuple[OperationResult, Back]]()
-    for result in sorted(results, key=_carried_out_at, reverse=True):
+    backwards = sorted(results, key=_carried_out_at, reverse=True)
+    for place, result in enumerate(backwards):
         key = key_of(result.resources_affected[0]) if result.resources_affected else None
         current = seen.get(key) if key else None
-        back = way_back(result, current, mark(result.step_number))
+        earlier = [each.resources_affected[0] for each in backwards[place + 1 :] if each.resources_affected]
+        states = [each.before for each in earlier if key_of(each) == key]
+        back = way_back(result, current, mark(result.step_number), states)
         found.append((result, back))
         if key and isinstance(back, Restore):
             seen[key] = merged(current, back.patch)
@@ -168,8 +171,11 @@ def _carried_out_at(result: OperationResult) -> tuple[bool, float, int]:
     return at is not None, at.timestamp() if at else 0.0, result.step_number
 
 
-def way_back(result: OperationResult, current: Obj | None, mark: str) -> Back:
-    """Return how one operation is taken back from an object as it is now."""
+def way_back(result: OperationResult, current: Obj | None, mark: str, earlier: Sequence[Obj] = ()) -> Back:
+    """Return how one operation is taken back from an object as it is now.
+
+    `earlier` is the object before operations that went before: where it is back there, this one is taken back too.
+    """
     carried_out = result.started_at is not None or (current is not None and mark_of(current) == mark)
     if not carried_out or not result.resources_affected:
         return Nothing("nothing was changed")
@@ -182,7 +188,7 @@ def way_back(result: OperationResult, current: Obj | None, mark: str) -> Back:
         return Clash("the object is gone")
     if current["metadata"].get("uid") != changed.uid:
         return Clash("the object was replaced by another of its name")
-    return _restoration(changed, undo.patch, current, mark)
+    return _restoration(changed, undo.patch, current, mark, earlier)
 
 
 def _removal(changed: ChangedResource, current: Obj | None) -> Back:
@@ -197,14 +203,20 @@ def _removal(changed: ChangedResource, current: Obj | None) -> Back:
     return Remove(uid)
 
 
-def _restoration(changed: ChangedResource, patch: Obj, current: Obj, mark: str) -> Back:
-    paths = [path for path in leaves(patch) if path != MARK_PATH]
-    if all(_same(_at(current, path), _at(changed.before, path)) for path in paths):
+def _restoration(changed: ChangedResource, patch: Obj, current: Obj, mark: str, earlier: Sequence[Obj]) -> Back:
+    paths = [path for path in leaves(patch) if path != MARK_PATH and not _idle(patch, current, path)]
+    states = (changed.before, *earlier)
+    if mark_of(current) != mark and all(any(_same(_at(current, path), _at(state, path)) for state in states) for path in paths):
         return Restore({}, done=True)
     conflicts = [each for path in paths if (each := _compared(path, changed, current))]
     if conflicts:
         return Clash("somebody else changed the same fields", tuple(conflicts[:SHOWN]))
     return Restore(patch if mark_of(current) == mark else _unmarked(patch))
+
+
+def _idle(patch: Obj, current: Obj, path: tuple[str, ...]) -> bool:
+    """Tell whether a patch changes nothing at a path: an empty object leaves an object as it is."""
+    return _at(patch, path) == {} and isinstance(_at(current, path), dict)
 
 
 def _compared(path: tuple[str, ...], changed: ChangedResource, current: Obj, *, reverting: bool = True) -> Disagreement | None:
