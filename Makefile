@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 RUN := env -u PYTHONPATH $(BIN)
 CODE := src tests bench tools
 
-.PHONY: help setup demo up check format generate test test-cluster soak system bench lock clean
+.PHONY: help setup demo up check format generate test test-full test-cluster soak system bench lock clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ generate: $(STAMP) ## Write the generated files: CRDs, manifests, kind pages
 
 test: $(STAMP) system ## All tests
 	@$(RUN)/pytest -q -n 2 --dist loadgroup
+
+test-full: $(STAMP) system ## Every point of the long series: an hour or two
+	@$(RUN)/pytest -q -m full -n 2 --dist loadgroup
 
 test-cluster: $(STAMP) ## Contract tests and journeys against the Kubernetes API of KUBECONFIG
 	@test -n "$(KUBECONFIG)" || { echo "say which cluster: make test-cluster KUBECONFIG=/path/to/kubeconfig"; exit 1; }

@@ -29,7 +29,11 @@ def pytest_collection_modifyitems(config, items):
         asked = set(item.fixturenames)
         if "anywhere" in asked and "embedded" not in asked:
             item.add_marker(pytest.mark.anywhere)
-        elif not inspect.iscoroutinefunction(getattr(item, "function", None)) and not PROCESSES & asked:
+        elif (
+            not inspect.iscoroutinefunction(getattr(item, "function", None))
+            and not PROCESSES & asked
+            and not item.get_closest_marker("cluster")
+        ):
             item.add_marker(pytest.mark.unit)
     needy = [item for item in items if rollouts.NEEDED in item.fixturenames]
     if EXTERNAL and needy and not rollouts.happen(EXTERNAL):

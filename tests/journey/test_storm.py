@@ -175,7 +175,8 @@ async def storming(path: Path):
             port = free_port()
             storm.begin(f"gateway-{number}", ("gateway",), gateway={"port": port, "managed_only": False})
             urls.append(f"http://127.0.0.1:{port}")
-        storm.begin("controllers", ("orchestration", "processing"), orchestration={"managed_only": False})  # no analysis yet: cases stay open, so that repeats belong to them
+        # no analysis yet: cases stay open, so that repeats belong to them
+        storm.begin("controllers", ("orchestration", "processing"), orchestration={"managed_only": False})
         for program, url in zip(storm.programs, urls, strict=False):
             await eventually(lambda program=program, url=url: program.answers(url + "/readyz"), seconds=PATIENCE)
         yield storm, urls

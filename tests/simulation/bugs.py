@@ -133,10 +133,10 @@ def _set_no_deadline(patch: Patch) -> None:
 
 
 def _never_cool_down(patch: Patch) -> None:
+    unrested = {stage: tuple(each for each in checks if each is not routing.rested) for stage, checks in routing.CHECKS.items()}
+    admitted = routing.admitted
     everywhere(patch, rest, lambda *_, **__: Rest())
-    patch.setattr(
-        routing, "CHECKS", {stage: tuple(each for each in checks if each is not routing.rested) for stage, checks in routing.CHECKS.items()}
-    )
+    everywhere(patch, admitted, lambda step, situation: admitted(step, situation, unrested))
 
 
 def _call_twice(patch: Patch) -> None:

@@ -12,6 +12,7 @@ from tests.simulation.bugs import BUGS
 from tests.simulation.play import play
 from tests.simulation.telling import Sum, failure
 
+pytestmark = pytest.mark.cluster
 SEED = os.environ.get("KUBERNAUT_SIMULATION_SEED", "")
 HALVES = 2
 CASES = 2000 // HALVES

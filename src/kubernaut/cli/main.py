@@ -172,7 +172,7 @@ def describe(name: str, kubeconfig: KubeconfigOption = None, namespace: Namespac
 @app.command()
 def show(
     name: str,
-    from_audit: Annotated[bool, typer.Option("--from-audit", help="as the audit trail tells it, also when it is deleted long since")] = False,
+    from_audit: Annotated[bool, typer.Option("--from-audit", help="as the audit trail tells it, even when it is gone")] = False,
     data_storage: auditing.DataStorageOption = "",
     kubeconfig: KubeconfigOption = None,
     namespace: NamespaceOption = SYSTEM,

@@ -139,7 +139,7 @@ def _telling(add: Callable[[Key], None], mapper: Mapper) -> Handler:
     def handler(old: Obj | None, new: Obj | None) -> None:
         if old is not None and new is not None and not _worth_a_pass(old, new):
             return
-        for key in dict.fromkeys(key for obj in (old, new) if obj is not None for key in mapper(obj)):
+        for key in sorted({key for obj in (old, new) if obj is not None for key in mapper(obj)}):
             add(key)
 
     return handler
