@@ -5,6 +5,7 @@ import inspect
 import signal
 
 import pytest
+import structlog
 
 from tests import rollouts
 from tests.leftovers import inventory, left_over
@@ -12,7 +13,7 @@ from tests.world import EXTERNAL
 from tests.world import world as make_world
 
 LEFT_OUT: pytest.StashKey[int] = pytest.StashKey()
-PROCESSES = {"kubectl", "tmp_path_factory"}
+PROCESSES = {"kubectl", "tmp_path_factory", "simulated"}
 """Fixtures of tests that start programs."""
 
 
@@ -21,6 +22,9 @@ def pytest_configure():
     asyncio.set_event_loop(None)
     # a shell that starts us in the background has Ctrl-C ignored, and so would every program that a test starts
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # painting a traceback takes seconds, in which an event loop stands still
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso"), plain])
 
 
 def pytest_collection_modifyitems(config, items):
@@ -35,11 +39,20 @@ def pytest_collection_modifyitems(config, items):
             and not item.get_closest_marker("cluster")
         ):
             item.add_marker(pytest.mark.unit)
+    _leave_out_series(config, items)
     needy = [item for item in items if rollouts.NEEDED in item.fixturenames]
     if EXTERNAL and needy and not rollouts.happen(EXTERNAL):
         config.stash[LEFT_OUT] = len(needy)
         config.hook.pytest_deselected(items=needy)
         items[:] = [item for item in items if item not in needy]
+
+
+def _leave_out_series(config, items):
+    """Leave out what runs only when asked for by its mark."""
+    series = [item for item in items if item.get_closest_marker("full")]
+    if series and "full" not in config.option.markexpr:
+        config.hook.pytest_deselected(items=series)
+        items[:] = [item for item in items if item not in series]
 
 
 def pytest_report_collectionfinish(config):

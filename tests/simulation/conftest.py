@@ -7,7 +7,7 @@ import structlog
 
 
 @pytest.fixture(autouse=True)
-def quiet():
+def simulated():
     """Show nothing of what the product logs."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL), cache_logger_on_first_use=False)

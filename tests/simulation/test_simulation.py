@@ -12,18 +12,17 @@ from tests.simulation.bugs import BUGS
 from tests.simulation.play import play
 from tests.simulation.telling import Sum, failure
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 SEED = os.environ.get("KUBERNAUT_SIMULATION_SEED", "")
 HALVES = 2
-CASES = 2000 // HALVES
+CASES = 240 // HALVES
 ROOT = Path(__file__).parents[2]
 HARD = 3.0
 """Faults are three times as frequent where a bug is looked for, so that few cases do."""
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("half", range(HALVES))
-def test_no_law_is_broken_in_a_thousand_cases(half, record_property):
+def test_no_law_is_broken(half, record_property):
     whole = Sum()
     for seed in [int(SEED)] if SEED else itertools.count(1 + half, HALVES):
         played = play(seed)
@@ -35,7 +34,7 @@ def test_no_law_is_broken_in_a_thousand_cases(half, record_property):
     assert whole.cases
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.full
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name.replace(" ", "-"))
 def test_a_bug_on_purpose_is_found_by_its_law_within_the_stated_cases(bug, monkeypatch):
     bug.plant(monkeypatch)
@@ -57,7 +56,7 @@ def test_the_same_seed_is_the_same_world_again(seed):
 
 
 def test_a_seed_is_the_same_world_in_a_process_that_hashes_otherwise():
-    code = "from tests.simulation.play import play; print(play(4, targets=3).trace)"
+    code = "from tests.simulation.play import play; print(play(8, targets=10).trace)"
     environment = {**os.environ, "PYTHONHASHSEED": "1234"}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == play(4, targets=3).trace
+    assert done.stdout.splitlines()[-1] == play(8, targets=10).trace
