@@ -14,6 +14,7 @@ from kubernaut.analysis.settings import PlanMode
 from kubernaut.api import core
 from kubernaut.api.approval import AIApprovalRequest, Decision
 from kubernaut.api.base import Kind, Obj, Resource
+from kubernaut.api.execution import KubernetesExecution
 from kubernaut.api.kinds import ALL, CASE
 from kubernaut.api.notification import NotificationRequest
 from kubernaut.api.remediation import RemediationRequest
@@ -143,8 +144,8 @@ class Stage(Questions):
             await asyncio.gather(work, return_exceptions=True)
 
     def only(self, model: type[R]) -> R:
-        """Return the one resource of a kind."""
-        [found] = self.view.all(model)
+        """Return the one resource of a kind; trials of a fix, which go by themselves, do not count."""
+        [found] = [each for each in self.view.all(model) if not _is_trial(each)]
         return found
 
     async def until(self, model: type[R], holds: Callable[[R], bool] = lambda _: True) -> R:
@@ -180,6 +181,10 @@ class Stage(Questions):
     def family(self) -> list[Resource]:
         """Return all objects of ours but the catalogue, in the order a signal travels."""
         return [found for model in CASE for found in self.view.all(model)]
+
+
+def _is_trial(resource: Resource) -> bool:
+    return isinstance(resource, KubernetesExecution) and resource.spec.execution_config.dry_run
 
 
 def standing(resource: Resource) -> str:

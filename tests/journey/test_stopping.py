@@ -51,7 +51,10 @@ async def test_a_cancelled_execution_takes_no_further_step(tmp_path):
         await stage.alert()
         await stage.decide(Decision.APPROVED)
         await stage.until(
-            KubernetesExecution, lambda each: bool(each.status.operation_results and each.status.operation_results[0].started_at)
+            KubernetesExecution,
+            lambda each: bool(
+                not each.spec.execution_config.dry_run and each.status.operation_results and each.status.operation_results[0].started_at
+            ),
         )
         await cancel(stage)
         request = await stage.ended()
