@@ -1,5 +1,6 @@
 """The protocol of an action: typed parameters, the one object it changes, the rights it uses, how it is undone, and the change it wants."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -149,7 +150,7 @@ class Action(Protocol[P]):
 AnyAction = Action[Any]
 
 
-class Standard(Generic[P]):
+class Standard(ABC, Generic[P]):
     """What most actions share: they patch one object that exists, nothing follows, and nothing is waited for."""
 
     creates: bool = False
@@ -157,9 +158,9 @@ class Standard(Generic[P]):
     rights: tuple[Access, ...] = ()
     hidden: bool = False
 
+    @abstractmethod
     def target(self, given: P) -> Target | None:
         """Return what it acts on."""
-        raise NotImplementedError
 
     def access(self, given: P) -> Sequence[Access]:
         """Read and patch it."""
