@@ -14,6 +14,7 @@ from kubernaut.api.processing import RemediationProcessing
 from kubernaut.api.remediation import Phase, RemediationRequest, RemediationRequestStatus
 from kubernaut.kube.errors import ApiError
 from kubernaut.kube.informer import Informer
+from kubernaut.kube.journal import JOURNAL_FINALIZER
 from kubernaut.kube.manager import Manager
 from kubernaut.orchestration.reconciler import setup
 from kubernaut.orchestration.settings import OrchestrationSettings
@@ -170,8 +171,13 @@ class Stage:
         await eventually(walked)
 
     async def gone(self, model, name):
+        """Wait until an object is gone; what its own controller would do, its facts being on record, is done here."""
+
         async def absent():
-            return await self.get(model, name) is None
+            meta = (await self.get(model, name) or {}).get("metadata")
+            if meta and meta.get("deletionTimestamp") and meta.get("finalizers") == [JOURNAL_FINALIZER]:
+                await self.world.client.patch(model.card, name, self.namespace, {"metadata": {"finalizers": None}})
+            return meta is None
 
         await eventually(absent)
 

@@ -168,6 +168,7 @@ async def test_a_fix_that_somebody_deletes_at_work_is_told_to_people_and_not_beg
         await stage.until(overallPhase="Executing")
         await stage.report(WorkflowExecution, WFE, phase="Running", startTime=stage.clock.now().isoformat())
         await stage.world.client.delete(WorkflowExecution.card, WFE, stage.namespace)
+        await stage.gone(WorkflowExecution, WFE)
         ended = await stage.until(overallPhase="Failed", failurePhase="Executing")
     assert ended["failureReason"] == f"StageObjectDeleted: {WFE} was deleted before its end was seen; it is not made again"
     assert len(stage.escalations()) == 1

@@ -10,11 +10,12 @@ from kubernaut.api.analysis import AIAnalysis
 from kubernaut.api.notification import NotificationRequest
 from kubernaut.api.processing import RemediationProcessing
 from kubernaut.api.remediation import RemediationRequest
+from kubernaut.api.verification import EffectivenessAssessment
 from kubernaut.api.workflow import WorkflowExecution
 from kubernaut.gateway.settings import GatewaySettings
 from kubernaut.orchestration.settings import OrchestrationSettings
 from tests.orchestration.cases import DEPLOYMENT, SIGNAL
-from tests.orchestration.staging import ANALYSIS, PROCESSING, RR, WFE
+from tests.orchestration.staging import ANALYSIS, EA, PROCESSING, RR, WFE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -155,6 +156,23 @@ async def test_a_fix_waits_for_another_on_its_target_and_for_the_same_fix_to_res
         await stage.skip(name=SECOND, minutes=5)
         await stage.until(name=SECOND, overallPhase="Executing")
         await stage.there(WorkflowExecution, f"{SECOND}-wfe")
+
+
+async def test_a_target_rests_after_a_fix_whose_object_somebody_has_deleted(stage, second):
+    async with stage.orchestrator():
+        await stage.open()
+        await stage.planned()
+        await stage.report(WorkflowExecution, WFE, phase="Completed", completionTime=stage.clock.now().isoformat())
+        await stage.report(EffectivenessAssessment, EA, phase="Completed", verdict="Effective")
+        await stage.until(overallPhase="Completed", outcome="Remediated")
+        await stage.world.client.delete(WorkflowExecution.card, WFE, stage.namespace)
+        await stage.gone(WorkflowExecution, WFE)
+        await second()
+        await stage.planned(name=SECOND)
+        held = await stage.until(name=SECOND, overallPhase="Blocked", blockReason="RecentlyRemediated")
+        assert WFE in held["blockMessage"]
+        await stage.skip(name=SECOND, minutes=5)
+        await stage.until(name=SECOND, overallPhase="Executing")
 
 
 async def test_the_same_alert_with_the_same_evidence_is_not_analysed_again(stage, second):

@@ -197,26 +197,38 @@ class Locked(Law):
 
 
 class CooledDown(Law):
-    """After a completed workflow its target rests before the same one runs again."""
+    """After a completed workflow its target rests before the same one runs again; a case that a person deletes is forgotten."""
 
-    plurals = frozenset({"pipelineruns", "workflowexecutions"})
+    plurals = frozenset({"pipelineruns", "workflowexecutions", "remediationrequests"})
 
     def __init__(self, *given: object) -> None:
         super().__init__(*given)  # type: ignore[arg-type]
         self._ended: dict[tuple[str, str], datetime] = {}
+        self._fixes: dict[tuple[str, str], str] = {}
 
     def written(self, plural: str, old: Obj | None, new: Obj | None) -> None:
-        if new is None:
+        if plural == "remediationrequests":
+            self._forget(new or old or {})
+        elif new is None:
             return
-        if plural == "workflowexecutions":
+        elif plural == "workflowexecutions":
             self._note(new)
         elif old is None:
             self._judge(new)
 
+    def _forget(self, request: Obj) -> None:
+        if request["metadata"].get("deletionTimestamp"):
+            for key in [key for key, name in self._fixes.items() if name == request["metadata"]["name"]]:
+                self._ended.pop(key)
+                self._fixes.pop(key)
+
     def _note(self, execution: Obj) -> None:
+        if execution["metadata"].get("deletionTimestamp"):
+            return
         spec, status = execution["spec"], execution.get("status") or {}
         if status.get("phase") == "Completed" and status.get("completionTime") and spec.get("workflowRef"):
             key = spec["targetResource"], spec["workflowRef"]["workflowId"]
+            self._fixes[key] = spec["remediationRequestRef"]["name"]
             self._ended[key] = max(
                 datetime.fromisoformat(status["completionTime"]), self._ended.get(key, datetime.min.replace(tzinfo=self._zone()))
             )

@@ -1,7 +1,7 @@
 """Asks people: tries the fix without effect to show what it changes, writes the question, takes it back when it no longer stands."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from kubernaut.analysis.approval import context_of, patience, request_for, request_name
@@ -24,9 +24,6 @@ BY_TARGET: Final = "analysis.target"
 VOID: Final = "The target or the workflow changed after people were asked: the question was about something else."
 SETTLING: Final = "The target is being changed: it is looked at again when that is over"
 _WATCHING: Final = frozenset({Phase.APPROVING.value, Phase.ANALYZING.value})
-SHIPPING: Final = timedelta(minutes=1)
-"""How long to look after the facts of a trial that has ended; no watch tells when they are on record."""
-SHIPPING_LOOK: Final = timedelta(seconds=1)
 TRYING: Final = "Trying the fix without effect, to show what it would change"
 
 
@@ -65,7 +62,8 @@ class Asking:
                 return again(trial.spec.times_out_at or now)
             request = await self._write(analysis, trial, round_, now)
         _note_question(analysis, request, round_, now)
-        return again(await self.tidy(analysis, now) or request.spec.required_by)
+        await self.tidy(analysis)
+        return again(request.spec.required_by)
 
     async def take_back(self, request: AIApprovalRequest, now: datetime, why: str = VOID) -> None:
         """Make a question void, unless something else about it changed meanwhile; a question that is void stays so."""
@@ -97,20 +95,11 @@ class Asking:
         wanted = request_for(analysis, context, effect, round_=round_, required_by=by)
         return await self._cluster.create_owned(wanted, analysis)
 
-    async def tidy(self, analysis: AIAnalysis, now: datetime) -> datetime | None:
-        """Delete trials whose difference was copied and whose facts are on record; return when to look again at one whose are not yet.
-
-        What waits longer (data storage is down, or there is none) goes in a later pass, or with the analysis.
-        """
-        left = None
+    async def tidy(self, analysis: AIAnalysis) -> None:
+        """Delete trials whose difference was copied; they go when their facts are on record."""
         for trial in self._cluster.where(KubernetesExecution, OWNER_INDEX, analysis.metadata.uid):
-            if trial.metadata.deletion_timestamp is not None:
-                continue
-            if not trial.status.journal.pending:
+            if trial.metadata.deletion_timestamp is None:
                 await self._cluster.delete(trial)
-            elif now < (trial.status.completion_time or now) + SHIPPING:
-                left = now + SHIPPING_LOOK
-        return left
 
     def _pods_of(self, target: ResourceIdentifier) -> list[str]:
         pods = self._collector.pods_of(target)

@@ -78,8 +78,8 @@ class Analyst:
         now = self._cluster.clock.now()
         step = decide(self._observe(analysis, now), now)
         outcome = await self._act(analysis, step, now)
-        if isinstance(step, Rest | Await | Confirm | Refused | Withdraw) and (look := await self._asking.tidy(analysis, now)):
-            return again(min(look, outcome.at or look))
+        if isinstance(step, Rest | Await | Confirm | Refused | Withdraw):
+            await self._asking.tidy(analysis)
         return outcome
 
     def _observe(self, analysis: AIAnalysis, now: datetime) -> Seen:

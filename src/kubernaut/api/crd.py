@@ -44,13 +44,14 @@ def crd(model: type[Resource]) -> Obj:
 
 def _version(model: type[Resource]) -> Obj:
     card = model.card
+    selectable = [{"jsonPath": path} for path in card.selectable]
     return {
         "name": card.version,
         "served": True,
         "storage": True,
         "subresources": {"status": {}},
         "additionalPrinterColumns": [{"name": title, "type": kind, "jsonPath": path} for title, kind, path in card.columns],
-        "selectableFields": [{"jsonPath": path} for path in card.selectable],
+        **({"selectableFields": selectable} if selectable else {}),
         "schema": {"openAPIV3Schema": openapi(model)},
     }
 

@@ -13,6 +13,7 @@ from kubernaut.api.base import (
     Duration,
     FoldedEnum,
     Kind,
+    Long,
     Model,
     NamedReference,
     Obj,
@@ -212,6 +213,27 @@ class ChildStatus(Model):
     completion_time: datetime | None = None
 
 
+class Ending(Model):
+    """How it is about to end: decided and written down before anybody is told, so that nobody is told two ends of one case."""
+
+    phase: Phase
+    stage: str
+    """Where it ended."""
+    reason: str
+    """One CamelCase word."""
+    message: Short = ""
+    notice: str
+    """How people hear of it."""
+    outcome: Outcome | None = None
+    escalation: str = ""
+    """Why people are called, where they are."""
+    failure_phase: str = ""
+    verdict: str = ""
+    duplicate_of: str = ""
+    proposal: Long = ""
+    """The change that people are to make themselves, as Markdown."""
+
+
 class AttemptReference(Model):
     """A stage object that was opened, in whichever attempt."""
 
@@ -256,6 +278,8 @@ class RemediationRequestStatus(Status):
     start_time: datetime | None = None
     completion_time: datetime | None = None
     """Set once. From then on nothing touches the object but its cleanup."""
+    ending: Ending | None = None
+    """How it is about to end; empty again once people were told and the end is recorded."""
     remediation_processing_ref: NamedReference | None = None
     ai_analysis_ref: NamedReference | None = None
     workflow_execution_ref: NamedReference | None = None

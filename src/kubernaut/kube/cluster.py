@@ -2,13 +2,15 @@
 
 import random
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from typing import Final, TypeVar
 
-from kubernaut.api.base import Kind, Obj, OwnerReference, Resource
+from kubernaut.api.base import Kind, Obj, OwnerReference, Resource, Status
 from kubernaut.kube.client import Client, Patch
 from kubernaut.kube.clock import Clock
 from kubernaut.kube.errors import ApiError
 from kubernaut.kube.informer import IndexFn, Informer, Unread, controller_owner
+from kubernaut.kube.journal import JOURNAL_FINALIZER
 from kubernaut.kube.outcome import Stalled
 
 OWNER_INDEX: Final = "owner"
@@ -119,11 +121,15 @@ class Cluster:
     async def create_owned(self, child: R, owner: Resource) -> R:
         """Create a child that is collected with its owner; one of ours that is already there counts as created.
 
-        Raise ValueError across namespaces (the garbage collector would delete the child), and `Stalled` when the name belongs to another.
+        What keeps a journal is created with the finalizer that keeps it until its facts are on record.
+        Raise ValueError across namespaces (the garbage collector would delete the child), `Stalled` when the name belongs to another, and
+        `ApiError` with `conflict` while an older one of ours is being deleted.
         """
         if owner.card.namespaced and child.metadata.namespace != owner.metadata.namespace:
             raise ValueError(f"{child.card.kind} {child.metadata.name} and its owner must share a namespace")
-        owned = child.model_copy(update={"metadata": child.metadata.model_copy(update={"owner_references": [_reference(owner)]})})
+        kept = [JOURNAL_FINALIZER] if isinstance(getattr(child, "status", None), Status) else []
+        metadata = child.metadata.model_copy(update={"owner_references": [_reference(owner)], "finalizers": kept})
+        owned = child.model_copy(update={"metadata": metadata})
         try:
             return await self.create(owned)
         except ApiError as fault:
@@ -163,6 +169,8 @@ class Cluster:
         obj = await self.client.get(child.card, child.metadata.name, child.metadata.namespace)
         if controller_owner(obj).get("uid") != owner.metadata.uid:
             raise Stalled("NameTaken", f"{child.card.kind} {child.metadata.name} exists and is not ours")
+        if obj["metadata"].get("deletionTimestamp"):
+            raise ApiError(HTTPStatus.CONFLICT, "Conflict", f"an older {child.card.kind} {child.metadata.name} is still being deleted")
         self.observe(child.card, obj)
         return type(child).model_validate(obj)
 

@@ -12,7 +12,7 @@ from kubernaut.kube.cluster import Watched
 from kubernaut.kube.errors import ApiError
 from kubernaut.kube.events import WARNING
 from kubernaut.kube.informer import Handler, Key, controller_owner, key_of
-from kubernaut.kube.journal import HEADROOM, PENDING_LIMIT, crowded, pending_of
+from kubernaut.kube.journal import HEADROOM, JOURNAL_FINALIZER, PENDING_LIMIT, crowded, pending_of
 from kubernaut.kube.outcome import DONE, Outcome, Stalled, again
 from kubernaut.kube.reporting import Report, report_invalid
 from kubernaut.kube.status import only_journal_differs, status_of
@@ -82,25 +82,34 @@ class Controller(Generic[R]):
     async def _pass(self, obj: Obj, resource: R) -> Outcome:
         if resource.metadata.deletion_timestamp is not None:
             return await self._leave(obj, resource)
-        if self._finalizer and self._finalizer not in resource.metadata.finalizers:
-            obj = await self._set_finalizers(obj, [*resource.metadata.finalizers, self._finalizer])
+        present = resource.metadata.finalizers
+        if missing := [each for each in self._wanted() if each not in present]:
+            obj = await self._set_finalizers(obj, [*present, *missing])
             resource = self._model.model_validate(obj)
         if crowded(status_of(resource).journal):
             return again(self._cluster.clock.now() + DRAIN)
         return await self._run(self._reconcile, obj, resource) or DONE
 
+    def _wanted(self) -> Iterable[str]:
+        """Return the finalizers without which no pass may act: the stage's, or else the journal's, where somebody ships it."""
+        if self._finalizer:
+            yield self._finalizer
+        elif self._manager.is_shipped(self._model):
+            yield JOURNAL_FINALIZER
+
     async def _leave(self, obj: Obj, resource: R) -> Outcome:
-        """Finalize an object that is being deleted; our finalizer goes when that is done and no fact is left to ship."""
-        if self._finalizer not in resource.metadata.finalizers:
+        """Finalize an object that is being deleted; our finalizers go when that is done and no fact is left to ship."""
+        if not {self._finalizer, JOURNAL_FINALIZER} & set(resource.metadata.finalizers):
             return DONE
-        outcome = await self._run(self._finalize, obj, resource) if self._finalize else DONE
+        due = self._finalize is not None and self._finalizer in resource.metadata.finalizers
+        outcome = await self._run(self._finalize, obj, resource) if due and self._finalize else DONE
         if outcome is None or outcome.at is not None:
             return outcome or DONE
         latest = self._store.get(*key_of(obj))
         if latest is None or (pending_of(latest) and self._manager.is_shipped(self._model)):
             return DONE
         finalizers = latest["metadata"].get("finalizers") or ()
-        await self._set_finalizers(latest, [finalizer for finalizer in finalizers if finalizer != self._finalizer])
+        await self._set_finalizers(latest, [each for each in finalizers if each not in {self._finalizer, JOURNAL_FINALIZER}])
         return DONE
 
     async def _run(self, act: Reconcile[R], obj: Obj, resource: R) -> Outcome | None:

@@ -21,8 +21,8 @@ PENDING_LIMIT: Final = 128
 """The bound of `Journal.pending`."""
 HEADROOM: Final = 16
 """How many facts one pass may record; with less room than that, a reconcile waits until the journal drains."""
-ORPHANS: Final = 4096
-"""How many deleted objects with facts to ship are remembered."""
+JOURNAL_FINALIZER: Final = "kubernaut.ai/journal"
+"""Keeps a deleted object until its facts are on record; children are created with it, and the controller of their kind takes it off."""
 GATHER_SECONDS: Final = 0.25
 """How long facts gather in their object before they are delivered together: fewer writes, and fewer that meet each other."""
 DATA_LIMIT: Final = 4096
@@ -92,8 +92,8 @@ def _size(name: str, value: JsonValue) -> int:
 class JournalShipper:
     """Delivers every pending fact of our kinds, oldest first, then takes it out of its object. One to a manager.
 
-    At least once: a fact may be delivered twice (its object's uid and its ordinal tell), and is never dropped while its object lives.
-    What a deleted object still had pending is delivered from memory.
+    At least once: a fact may be delivered twice (its object's uid and its ordinal tell), and is never dropped: a finalizer keeps the
+    object until all of them are delivered.
     """
 
     def __init__(self, manager: "Manager", models: Sequence[type[Resource]], deliver: Deliver) -> None:
@@ -109,26 +109,23 @@ class Lane:
         self._cluster = manager.cluster
         self._pending: dict[Key, int] = {}
         self._total = 0
-        self._orphans: dict[Key, list[Obj]] = {}
         self._store = manager.informer(model).store
         self._workers = manager.workers(f"journal-{model.card.plural}", self._process, self._keys)
         manager.ships(model)
         manager.informer(model).on_change(self._changed)
 
     def _keys(self) -> Iterable[Key]:
-        return [*self._pending, *self._orphans]
+        return [*self._pending]
 
     def _changed(self, old: Obj | None, new: Obj | None) -> None:
-        """Keep count of what is pending, and keep what a deleted object leaves behind."""
+        """Keep count of what is pending."""
         obj = new or old
         if obj is None:
             return
-        key, count = key_of(obj), pending_of(obj)
-        if new is None and count:
-            self._keep(key, obj)
-        self._count(key, count if new is not None else 0)
+        key, count = key_of(obj), pending_of(new) if new is not None else 0
+        self._count(key, count)
         if count:
-            self._workers.add_after(key, GATHER_SECONDS if new is not None else 0)
+            self._workers.add_after(key, GATHER_SECONDS)
 
     def _count(self, key: Key, count: int) -> None:
         self._total += count - self._pending.pop(key, 0)
@@ -136,19 +133,7 @@ class Lane:
             self._pending[key] = count
         metrics.JOURNAL_PENDING.labels(self._model.card.kind).set(self._total)
 
-    def _keep(self, key: Key, obj: Obj) -> None:
-        """Remember a deleted object; a replica that does not lead does so too, where the oldest ones were shipped by the leader."""
-        self._orphans.setdefault(key, []).append(obj)
-        while len(self._orphans) > ORPHANS:
-            dropped = self._orphans.pop(next(iter(self._orphans)))
-            metrics.JOURNAL_DROPPED.labels(self._model.card.kind).inc(sum(map(pending_of, dropped)))
-
     async def _process(self, key: Key) -> Outcome:
-        while orphans := self._orphans.get(key):
-            await self._send(orphans[0])
-            orphans.pop(0)
-            if not orphans:
-                del self._orphans[key]
         obj = self._store.get(*key)
         if obj is not None and pending_of(obj):
             await self._take_out(obj, await self._send(obj))

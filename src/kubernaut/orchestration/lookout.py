@@ -1,6 +1,6 @@
 """Reads what the routing checks judge: other remediations and fixes, by index, so that no look costs more in a large store."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
@@ -131,7 +131,16 @@ class Lookout:
     def _fixes(self, request: RemediationRequest, target: str) -> tuple[Fix, ...]:
         found = self._cluster.where(WorkflowExecution, FIXES_OF, f"{request.metadata.namespace}/{target}")
         others = [each for each in found if each.spec.remediation_request_ref.name != request.metadata.name]
-        return tuple(_fix(each) for each in others)
+        return (*(_fix(each) for each in others), *self._remembered(request, target, {each.metadata.name for each in found}))
+
+    def _remembered(self, request: RemediationRequest, target: str, known: Collection[str]) -> Iterator[Fix]:
+        """Yield the fixes that only their remediations remember, since somebody has deleted them."""
+        value = f"{request.metadata.namespace}/{target}"
+        others = [each for index in (OPEN_ON, ACTED_ON) for each in self._cluster.where(RemediationRequest, index, value)]
+        for other in others:
+            for each in other.status.workflow_execution_refs:
+                if other.metadata.uid != request.metadata.uid and each.name not in known and each.outcome == "completed":
+                    yield Fix(each.name, each.fix, at_work=False, succeeded_at=each.completion_time)
 
 
 def request_indexes() -> dict[str, IndexFn]:

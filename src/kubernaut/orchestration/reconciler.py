@@ -21,7 +21,7 @@ from kubernaut.kube.errors import ApiError
 from kubernaut.kube.journal import record
 from kubernaut.kube.manager import Manager
 from kubernaut.kube.outcome import DONE, Outcome, again
-from kubernaut.kube.status import set_condition, status_of
+from kubernaut.kube.status import set_condition
 from kubernaut.orchestration import metrics
 from kubernaut.orchestration.cancelling import close_question, fixes, stop, withdraw
 from kubernaut.orchestration.children import Incomplete, build, target_of
@@ -41,7 +41,7 @@ from kubernaut.orchestration.remembering import forget_fix, remember
 from kubernaut.orchestration.report import digest, passing, report, settle
 from kubernaut.orchestration.routing import admitted
 from kubernaut.orchestration.settings import OrchestrationSettings
-from kubernaut.orchestration.steps import Ask, End, Forget, Hold, Keep, Open, Recover, Step, Stop, Wait
+from kubernaut.orchestration.steps import Ask, Conclude, End, Forget, Hold, Keep, Open, Recover, Step, Stop, Wait, concluded
 from kubernaut.orchestration.telling import Teller
 from kubernaut.outbound import Service
 
@@ -68,12 +68,14 @@ class Orchestrator:
         family = await complete(self._cluster, request, family_of(self._cluster, request))
         remember(request, family, now)
         digest(request, family)
-        step = decide(see(request, family, self._settings, now, tally=self._tally(family, now)), now)
+        step = self._next(request, family, now)
         outcome = again(now)
         async with self._turn(step):
             if isinstance(step, (Open, Ask)):
                 stage = step.stage if isinstance(step, Open) else Stage.APPROVAL
                 step = admitted(step, await self._lookout.look(request, family, stage, now))
+            if isinstance(step, End) and request.status.ending is None:
+                step = Conclude(step, now)
             if not passing(request, family, step, now):
                 step, family, outcome = await self._act(request, family, step, now)
                 report(request, family, step, self._settings, now)
@@ -83,12 +85,18 @@ class Orchestrator:
             await keep(self._records, request, family)
         return outcome
 
+    def _next(self, request: RemediationRequest, family: Family, now: datetime) -> Step:
+        """Decide what is to be done; an end that was written down stands."""
+        if request.status.ending is not None:
+            return concluded(request.status.ending)
+        return decide(see(request, family, self._settings, now, tally=self._tally(family, now)), now)
+
     def _turn(self, step: Step) -> AbstractAsyncContextManager[object]:
         """Let one remediation at a time begin its fix: each counts those before it."""
         return self._gate if isinstance(step, Open) and step.stage is Stage.WORKFLOW else nullcontext()
 
     async def finalize(self, request: RemediationRequest) -> Outcome:
-        """Let a deleted remediation go once all facts of its children are stored (the kernel sees to its own); not later than a day."""
+        """Delete what belongs to a deleted remediation; the kernel keeps each object until its facts are on record."""
         now, status = self._cluster.clock.now(), request.status
         if all(condition.type != DELETING for condition in status.conditions):
             family = family_of(self._cluster, request)
@@ -97,12 +105,7 @@ class Orchestrator:
             await keep(self._records, request, family)
             await self._discard(list(fixes(family)))
             return again(now)
-        deadline = (request.metadata.deletion_timestamp or now) + self._settings.release_limit
-        left = all_of(self._cluster, request)
-        held = self._records is not None and any(status_of(each).journal.pending for each in left)
-        if held and now < deadline:
-            return again(min(now + self._settings.release_poll, deadline))
-        await self._discard(left)
+        await self._discard(all_of(self._cluster, request))
         await release(self._cluster, request)
         return DONE
 
@@ -151,7 +154,7 @@ class Orchestrator:
                 if phase in {Phase.ANALYZING, Phase.AWAITING_APPROVAL}:
                     family = await self._withdrawn(request, family)
                 return step, family, again(until)
-            case Hold(_, _, until) | Keep(until):
+            case Hold(_, _, until) | Keep(until) | Conclude(_, until):
                 return step, family, again(until)
             case End():
                 return step, family, await self._end(request, family, step, now)
@@ -172,18 +175,12 @@ class Orchestrator:
             made = await self._cluster.create_owned(child, request)
             self._lookout.doubts.end(request)
         except (Incomplete, ValidationError) as fault:
-            return await self._broken(request, family, stage, str(fault), now)
+            return Conclude(broken(stage, str(fault)), now), family, again(now)
         except ApiError as fault:
             if not fault.invalid:
                 raise
-            return await self._broken(request, family, stage, fault.message, now)
+            return Conclude(broken(stage, fault.message), now), family, again(now)
         return step, family.with_child(made), again(until)
-
-    async def _broken(
-        self, request: RemediationRequest, family: Family, stage: Stage, message: str, now: datetime
-    ) -> tuple[Step, Family, Outcome]:
-        end = broken(stage, message)
-        return end, family, await self._end(request, family, end, now)
 
     async def _ask(self, request: RemediationRequest, family: Family) -> Family:
         """Make the approval notification, once; the question is read from the API server where the cache has not seen it yet."""

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from kubernaut.api.base import AuditOutcome
-from kubernaut.api.remediation import Outcome, Phase, RemediationRequest, RemediationRequestStatus
+from kubernaut.api.remediation import Ending, Outcome, Phase, RemediationRequest, RemediationRequestStatus
 from kubernaut.kube.journal import record
 from kubernaut.kube.status import cut, set_condition
 from kubernaut.orchestration import metrics
@@ -18,12 +18,14 @@ from kubernaut.orchestration.plans import fix_of
 from kubernaut.orchestration.records import members, state_of
 from kubernaut.orchestration.remembering import remember
 from kubernaut.orchestration.settings import OrchestrationSettings
-from kubernaut.orchestration.steps import Ask, Block, End, Forget, Hold, Keep, Notice, Open, Recover, Step, Stop, Wait
+from kubernaut.orchestration.steps import Ask, Block, Conclude, End, Forget, Hold, Keep, Notice, Open, Recover, Step, Stop, Wait
 from kubernaut.orchestration.table import mark_of, next_phase
 from kubernaut.orchestration.waiting import hold_of, waited
 
 ENDED: Final = "Ended"
 BAD: Final = frozenset({Phase.FAILED, Phase.TIMED_OUT})
+PROPOSAL_LIMIT: Final = 16_384
+"""Characters of a proposed change that a status keeps."""
 RESTS: Final = frozenset({"ConsecutiveFailures", "ExponentialBackoff", "RecentlyRemediated"})
 """Blocks that end at a known moment."""
 
@@ -82,6 +84,8 @@ def _goal(family: Family, step: Step) -> tuple[Phase, str] | None:
             return phase, ""
         case Hold():
             return Phase.BLOCKED, ""
+        case Conclude(end):
+            return _goal(family, end)
         case End():
             return step.phase, mark_of(step.phase, step.outcome.value if step.outcome else "", _failure_phase(step))
         case Stop() | Keep() | Forget():
@@ -107,12 +111,30 @@ def _phase(request: RemediationRequest, family: Family, step: Step, settings: Or
             _enter(status, Phase.BLOCKED, now, block.message)
         case Stop():
             _stopping(request, now)
+        case Conclude(end):
+            status.ending, status.message = _ending(end), cut(end.message)
         case End():
             _end(request, family, step, settings, now)
         case Keep() | Forget():
             return
         case _:
             assert_never(step)
+
+
+def _ending(end: End) -> Ending:
+    return Ending(
+        phase=end.phase,
+        stage=end.stage.value,
+        reason=end.reason,
+        message=cut(end.message),
+        notice=end.notice.value,
+        outcome=end.outcome,
+        escalation=end.escalation.value if end.escalation else "",
+        failure_phase=end.failure_phase,
+        verdict=end.verdict,
+        duplicate_of=end.duplicate_of,
+        proposal=cut(end.proposal, PROPOSAL_LIMIT),
+    )
 
 
 def _enter(status: RemediationRequestStatus, phase: Phase, since: datetime, message: str) -> None:
@@ -142,7 +164,7 @@ def _end(request: RemediationRequest, family: Family, end: End, settings: Orches
     """Say how it ended, once; from then on nothing touches the object but its cleanup."""
     status = request.status
     _enter(status, end.phase, now, end.message)
-    status.outcome, status.completion_time = end.outcome, now
+    status.outcome, status.completion_time, status.ending = end.outcome, now, None
     status.retention_expiry_time = now + retention_of(request, settings)
     status.escalated_to_manual_review = end.notice is Notice.REVIEW or bool(end.verdict)
     status.recovery_reason = end.verdict or status.recovery_reason
@@ -201,6 +223,8 @@ def _block(status: RemediationRequestStatus, family: Family, step: Step, now: da
             status.blocked_since = status.blocked_since or (now if family.execution else None)
         case End(failure_phase="Blocked"):
             status.blocked_until = None
+        case Conclude():
+            return
         case _:
             _release(status, now)
 
@@ -232,6 +256,7 @@ def _news(status: RemediationRequestStatus) -> tuple[object, ...]:
     return (
         status.overall_phase,
         status.journal.count,
+        status.ending,
         [(each.name, each.outcome) for each in fixes],
         (status.block_reason, status.block_message, status.blocked_until, status.blocked_since),
         (status.cancel_requested_at, status.dry_run, status.approval_notified_for, status.escalation_sent_for),

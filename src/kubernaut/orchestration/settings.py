@@ -83,9 +83,6 @@ class OrchestrationSettings(BaseModel):
     """How long an ended remediation is kept in the cluster; its audit trail stays longer."""
     retention_by_environment: dict[str, timedelta] = {}
     """Other times by environment, such as `{"production": "72h"}`."""
-    release_limit: timedelta = timedelta(hours=24)
-    """How long a deleted remediation is held for records that data storage has not acknowledged."""
-    release_poll: timedelta = timedelta(seconds=2)
     escalation_attempts: int = 3
     escalation_backoff: timedelta = timedelta(milliseconds=250)
     """Before the second try; then twice that."""

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from kubernaut.api.notification import EscalationReason
-from kubernaut.api.remediation import Outcome, Phase
+from kubernaut.api.remediation import Ending, Outcome, Phase
 from kubernaut.orchestration.facts import Stage
 
 
@@ -126,7 +126,33 @@ class Forget:
     """It has ended long ago: delete it."""
 
 
-Step = Open | Recover | Ask | Wait | Hold | Stop | End | Keep | Forget
+@dataclass(frozen=True, slots=True)
+class Conclude:
+    """Write down how it is about to end; what is written stands, whatever happens before people were told."""
+
+    end: End
+    until: datetime
+    """When to carry it out: at once."""
+
+
+Step = Open | Recover | Ask | Wait | Hold | Stop | Conclude | End | Keep | Forget
+
+
+def concluded(ending: Ending) -> End:
+    """Return the end that was written down."""
+    return End(
+        ending.phase,
+        Stage(ending.stage),
+        ending.reason,
+        ending.message,
+        Notice(ending.notice),
+        outcome=ending.outcome,
+        escalation=EscalationReason(ending.escalation) if ending.escalation else None,
+        failure_phase=ending.failure_phase,
+        verdict=ending.verdict,
+        duplicate_of=ending.duplicate_of,
+        proposal=ending.proposal,
+    )
 
 
 def escalated(phase: Phase, stage: Stage, reason: str, message: str, why: EscalationReason = EscalationReason.FAILED) -> End:
