@@ -28,6 +28,7 @@ from tests.simulation.ledger import Ledger
 from tests.simulation.loop import SimulatedLoop, StuckError, run
 from tests.simulation.people import People
 from tests.simulation.replica import ALL_PARTS, Process, SimulatedClock, Surroundings
+from tests.simulation.trouble import Trouble
 from tests.simulation.wire import Server, Wire
 
 START: Final = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -110,7 +111,7 @@ def _settings(rng: random.Random, *, elections: bool) -> Settings:
     cooldown = rng.choice((2, 6)) * minute
     return Settings(
         leader_election=elections,
-        leader=LeaderTimes(lease=timedelta(seconds=60), renew=timedelta(seconds=40), retry=timedelta(seconds=15)),
+        leader=LeaderTimes(lease=timedelta(seconds=60), renew=timedelta(seconds=45), retry=timedelta(seconds=25)),
         gateway=GatewaySettings(fingerprint=rng.choice(list(FingerprintStrategy)), count_flush_seconds=0.05),
         analysis=AnalysisSettings(mode=rng.choice((PlanMode.CATALOGUE, PlanMode.CATALOGUE, PlanMode.STEPS)), approval_timeout=3 * minute),
         workflow=WorkflowSettings(cooldown=cooldown, wait_limit=10 * minute, default_timeout=4 * minute, cancel_grace=minute),
@@ -126,7 +127,7 @@ def _settings(rng: random.Random, *, elections: bool) -> Settings:
             lock_wait_limit=12 * minute,
             stabilization_window=timedelta(seconds=30),
             validity=4 * minute,
-            retention=10 * minute,
+            retention=5 * minute,
             cancel_limit=minute,
             block_limit=8 * minute,
             pause_limit=15 * minute,
@@ -139,7 +140,7 @@ def _settings(rng: random.Random, *, elections: bool) -> Settings:
             ineffective_limit=rng.choice((3, 6)),
             no_action_memory=rng.choice((minute, 10 * minute)),
             max_recovery_attempts=rng.choice((0, 1, 3)),
-            recheck=timedelta(seconds=20),
+            recheck=timedelta(seconds=45),
             brake=BrakeSettings(
                 concurrent=rng.choice((2, 5, None)),
                 concurrent_per_namespace=rng.choice((1, 3, None)),
@@ -148,10 +149,11 @@ def _settings(rng: random.Random, *, elections: bool) -> Settings:
                 storm_cases=rng.choice((12, None, None)),
                 storm_window=minute,
                 storm_cooldown=3 * minute,
-                patience=10 * minute,
+                look_again=1.5 * minute,
+                patience=6 * minute,
             ),
         ),
-        verification=VerificationSettings(look_every=timedelta(seconds=20)),
+        verification=VerificationSettings(look_every=timedelta(seconds=30)),
     )
 
 
@@ -167,6 +169,7 @@ class World:
     alarms: Alarms
     hands: Hands
     people: People
+    trouble: Trouble
 
 
 def play(seed: int, *, targets: int = TARGETS, strength: float = 0.0, layout: int | None = None) -> Played:
@@ -200,7 +203,7 @@ async def _world(loop: SimulatedLoop, seed: int, chosen: Scene, strength: float)
     clock = SimulatedClock(START, loop)
     cluster = local_cluster(seed, clock)
     chaos = Chaos(seed, loop.time, strength)
-    server = Server(cluster.face(), chaos)
+    server = Server(cluster.face(), chaos, cluster.registry.store)
     admin, person = (Client.over(Wire(server, None, token, faulty=False)) for token in (ADMIN, PERSON))
     hands = Hands(admin, person, clock, seed, {(each.namespace, each.name): each for each in chosen.targets})
     ledger = Ledger(chaos)
@@ -214,7 +217,9 @@ async def _world(loop: SimulatedLoop, seed: int, chosen: Scene, strength: float)
     await furnish(admin, chosen.targets)
     try:
         people = People(person, admin, clock, chosen.targets, random.Random(f"people {seed}"), chaos.strength)
-        yield World(chosen, chaos, server, laws, processes, alarms, hands, people)
+        trouble = Trouble(chaos, processes, ledger, admin, cluster.registry.store, clock)
+        server.settled = cluster.registry.store.revision
+        yield World(chosen, chaos, server, laws, processes, alarms, hands, people, trouble)
     finally:
         await _abandon(processes)
         await cluster.stop()
@@ -262,8 +267,8 @@ def _acts(world: World) -> "asyncio.Future[None]":
     async def acts() -> None:
         for process in world.processes:
             process.start()
-        keepers = [asyncio.create_task(_keep_alive(world, process)) for process in world.processes]
-        troubles = [asyncio.create_task(_trouble(world)), asyncio.create_task(world.people.play())]
+        keepers = [asyncio.create_task(world.trouble.keep_alive(process)) for process in world.processes]
+        troubles = [asyncio.create_task(world.trouble.play()), asyncio.create_task(world.people.play())]
         await asyncio.gather(*(world.alarms.play(alarm) for alarm in world.scene.alarms))
         world.chaos.quiet = True
         for trouble in troubles:
@@ -275,37 +280,6 @@ def _acts(world: World) -> "asyncio.Future[None]":
         world.laws.at_rest()
 
     return asyncio.ensure_future(acts())
-
-
-async def _keep_alive(world: World, process: Process) -> None:
-    """Start a process again some time after it died."""
-    while True:
-        await asyncio.sleep(1.0)
-        if not process.life.alive:
-            process.deaths += 1
-            await asyncio.sleep(world.chaos.rng.uniform(0, 30))
-            process.start()
-
-
-async def _trouble(world: World) -> None:
-    """Kill processes at any moment, cut them off, bring services down."""
-    chaos = world.chaos
-    while True:
-        await asyncio.sleep(chaos.rng.expovariate(chaos.strength / 180))
-        process = chaos.rng.choice(world.processes)
-        match chaos.rng.choice((Fault.KILL_ANY, Fault.KILL_ANY, Fault.PARTITION, Fault.OUTAGE)):
-            case Fault.KILL_ANY if process.life.alive:
-                chaos.hit(Fault.KILL_ANY, process.life.name)
-                process.kill()
-            case Fault.PARTITION if process.wire is not None:
-                seconds = chaos.rng.uniform(1, 120)
-                chaos.hit(Fault.PARTITION, f"{process.life.name} for {seconds:.0f} s")
-                process.wire.cut = True
-                asyncio.get_running_loop().call_later(seconds, setattr, process.wire, "cut", False)
-            case Fault.OUTAGE:
-                world.laws.ledger.down(chaos.rng.uniform(1, 120))
-            case _:
-                pass
 
 
 async def _rest(world: World) -> None:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from contextvars import copy_context
+from dataclasses import replace
 from typing import Final
 from urllib.parse import unquote, urlencode
 
@@ -17,12 +18,17 @@ from kubernaut.kube.transport import REQUEST_SECONDS, Request
 from kubernaut.localcluster.app import App
 from kubernaut.localcluster.exchange import Asked
 from kubernaut.localcluster.negotiation import Answer
+from kubernaut.localcluster.store import Store
 from tests.simulation.chaos import WRITES, Chaos, Fault
 from tests.simulation.loop import OWNER, Life
 
 REFUSED: Final = 300
 TRACED: Final = 40
 LATE_SECONDS: Final = 8.0
+STALE: Final = 0.1
+"""The chance that the cache behind a first list lags, in a usual world."""
+LAG: Final = 60
+"""By how many writes at most."""
 GONE: Final = orjson.dumps(
     {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}}
 )
@@ -31,8 +37,11 @@ GONE: Final = orjson.dumps(
 class Server:
     """The API server as all wires reach it; keeps the trace of what it did."""
 
-    def __init__(self, face: App, chaos: Chaos) -> None:
+    def __init__(self, face: App, chaos: Chaos, store: Store) -> None:
         self.face = face
+        self.settled = 0
+        """The revision at which the world was furnished: no cache is older."""
+        self._store = store
         self.chaos = chaos
         self.latency = random.Random(f"latency {chaos.seed}")
         self.writes: deque[str] = deque(maxlen=TRACED)
@@ -40,6 +49,17 @@ class Server:
         self.actor = ""
         """Who is being answered."""
         self._digest = hashlib.sha256()
+
+    def lagging(self, request: Request, where: str) -> Request:
+        """Return a first list as the API server's cache answers it: mostly the newest state, at times one that lags behind."""
+        if request.method != "GET" or request.query.get("resourceVersion") != "0" or not self.chaos.chance(STALE * self.chaos.strength):
+            return request
+        revision = max(self.settled, self._store.revision - self.latency.randrange(1, LAG))
+        if revision >= self._store.revision:
+            return request
+        self.chaos.hit(Fault.STALE_LIST, f"{where}: {self._store.revision - revision} writes behind")
+        query = {**request.query, "resourceVersion": str(revision), "resourceVersionMatch": "Exact"}
+        return replace(request, query=query)
 
     @property
     def trace(self) -> str:
@@ -92,7 +112,7 @@ class Wire:
         await self._before(fault, request, where)
         if request.path.endswith("/events") and request.method == "POST":
             return request.body or b""  # nobody decides by our own Events, and they are half of all writes: taken, and forgotten
-        answer = await self._server.answer(request, self._token, self._who)
+        answer = await self._server.answer(self._seen(request, where), self._token, self._who)
         await self._after(fault, where)
         if answer.status >= REFUSED:
             raise ApiError.of(answer.status, answer.body)
@@ -104,7 +124,9 @@ class Wire:
         await asyncio.sleep(self._latency())
         if self.cut:
             raise ApiError(0, "Unreachable", where)
-        answer = await self._server.answer(request, self._token, self._who)
+        # a server may send bookmarks, and need not: ours does not, for they are half of all events where most kinds are quiet
+        bare = replace(request, query={name: value for name, value in request.query.items() if name != "allowWatchBookmarks"})
+        answer = await self._server.answer(bare, self._token, self._who)
         if answer.status >= REFUSED or answer.stream is None:
             raise ApiError.of(answer.status, answer.body)
         stream = answer.stream
@@ -118,6 +140,9 @@ class Wire:
 
     async def close(self) -> None:
         """There is nothing to close."""
+
+    def _seen(self, request: Request, where: str) -> Request:
+        return self._server.lagging(request, where) if self._faulty else request
 
     def _latency(self) -> float:
         """Return the seconds of one way: mostly a few milliseconds."""

@@ -59,14 +59,14 @@ class Model(BaseModel):
     @classmethod
     def _drop_nulls(cls, data: Any) -> Any:
         """A null is an absent field, as it is to the API server."""
-        if isinstance(data, dict):
+        if isinstance(data, dict) and None in data.values():
             return {key: value for key, value in data.items() if value is not None}
         return data
 
     @model_serializer(mode="wrap")
     def _drop_empty(self, handler: SerializerFunctionWrapHandler) -> Obj:
         """Leave out what is empty and would be read back the same, so that people see only what is said."""
-        return {key: value for key, value in handler(self).items() if value not in EMPTY}
+        return {key: value for key, value in handler(self).items() if value or value not in EMPTY}
 
     def wire(self) -> Obj:
         """Return the JSON form: camelCase, absent where empty, RFC 3339 times."""

@@ -53,7 +53,8 @@ class Report:
         """Write the status if it changed; raise `ApiError` with `conflict` when the object is no longer what the pass saw."""
         self._status.observed_generation = self._resource.metadata.generation
         self._note_transition()
-        patch = self._ours(changes(self._before, self._status.wire()) or {})
+        now = self._status.wire()
+        patch = self._ours(changes(self._before, now) or {}, now)
         if not patch:
             return
         written = await self._patch(self._obj, patch)
@@ -117,9 +118,8 @@ class Report:
         """Return an object with its status as the model reads it: the first to write a status makes the server fill in all defaults."""
         return {**obj, "status": status_of(type(self._resource).model_validate(obj)).wire()}
 
-    def _ours(self, patch: Obj) -> Obj:
+    def _ours(self, patch: Obj, now: Obj) -> Obj:
         """Leave out others' fields that the pass did not touch: a first status holds every default, and they may have written by now."""
-        now = self._status.wire()
         untouched = {name for name in self._status.written_by_others if now.get(name) == self._began.get(name)}
         return {name: value for name, value in patch.items() if name not in untouched}
 

@@ -206,11 +206,16 @@ _WORDS: Mapping[str, str] = {"divide by zero": "division by zero", "Iteration bu
 
 def _needs_lifting(value: Any) -> bool:
     """Tell whether a dynamic value holds a time, a duration or an optional, which cel-cpp takes only through typed variables."""
-    if isinstance(value, dict):
-        return any(map(_needs_lifting, value.values()))
-    if isinstance(value, list):
-        return any(map(_needs_lifting, value))
-    return isinstance(value, (datetime, timedelta, Optional))
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            left.extend(one.values())
+        elif isinstance(one, list):
+            left.extend(one)
+        elif not isinstance(one, str) and isinstance(one, (datetime, timedelta, Optional)):
+            return True
+    return False
 
 
 class _Lifted:

@@ -62,7 +62,7 @@ class Lookout:
             target=target.path(),
             fix=fix_of(family),
             plan_hash=plan_hash(family),
-            managed=await self._managed(target, gate),
+            managed=await self._managed(target, gate, now),
             history=() if acting else self._history(request),
             ahead=None if acting else self._ahead(request),
             fixes=self._fixes(request, target.path()) if acting else (),
@@ -90,15 +90,21 @@ class Lookout:
         """Return the duplicates of a remediation, given as `namespace/name`."""
         return self._cluster.where(RemediationRequest, DUPLICATES, parent)
 
-    async def _managed(self, target: ResourceIdentifier, gate: Gate) -> bool | None:
+    async def _managed(self, target: ResourceIdentifier, gate: Gate, now: datetime) -> bool | None:
         """Return what the object's own label says, else its namespace's; the object is read only where that may matter."""
         found = self._cluster.read(core.NAMESPACE, "", target.namespace) if target.namespace else None
         said = opted(found)
         if gate.world is not None:
             own = opted(gate.world.target)
         else:
-            own = opted(await self._object(target)) if self._settings.managed_only or said is not None else None
+            own = opted(await self._object(target)) if self._may_differ(said, gate, now) else None
         return said if own is None else own
+
+    def _may_differ(self, said: bool | None, gate: Gate, now: datetime) -> bool:
+        """Tell whether the object's own label may matter: not to what its namespace lets us touch and the brake holds anyway."""
+        if said and gate.held(self._settings.brake, now):
+            return False
+        return self._settings.managed_only or said is not None
 
     async def _object(self, target: ResourceIdentifier) -> Obj | None:
         kind = core.kind_named(target.kind)

@@ -23,6 +23,8 @@ ALL: Final = "*"
 PLANNED: Final = "brake-planned"
 DOUBT: Final = timedelta(minutes=1)
 """How long a fix counts whose creation was not answered; by then the caches have seen it, or it is not there."""
+NEWS: Final = timedelta(minutes=1)
+"""How long after its end a fix makes others look again."""
 FIRST: Final = 8
 """How many of those that wait look again at once when a fix has ended."""
 
@@ -112,12 +114,17 @@ class Turns:
 
     def after_fix(self, obj: Obj) -> Iterable[Key]:
         """The first of those that wait for their turn, once a fix has ended; the others look again by themselves."""
-        return self._first() if _ended(obj) else ()
+        return self._first() if self._has_just_ended(obj) else ()
 
     def after_request(self, obj: Obj) -> Iterable[Key]:
         """The same, once a remediation says that its fix is behind it."""
         phase = (obj.get("status") or {}).get("overallPhase")
-        return self._first() if phase == Phase.VERIFYING or _ended(obj) else ()
+        return self._first() if phase == Phase.VERIFYING or self._has_just_ended(obj) else ()
+
+    def _has_just_ended(self, obj: Obj) -> bool:
+        """Tell whether the room that an end made may be news: what is written or deleted later makes none."""
+        ended = (obj.get("status") or {}).get("completionTime")
+        return bool(ended) and self._cluster.clock.now() - datetime.fromisoformat(ended) < NEWS
 
     def _first(self) -> list[Key]:
         held = self._cluster.select(RemediationRequest.card, WAITING, f"{LIMITED}|{ALL}")
