@@ -6,7 +6,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-RUN := env -u PYTHONPATH $(BIN)
+# compiled files are kept: hundreds of programs are started by the tests, and each would compile everything anew
+RUN := env -u PYTHONPATH -u PYTHONDONTWRITEBYTECODE $(BIN)
 CODE := src tests bench tools
 
 .PHONY: help setup demo up check format generate test test-full test-cluster soak system bench lock clean

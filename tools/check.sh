@@ -2,6 +2,7 @@
 # What must hold at every commit, in under a minute: the slow halves run side by side.
 set -uo pipefail
 cd "$(dirname "$0")/.."
+unset PYTHONPATH PYTHONDONTWRITEBYTECODE # compiled files are kept, lest every program that starts compiles everything anew
 bin=.venv/bin
 code="src tests bench tools"
 out=$(mktemp -d)

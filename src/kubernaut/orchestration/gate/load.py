@@ -124,7 +124,7 @@ class Turns:
     def _has_just_ended(self, obj: Obj) -> bool:
         """Tell whether the room that an end made may be news: what is written or deleted later makes none."""
         ended = (obj.get("status") or {}).get("completionTime")
-        return bool(ended) and self._cluster.clock.now() - datetime.fromisoformat(ended) < NEWS
+        return isinstance(ended, str) and self._cluster.clock.now() - datetime.fromisoformat(ended) < NEWS
 
     def _first(self) -> list[Key]:
         held = self._cluster.select(RemediationRequest.card, WAITING, f"{LIMITED}|{ALL}")
