@@ -13,8 +13,8 @@ from tests.world import EXTERNAL
 from tests.world import world as make_world
 
 LEFT_OUT: pytest.StashKey[int] = pytest.StashKey()
-PROCESSES = {"kubectl", "tmp_path_factory", "simulated"}
-"""Fixtures of tests that start programs."""
+PROCESSES = {"kubectl", "tmp_path_factory", "simulated", "large"}
+"""Fixtures of tests that start programs, or take long."""
 
 
 def pytest_configure():
