@@ -13,7 +13,7 @@ TEMPLATE: Obj = {
 
 @pytest.fixture
 async def shop(world):
-    """Give a namespace with three pods of one Deployment, as its controllers make them and, where they run, leave them."""
+    """Give a namespace with three pods of one Deployment, which its controllers, where they run, adopt and leave alone."""
     namespace = await world.namespace("production", environment="production")
     selector = {"matchLabels": {"app": "shop"}}
     deployment = await world.create(
@@ -23,6 +23,9 @@ async def shop(world):
             "spec": {"replicas": 3, "paused": True, "selector": selector, "template": TEMPLATE},
         },
     )
+    for number in range(3):
+        meta = {"name": f"shop-1-{number}", "namespace": namespace, "labels": TEMPLATE["metadata"]["labels"]}
+        await world.create(core.POD, {"metadata": meta, "spec": TEMPLATE["spec"]})
     replica_set = await world.create(
         core.REPLICA_SET,
         {
@@ -36,9 +39,8 @@ async def shop(world):
         },
     )
     for number in range(3):
-        labels = TEMPLATE["metadata"]["labels"]
-        meta = {"name": f"shop-1-{number}", "namespace": namespace, "labels": labels, "ownerReferences": [owner(replica_set, "ReplicaSet")]}
-        await world.create(core.POD, {"metadata": meta, "spec": TEMPLATE["spec"]})
+        adopted = {"metadata": {"ownerReferences": [owner(replica_set, "ReplicaSet")]}}
+        await world.client.patch(core.POD, f"shop-1-{number}", namespace, adopted)
     return namespace
 
 

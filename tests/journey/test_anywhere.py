@@ -170,7 +170,8 @@ async def test_a_run_that_nobody_carries_out_is_out_of_time_and_people_are_calle
             await play.approve()
             request = await play.ended()
     assert (request.status.phase, request.status.timeout_phase) == (Phase.TIMED_OUT, "workflow-execution")
-    [posted] = taken
+    posted, *repeats = taken
+    assert {each["remediationRequestName"] for each in repeats} <= {posted["remediationRequestName"]}, "the name keeps repeats one message"
     escalation = EscalationRequest.model_validate(posted)
     assert (escalation.escalation_reason, escalation.escalation_phase) == ("timeout", "workflow-execution")
     assert (escalation.remediation_request_name, escalation.escalating_controller) == (request.metadata.name, "remediation-orchestrator")

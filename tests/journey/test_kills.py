@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections import Counter
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -112,8 +113,9 @@ async def test_killed_once_after_any_write_a_case_still_does_everything_once(tmp
     all_went_well(fate, int(first != 0))
 
 
+@asynccontextmanager
 async def up(root):
-    """Start `kubernaut up` as a user does, on a state directory; return its process and a client like the user's kubectl, once it is up."""
+    """Run `kubernaut up` as a user does, on a state directory: its process and a client like the user's kubectl. It is killed at the end."""
     command = ("-m", "kubernaut.cli.main", "up", "--state", str(root / "state"), "--free-ports")
     with (root / "log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=log, stderr=log)
@@ -123,33 +125,44 @@ async def up(root):
         running = Place(root / "state").announced()
         return running is not None and running.pid == process.pid
 
-    await eventually(announced, seconds=60)
-    return process, Client.from_kubeconfig(str(root / "state" / "kubeconfig"))
+    try:
+        await eventually(announced, seconds=60)
+        client = Client.from_kubeconfig(str(root / "state" / "kubeconfig"))
+        try:
+            yield process, client
+        finally:
+            await client.close()
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
 
 
-async def reached(client, phase):
+async def reached(client, *phases):
     """Wait for the one case to be in a phase, answering its question where that is what it needs; return it."""
     async with viewing(client, (RemediationRequest, AIApprovalRequest), SYSTEM_NAMESPACE, lambda *_: None) as view:
-        if phase is Phase.EXECUTING:
+        if Phase.EXECUTING in phases:
             await view.until(RemediationRequest, lambda each: each.status.approval_notification_sent, seconds=60)
             [question] = view.all(AIApprovalRequest)
             await answer(client, question, Decision.APPROVED, "", datetime.now(UTC))
-        return await view.until(RemediationRequest, lambda each: each.status.phase is phase, seconds=60)
+        found = await view.until(RemediationRequest, lambda each: each.status.phase in phases or each.status.phase.terminal, seconds=60)
+    assert found.status.phase in phases, found.status.message
+    return found
 
 
 async def test_kubernaut_up_itself_is_killed_while_it_waits_and_while_it_works(tmp_path):
     for phase in (Phase.AWAITING_APPROVAL, Phase.EXECUTING):
-        process, client = await up(tmp_path)
-        await reached(client, phase)
-        await client.close()
-        process.kill()
-        await process.wait()
-    process, client = await up(tmp_path)
-    request = await reached(client, Phase.COMPLETED)
-    [run] = (await client.list(core.PIPELINE_RUN)).items
-    deployment = await client.get(core.DEPLOYMENT, DEPLOYMENT, NAMESPACE)
-    await client.close()
-    process.terminate()
-    assert await process.wait() == 0
-    assert request.status.outcome is Outcome.REMEDIATED
-    assert (run["metadata"]["name"], deployment["metadata"]["generation"]) == (f"{request.metadata.name}-wfe", 2)
+        async with up(tmp_path) as (_, client):
+            await reached(client, phase)
+    async with up(tmp_path) as (process, client):
+        request = await reached(client, Phase.COMPLETED, Phase.FAILED)
+        [run] = (await client.list(core.PIPELINE_RUN)).items
+        deployment = await client.get(core.DEPLOYMENT, DEPLOYMENT, NAMESPACE)
+        process.terminate()
+        assert await process.wait() == 0
+    assert run["metadata"]["name"] == f"{request.metadata.name}-wfe"
+    # the API server dies with the rest: a step that speaks to it at that moment fails, and then a person is told
+    away = request.status.phase is Phase.FAILED and "connection refused" in request.status.message
+    assert (request.status.outcome, deployment["metadata"]["generation"]) == (
+        (Outcome.MANUAL_REVIEW_REQUIRED, 1) if away else (Outcome.REMEDIATED, 2)
+    )

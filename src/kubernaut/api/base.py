@@ -233,6 +233,8 @@ class Status(Model):
 
     written_by_others: ClassVar[frozenset[str]] = frozenset()
     """Fields, by JSON name, that somebody other than the kind's controller writes; the two do not get in each other's way."""
+    decided_in: ClassVar[str] = "completionTime"
+    """The field that says how it ends: who writes it must have seen everything that others have written."""
     observed_generation: int = Field(default=0, ge=0)
     """The spec generation this status speaks of."""
     message: Short = ""

@@ -273,6 +273,7 @@ class RemediationRequestStatus(Status):
     """What has come of it."""
 
     written_by_others = frozenset({"deduplication", "duplicateCount", "lastDuplicateTime", "signalState", "signalResolvedAt"})
+    decided_in = "ending"
     overall_phase: Phase = Phase.PENDING
     outcome: Outcome | None = None
     start_time: datetime | None = None

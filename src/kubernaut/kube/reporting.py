@@ -124,8 +124,8 @@ class Report:
         return {name: value for name, value in patch.items() if name not in untouched}
 
     def _theirs(self, patch: Obj) -> frozenset[str]:
-        """Return the fields whose change leaves this pass standing: others', unless it writes them too; none when it ends the object."""
-        if patch.get("completionTime"):
+        """Return the fields whose change leaves this pass standing: others', unless it writes them too; none when it decides the end."""
+        if patch.get(self._status.decided_in):
             return frozenset()
         return self._status.written_by_others - patch.keys()
 
