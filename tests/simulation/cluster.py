@@ -11,6 +11,7 @@ from kubernaut.api import core
 from kubernaut.api.base import Obj
 from kubernaut.kube.client import Client
 from kubernaut.localcluster import ClusterSettings, LocalCluster
+from kubernaut.localcluster.admission import Policies
 from kubernaut.localcluster.api import ResourceKind
 from kubernaut.localcluster.calls import Call, User
 from kubernaut.localcluster.metadata import Sources
@@ -58,7 +59,25 @@ def local_cluster(seed: int, clock: SimulatedClock) -> LocalCluster:
     sources = Sources(clock=clock.now, uid=lambda: str(UUID(int=rng.getrandbits(128), version=4)), chance=rng)
     made = LocalCluster(ClusterSettings(admin_token=ADMIN, users=USERS, sources=sources))
     made.registry.schemas = Trusting()
+    made.registry.gates[:] = [_Seldom(gate) if isinstance(gate, Policies) else gate for gate in made.registry.gates]
     return made
+
+
+class _Seldom:
+    """Admission policies that judge every write of a person, and one in eight of the product's own."""
+
+    def __init__(self, whole: Policies) -> None:
+        self._whole = whole
+        self._turn = 0
+
+    def mutate(self, kind: ResourceKind, obj: Obj, call: Call) -> None:
+        """Change nothing."""
+
+    def check(self, kind: ResourceKind, operation: str, new: Obj | None, old: Obj | None, call: Call, subresource: str) -> None:
+        """Refuse a write that a policy denies, at our turn."""
+        self._turn += 1
+        if call.user.name != USERS[PRODUCT].name or self._turn % WHOLE == 1:
+            self._whole.check(kind, operation, new, old, call, subresource)
 
 
 class Trusting(Schemas):
@@ -92,9 +111,13 @@ class _Easy(Schema):
         self._whole = whole
         self._turn = 0
 
-    def prune(self, obj: Obj) -> list[str]:
-        """Drop what is unknown, at our turn: a write begins here."""
+    def decode_fault(self, obj: Obj) -> str | None:
+        """Say what cannot be decoded, at our turn: a write begins here."""
         self._turn += 1
+        return self._whole.decode_fault(obj) if self._ours else None
+
+    def prune(self, obj: Obj) -> list[str]:
+        """Drop what is unknown, at our turn."""
         return self._whole.prune(obj) if self._ours else []
 
     def default(self, obj: Obj) -> None:

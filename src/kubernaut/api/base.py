@@ -68,9 +68,26 @@ class Model(BaseModel):
         """Leave out what is empty and would be read back the same, so that people see only what is said."""
         return {key: value for key, value in handler(self).items() if value or value not in EMPTY}
 
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Copy what can change: models, lists and mappings; pydantic's own copy asks of every word whether it has seen it before."""
+        made = self.__copy__()
+        for name, value in self.__dict__.items():
+            made.__dict__[name] = _copied(value)
+        return made
+
     def wire(self) -> Obj:
         """Return the JSON form: camelCase, absent where empty, RFC 3339 times."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return [_copied(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _copied(each) for name, each in value.items()}
+    return value.__deepcopy__() if isinstance(value, Model) else value
 
 
 class FoldedEnum(StrEnum):

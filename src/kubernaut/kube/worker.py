@@ -59,6 +59,8 @@ class Workers:
         self._on_fault = on_fault
         self._rng = rng
         self._queue: WorkQueue | None = None
+        self._depth = metrics.QUEUE_DEPTH.labels(name)
+        self._seconds = metrics.RECONCILE_SECONDS.labels(name)
         self._tasks: list[asyncio.Task[None]] = []
 
     def add(self, key: Key) -> None:
@@ -69,7 +71,7 @@ class Workers:
         """Ask for a pass over a key some time from now; an earlier wish stays."""
         if self._queue is not None:
             self._queue.add_after(key, seconds)
-            metrics.QUEUE_DEPTH.labels(self.name).set(len(self._queue))
+            self._depth.set(len(self._queue))
 
     async def run(self) -> None:
         """Work until cancelled; running passes are then given some time to finish."""
@@ -98,7 +100,7 @@ class Workers:
 
     async def _work(self, queue: WorkQueue) -> None:
         while (key := await queue.get()) is not None:
-            metrics.QUEUE_DEPTH.labels(self.name).set(len(queue))
+            self._depth.set(len(queue))
             try:
                 await self._handle(queue, key)
             finally:
@@ -108,7 +110,7 @@ class Workers:
         loop = asyncio.get_running_loop()
         started = loop.time()
         result = await attempt(self._limited(key))
-        metrics.RECONCILE_SECONDS.labels(self.name).observe(loop.time() - started)
+        self._seconds.observe(loop.time() - started)
         metrics.RECONCILES.labels(self.name, _word(result)).inc()
         if isinstance(result, Exception):
             self._retry(queue, key, result)
