@@ -10,6 +10,7 @@ import pytest
 
 from kubernaut import wiring
 from kubernaut.analysis.policy import Policy, PolicyDecision
+from kubernaut.analysis.settings import PlanMode
 from kubernaut.api.base import JournalEntry, Resource
 from kubernaut.api.brake import pause_over
 from kubernaut.api.core import PIPELINE_RUN
@@ -47,6 +48,10 @@ class Bug:
     """Workloads in a world that is likely to show it."""
     layout: int | None = None
     """Which processes run, where it matters."""
+    mode: PlanMode | None = None
+    """What fixes are made of, where it matters."""
+    first: int = 1000
+    """The seed that is tried first."""
 
 
 def everywhere(patch: Patch, known: Callable[..., Any], other: Callable[..., Any]) -> None:
@@ -178,19 +183,19 @@ def _forget_sent(patch: Patch) -> None:
 
 BUGS = (
     Bug("a skipped approval", _skip_approval, "nothing without approval", 60),
-    Bug("a run created twice", _create_twice, "one run to an execution", 60),
-    Bug("an unreleased lock", _keep_lock, "what is gone holds no lock", 60),
-    Bug("a lock not taken", _take_no_lock, "a run needs its target's lock", 60),
+    Bug("a run created twice", _create_twice, "one run to an execution", 60, mode=PlanMode.CATALOGUE),
+    Bug("an unreleased lock", _keep_lock, "what is gone holds no lock", 60, mode=PlanMode.CATALOGUE),
+    Bug("a lock not taken", _take_no_lock, "a run needs its target's lock", 60, mode=PlanMode.CATALOGUE),
     Bug("a lost fact", _lose_facts, "no fact is lost", 100),
     Bug("an alert acknowledged before it is stored", _answer_early, "every alert is accounted for", 100),
     Bug("a stale cache trusted", _claim_nothing, "one open remediation to a fingerprint", 200, layout=1),
     Bug("a missing deadline", _set_no_deadline, "nothing waits without a deadline", 20),
     Bug("an escalation sent twice", _call_twice, "an end is told once", 400),
-    Bug("a finalizer dropped early", _drop_finalizer, "what is gone", 200),
+    Bug("a finalizer dropped early", _drop_finalizer, "what is gone", 200, mode=PlanMode.CATALOGUE),
     Bug("a pause ignored", _ignore_pause, "nothing starts while paused", 300),
     Bug("a phase jumped over", _jump, "phases follow the table", 300),
     Bug("no brake", _cut_brake, "the brake holds", 200, targets=14),
     Bug("writes in a circle", _write_in_circles, "nobody writes in a circle", 100),
     Bug("a message sent again", _forget_sent, "a message is sent once", 400),
-    Bug("a cooldown ignored", _never_cool_down, "a target rests after a fix", 200, targets=10),
+    Bug("a cooldown ignored", _never_cool_down, "a target rests after a fix", 200, targets=10, mode=PlanMode.CATALOGUE),
 )

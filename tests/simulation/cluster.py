@@ -21,13 +21,12 @@ from kubernaut.localcluster.schemas import Schemas
 from kubernaut.manifests import SYSTEM_NAMESPACE
 from tests.simulation.replica import SimulatedClock
 
-ADMIN, PRODUCT, PERSON = "admin-token", "product-token", "person-token"
-APPROVER: Final = "oncall@example.com"
+ADMIN, PRODUCT, PERSON, COLLEAGUE = "admin-token", "product-token", "person-token", "colleague-token"
+GROUPS: Final = ("system:kubernaut:production-approvers", "kubernaut:approvers", "platform-admin", "system:authenticated")
 USERS: Final = {
     PRODUCT: User("system:serviceaccount:kubernaut-system:kubernaut", groups=("system:serviceaccounts", "system:authenticated")),
-    PERSON: User(
-        APPROVER, groups=("system:kubernaut:production-approvers", "kubernaut:approvers", "platform-admin", "system:authenticated")
-    ),
+    PERSON: User("oncall@example.com", groups=GROUPS),
+    COLLEAGUE: User("colleague@example.com", groups=GROUPS),
 }
 ENVIRONMENTS: Final = ("production", "staging")
 ON_OFFER = ("increase-memory-conservative", "restart-deployment", "rollback-deployment", "scale-deployment")

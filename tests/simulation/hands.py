@@ -45,7 +45,8 @@ class Hands:
     """They watch what the store writes and act on it a while later."""
 
     client: Client
-    person: Client
+    people: tuple[Client, ...]
+    """Who may decide, in the order in which they look."""
     clock: SimulatedClock
     seed: int
     targets: dict[tuple[str, str], Target]
@@ -249,10 +250,12 @@ class Hands:
             return
         found = AIApprovalRequest.model_validate(await self.client.get(AIApprovalRequest.card, key[1], key[0]))
         decision = Decision.REJECTED if mood < 0.25 else Decision.APPROVED
-        try:
-            await answer(self.person, found, decision, "by script", self.clock.now())
-        except CannotDecide:
-            return
+        for person in self.people[: found.spec.policy_evaluation.min_approvers]:
+            try:
+                await answer(person, found, decision, "by script", self.clock.now())
+            except CannotDecide:
+                return
+            await asyncio.sleep(self.rng.expovariate(1 / 20))
 
     async def _status(self, kind: Kind, obj: Obj, status: Obj) -> None:
         meta = obj["metadata"]

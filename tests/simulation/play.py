@@ -10,33 +10,26 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from kubernaut.analysis.settings import AnalysisSettings, PlanMode
-from kubernaut.gateway.settings import FingerprintStrategy, GatewaySettings
+from kubernaut.analysis.settings import PlanMode
 from kubernaut.kube.client import Client
-from kubernaut.orchestration.gate.brake import BrakeSettings
-from kubernaut.orchestration.settings import OrchestrationSettings
-from kubernaut.settings import LeaderTimes, Settings
-from kubernaut.verification.settings import VerificationSettings
-from kubernaut.workflow.settings import WorkflowSettings
-from tests.simulation.alarms import NAMES, Alarm, Alarms
+from tests.simulation.alarms import Alarms
 from tests.simulation.chaos import Chaos, Fault
-from tests.simulation.cluster import ADMIN, ENVIRONMENTS, PERSON, PRODUCT, Target, furnish, local_cluster
+from tests.simulation.cluster import ADMIN, COLLEAGUE, PERSON, PRODUCT, furnish, local_cluster
 from tests.simulation.collector import Collector
 from tests.simulation.hands import Hands
 from tests.simulation.laws import Facts, Laws
 from tests.simulation.ledger import Ledger
 from tests.simulation.loop import SimulatedLoop, StuckError, run
 from tests.simulation.people import People
-from tests.simulation.replica import ALL_PARTS, Process, SimulatedClock, Surroundings
+from tests.simulation.replica import Process, SimulatedClock, Surroundings
+from tests.simulation.scene import Scene, scene
 from tests.simulation.trouble import Trouble
 from tests.simulation.wire import Server, Wire
 
 START: Final = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 TARGETS: Final = 16
 """Workloads of a world: about fifty cases."""
-BUSY_SECONDS: Final = 3600.0
 REST_SECONDS: Final = 4 * 3600.0
-NEEDS: Final = ("64Mi", "200Mi", "200Mi", "200Mi", "400Mi", "4Gi")
 
 
 @dataclass
@@ -56,110 +49,6 @@ class Played:
     """What led to that."""
 
 
-@dataclass(frozen=True)
-class Scene:
-    """What a seed makes of a world."""
-
-    settings: Settings
-    targets: list[Target]
-    alarms: list[Alarm]
-    layout: list[tuple[str, frozenset[str]]]
-    skew: float
-
-
-def scene(seed: int, *, targets: int, layout: int | None = None) -> Scene:
-    """Choose a world."""
-    rng = random.Random(f"scene {seed}")
-    parts = rng.choices(LAYOUTS, OFTEN)[0]
-    parts = parts if layout is None else LAYOUTS[layout]
-    made = [Target(rng.choice(ENVIRONMENTS), f"app-{number}", rng.choice(NEEDS)) for number in range(targets)]
-    return Scene(
-        settings=_settings(rng, elections=parts is not LAYOUTS[0]),
-        targets=made,
-        alarms=[alarm for target in made for alarm in _alarms(rng, target)],
-        layout=parts,
-        skew=rng.choice((0.0, 0.0, 1.5)),
-    )
-
-
-CONTROLLERS: Final = ALL_PARTS - {"gateway", "notification"}
-LAYOUTS: Final = [
-    [("all", ALL_PARTS)],
-    [("one", ALL_PARTS), ("other", ALL_PARTS)],
-    [
-        ("gate-a", frozenset({"gateway"})),
-        ("gate-b", frozenset({"gateway"})),
-        ("brain", CONTROLLERS - {"workflow"}),
-        ("arm", frozenset({"workflow", "notification"})),
-    ],
-]
-
-OFTEN: Final = (4, 1, 2)
-"""How often each runs: a second replica of everything makes a case cost half as much again."""
-
-
-def _alarms(rng: random.Random, target: Target) -> list[Alarm]:
-    names = rng.sample(NAMES, rng.choice((1, 1, 2, 3)))
-    return [
-        Alarm(
-            target, name, begins=rng.uniform(5, 900), patience=rng.uniform(300, BUSY_SECONDS - 900), repeat=rng.choice((60.0, 180.0, 300.0))
-        )
-        for name in names
-    ]
-
-
-def _settings(rng: random.Random, *, elections: bool) -> Settings:
-    """Return settings under which a case ends within the hour."""
-    minute = timedelta(minutes=1)
-    cooldown = rng.choice((2, 6)) * minute
-    return Settings(
-        leader_election=elections,
-        leader=LeaderTimes(lease=timedelta(seconds=60), renew=timedelta(seconds=45), retry=timedelta(seconds=25)),
-        gateway=GatewaySettings(fingerprint=rng.choice(list(FingerprintStrategy)), count_flush_seconds=0.05),
-        analysis=AnalysisSettings(mode=rng.choice((PlanMode.CATALOGUE, PlanMode.CATALOGUE, PlanMode.STEPS)), approval_timeout=3 * minute),
-        workflow=WorkflowSettings(cooldown=cooldown, wait_limit=10 * minute, default_timeout=4 * minute, cancel_grace=minute),
-        orchestration=OrchestrationSettings(
-            processing_limit=2 * minute,
-            analysis_limit=4 * minute,
-            approval_limit=3 * minute,
-            workflow_limit=5 * minute,
-            steps_limit=4 * minute,
-            execution_limit=4 * minute,
-            verification_limit=6 * minute,
-            overall_limit=20 * minute,
-            lock_wait_limit=12 * minute,
-            stabilization_window=timedelta(seconds=30),
-            validity=4 * minute,
-            retention=5 * minute,
-            cancel_limit=minute,
-            block_limit=8 * minute,
-            pause_limit=15 * minute,
-            duplicate_limit=15 * minute,
-            failure_rest=3 * minute,
-            failure_backoff=timedelta(seconds=15),
-            failure_backoff_limit=minute,
-            cooldown=cooldown,
-            chain_window=20 * minute,
-            ineffective_limit=rng.choice((3, 6)),
-            no_action_memory=rng.choice((minute, 10 * minute)),
-            max_recovery_attempts=rng.choice((0, 1, 3)),
-            recheck=timedelta(seconds=45),
-            brake=BrakeSettings(
-                concurrent=rng.choice((2, 5, None)),
-                concurrent_per_namespace=rng.choice((1, 3, None)),
-                hourly=rng.choice((10, None, None)),
-                hourly_per_namespace=None,
-                storm_cases=rng.choice((12, None, None)),
-                storm_window=minute,
-                storm_cooldown=3 * minute,
-                look_again=1.5 * minute,
-                patience=6 * minute,
-            ),
-        ),
-        verification=VerificationSettings(look_every=timedelta(seconds=30)),
-    )
-
-
 @dataclass
 class World:
     """Everything of one world that runs."""
@@ -175,14 +64,14 @@ class World:
     trouble: Trouble
 
 
-def play(seed: int, *, targets: int = TARGETS, strength: float = 0.0, layout: int | None = None) -> Played:
-    """Play a world to its end, or to the first broken law; the seed chooses how hard it is, and what runs, unless told."""
+def play(seed: int, *, targets: int = TARGETS, strength: float = 0.0, layout: int | None = None, mode: PlanMode | None = None) -> Played:
+    """Play a world to its end, or to the first broken law; the seed chooses how hard it is, what runs and what fixes are made of, unless told."""
     loop, played = SimulatedLoop(seed), Played(seed)
     state, collecting = random.getstate(), gc.isenabled()
     random.seed(seed)
     gc.disable()
     try:
-        run(loop, lambda: _play(loop, played, scene(seed, targets=targets, layout=layout), strength))
+        run(loop, lambda: _play(loop, played, scene(seed, targets=targets, layout=layout, mode=mode), strength))
     except StuckError as fault:
         played.broken.append(f"{loop.time():.3f} something always goes on: {fault}")
     finally:
@@ -207,8 +96,8 @@ async def _world(loop: SimulatedLoop, seed: int, chosen: Scene, strength: float)
     cluster = local_cluster(seed, clock)
     chaos = Chaos(seed, loop.time, strength)
     server = Server(cluster.face(), chaos, cluster.registry.store)
-    admin, person = (Client.over(Wire(server, None, token, faulty=False)) for token in (ADMIN, PERSON))
-    hands = Hands(admin, person, clock, seed, {(each.namespace, each.name): each for each in chosen.targets})
+    admin, person, colleague = (Client.over(Wire(server, None, token, faulty=False)) for token in (ADMIN, PERSON, COLLEAGUE))
+    hands = Hands(admin, (person, colleague), clock, seed, {(each.namespace, each.name): each for each in chosen.targets})
     ledger = Ledger(chaos)
     around = Surroundings(server, chaos, ledger, clock, chosen.settings, PRODUCT)
     processes = _processes(chosen, around, chaos)
