@@ -4,7 +4,16 @@ from datetime import timedelta
 
 import pytest
 
-from kubernaut.analysis.approval_preview import NO_PREVIEW, NO_TRIAL, REFUSED, REFUSED_HERE, effect_of, operations_of, preview_of
+from kubernaut.analysis.approval_preview import (
+    NO_PREVIEW,
+    NO_TRIAL,
+    REFUSED,
+    REFUSED_HERE,
+    effect_of,
+    is_preview,
+    operations_of,
+    preview_of,
+)
 from kubernaut.api.analysis import AIAnalysis
 from kubernaut.api.base import Obj
 from kubernaut.api.binding import Binding
@@ -138,3 +147,14 @@ def test_the_trial_changes_nothing_and_is_named_after_what_it_tries():
         assert made.spec.operations[0].target is not None
         assert made.spec.operations[0].target.path() == "shop/deployment/checkout"
     assert names == ["a-preview-11111111", "a-preview-22222222"]
+
+
+def test_only_a_preview_of_its_own_making_is_the_analysis_to_delete():
+    """The trial behind a proposal belongs to the analysis too, and is looked at by the orchestrator for as long as the case is open."""
+    analysis = AIAnalysis.model_validate(
+        {
+            "metadata": {"name": "a", "namespace": "s"},
+            "spec": {"remediationRequestRef": {"name": "rr"}, "analysisRequest": {"alertContext": ALERT.wire()}},
+        }
+    )
+    assert [is_preview(analysis, name) for name in ("a-preview-12345678", "a-proposal", "a-1-preview-12345678")] == [True, False, False]

@@ -19,7 +19,6 @@ class Fault(StrEnum):
     RESET = "connection reset after the write"
     TOO_MANY = "429"
     INTERNAL = "500"
-    STALE_LIST = "list from a cache that lags behind"
     WATCH_CUT = "watch cut"
     WATCH_GONE = "watch expired (410)"
     WATCH_LATE = "watch events late"

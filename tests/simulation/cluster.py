@@ -156,4 +156,7 @@ def deployment(target: Target) -> Obj:
     container = {"name": "main", "image": f"registry.example.com/{target.name}:1.0", "resources": limits}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [container], "automountServiceAccountToken": False}}
     spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
-    return {"metadata": {"name": target.name, "namespace": target.namespace, "labels": labels}, "spec": spec}
+    metadata = {"name": target.name, "namespace": target.namespace, "labels": labels}
+    if target.name.endswith("4"):  # one in ten is kept by Argo CD: its fix is proposed, never carried out
+        metadata["annotations"] = {"argocd.argoproj.io/tracking-id": f"shop:apps/Deployment:{target.namespace}/{target.name}"}
+    return {"metadata": metadata, "spec": spec}

@@ -110,7 +110,6 @@ async def _world(loop: SimulatedLoop, seed: int, chosen: Scene, strength: float)
     try:
         people = People(person, admin, clock, chosen.targets, random.Random(f"people {seed}"), chaos.strength)
         trouble = Trouble(chaos, processes, ledger, admin, cluster.registry.store, clock)
-        server.settled = cluster.registry.store.revision
         yield World(chosen, chaos, server, laws, processes, alarms, hands, people, trouble)
     finally:
         await _abandon(processes)

@@ -25,10 +25,6 @@ from tests.simulation.loop import OWNER, Life
 REFUSED: Final = 300
 TRACED: Final = 40
 LATE_SECONDS: Final = 8.0
-STALE: Final = 0.1
-"""The chance that the cache behind a first list lags, in a usual world."""
-LAG: Final = 60
-"""By how many writes at most."""
 GONE: Final = orjson.dumps(
     {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}}
 )
@@ -39,7 +35,6 @@ class Server:
 
     def __init__(self, face: App, chaos: Chaos, store: Store) -> None:
         self.face = face
-        self.settled = 0
         """The revision at which the world was furnished: no cache is older."""
         self._store = store
         self.chaos = chaos
@@ -49,17 +44,6 @@ class Server:
         self.actor = ""
         """Who is being answered."""
         self._digest = hashlib.sha256()
-
-    def lagging(self, request: Request, where: str) -> Request:
-        """Return a first list as the API server's cache answers it: mostly the newest state, at times one that lags behind."""
-        if request.method != "GET" or request.query.get("resourceVersion") != "0" or not self.chaos.chance(STALE * self.chaos.strength):
-            return request
-        revision = max(self.settled, self._store.revision - self.latency.randrange(1, LAG))
-        if revision >= self._store.revision:
-            return request
-        self.chaos.hit(Fault.STALE_LIST, f"{where}: {self._store.revision - revision} writes behind")
-        query = {**request.query, "resourceVersion": str(revision), "resourceVersionMatch": "Exact"}
-        return replace(request, query=query)
 
     @property
     def trace(self) -> str:
@@ -112,7 +96,7 @@ class Wire:
         await self._before(fault, request, where)
         if request.path.endswith("/events") and request.method == "POST":
             return request.body or b""  # nobody decides by our own Events, and they are half of all writes: taken, and forgotten
-        answer = await self._server.answer(self._seen(request, where), self._token, self._who)
+        answer = await self._server.answer(request, self._token, self._who)
         await self._after(fault, where)
         if answer.status >= REFUSED:
             raise ApiError.of(answer.status, answer.body)
@@ -140,9 +124,6 @@ class Wire:
 
     async def close(self) -> None:
         """There is nothing to close."""
-
-    def _seen(self, request: Request, where: str) -> Request:
-        return self._server.lagging(request, where) if self._faulty else request
 
     def _latency(self) -> float:
         """Return the seconds of one way: mostly a few milliseconds."""

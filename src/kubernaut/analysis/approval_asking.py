@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from kubernaut.analysis.approval import context_of, patience, request_for, request_name
-from kubernaut.analysis.approval_preview import effect_of, operations_of, preview_of
+from kubernaut.analysis.approval_preview import effect_of, is_preview, operations_of, preview_of
 from kubernaut.analysis.binding import Bindings
 from kubernaut.analysis.collect import Collector
 from kubernaut.analysis.plan import Plan
@@ -96,9 +96,9 @@ class Asking:
         return await self._cluster.create_owned(wanted, analysis)
 
     async def tidy(self, analysis: AIAnalysis) -> None:
-        """Delete trials whose difference was copied; they go when their facts are on record."""
+        """Delete previews whose difference was copied; they go when their facts are on record. Trials that others made are theirs."""
         for trial in self._cluster.where(KubernetesExecution, OWNER_INDEX, analysis.metadata.uid):
-            if trial.metadata.deletion_timestamp is None:
+            if trial.metadata.deletion_timestamp is None and is_preview(analysis, trial.metadata.name):
                 await self._cluster.delete(trial)
 
     def _pods_of(self, target: ResourceIdentifier) -> list[str]:

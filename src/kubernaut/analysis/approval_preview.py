@@ -73,13 +73,22 @@ def operations_of(workflow: RemediationWorkflow | None, status: AIAnalysisStatus
     return [_with_present_values(_filled(step, status.selected_workflow.parameters), steps_of(status)) for step in workflow.spec.preview]
 
 
+def is_preview(analysis: AIAnalysis, name: str) -> bool:
+    """Tell whether an object that an analysis owns is a preview of its own making."""
+    return name.startswith(_prefix(analysis))
+
+
+def _prefix(analysis: AIAnalysis) -> str:
+    return f"{analysis.metadata.name}-preview-"
+
+
 def preview_of(analysis: AIAnalysis, operations: Sequence[Operation], now: datetime, limit: timedelta) -> KubernetesExecution:
     """Return the dry run of a plan; the same plan has the same name, another one another."""
     meta, bound = analysis.metadata, analysis.status.binding
     digest = bound.hash.removeprefix("sha256:")[:8] if bound else "unbound"
     return KubernetesExecution(
         metadata=ObjectMeta(
-            name=f"{meta.name}-preview-{digest}", namespace=meta.namespace, labels={CORRELATION_LABEL: analysis.correlation_id}
+            name=f"{_prefix(analysis)}{digest}", namespace=meta.namespace, labels={CORRELATION_LABEL: analysis.correlation_id}
         ),
         spec=KubernetesExecutionSpec(
             remediation_request_ref=analysis.spec.remediation_request_ref,

@@ -85,12 +85,11 @@ class Client:
         label_selector: str = "",
         field_selector: str = "",
         limit: int = 500,
-        resource_version: str = "",
     ) -> ObjList:
-        """Return all objects, in pages of `limit`; version "0" is the cheap list from the server's cache, "" the newest state."""
+        """Return all objects in their newest state, in pages of `limit`."""
         query = {"labelSelector": label_selector, "fieldSelector": field_selector}
         try:
-            return await self._pages(kind, namespace, query | {"limit": str(limit), "resourceVersion": resource_version})
+            return await self._pages(kind, namespace, query | {"limit": str(limit)})
         except ApiError as fault:
             if not fault.expired:
                 raise
@@ -209,7 +208,7 @@ class Client:
             token = page["metadata"].get("continue")
             if not token:
                 return ObjList(items, page["metadata"].get("resourceVersion", ""))
-            query = {**query, "continue": token, "resourceVersion": ""}
+            query = {**query, "continue": token}
 
     async def _send(
         self, method: str, path: str, query: dict[str, str] | None = None, body: Patch | None = None, content_type: str = "application/json"

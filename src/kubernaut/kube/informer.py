@@ -210,8 +210,8 @@ class Informer:
         return self._backoff.next()
 
     async def _relist(self) -> None:
-        """Read all objects and show the difference; the first list may come from the server's cache, a repeated one must not go back."""
-        listing = await self._client.list(self.kind, self.namespace, resource_version="" if self.synced.is_set() else "0")
+        """Read all objects and show the difference. Never from a lagging cache: what we wrote before a crash must be there."""
+        listing = await self._client.list(self.kind, self.namespace)
         metrics.RELISTS.labels(self.kind.kind).inc()
         self._advance(listing.resource_version)
         present = {key_of(obj) for obj in listing.items}
