@@ -38,6 +38,13 @@ def looking(probe, *, now, state="firing", query="", signal_type="prometheus", l
     return cluster, assessment()
 
 
+async def seen(probe, **more):
+    """Look once; there must be a reading."""
+    reading = await probe.look(*looking(probe, **more))
+    assert reading is not None
+    return reading
+
+
 def request(state, query, signal_type, labels):
     data = RemediationRequest.model_validate(
         {

@@ -10,7 +10,7 @@ from kubernaut.verification.probes.metrics import MetricsProbe
 from kubernaut.verification.probes.remote import Remote
 from kubernaut.verification.settings import EndpointSettings, MetricQuery
 from tests.daemons import ALERTMANAGER, PROMETHEUS, PROMTOOL, alertmanager, prometheus
-from tests.verification.looking import LABELS, at, looking
+from tests.verification.looking import LABELS, at, looking, seen
 
 needs_alertmanager = pytest.mark.skipif(
     ALERTMANAGER is None, reason="not run: no Alertmanager here; on Debian: apt-get install prometheus-alertmanager"
@@ -106,6 +106,6 @@ async def test_prometheus_says_whether_the_alerts_own_expression_still_holds(tmp
             ),
         )
         for probe, query, score, told in expected:
-            reading = await probe.look(*looking(probe, now=at(6), query=query))
+            reading = await seen(probe, now=at(6), query=query)
             assert (reading.score, reading.silent) == (score, False), reading.message
             assert told in reading.message

@@ -232,7 +232,7 @@ def test_the_score_is_bounded_by_what_was_assessed_and_there_when_anything_count
     found = score(readings, weights)
     known = [each.score for each in readings if each.score is not None and weights[each.component] > 0]
     assert (found is None) == (not known)
-    if known:
+    if found is not None:
         assert min(known) - 1e-4 <= found <= max(known) + 1e-4
         assert 0 <= found <= 1
 
@@ -243,4 +243,5 @@ def test_the_score_never_falls_when_something_gets_better(readings, weights, par
         replace(each, score=max(each.score, more)) if each.component is part and each.score is not None else each for each in readings
     ]
     before, after = score(readings, weights), score(better, weights)
-    assert (before is None and after is None) or after >= before
+    assert (before is None) == (after is None)
+    assert before is None or after is None or after >= before

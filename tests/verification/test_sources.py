@@ -12,7 +12,7 @@ from kubernaut.verification.probes.metrics import MetricsProbe
 from kubernaut.verification.probes.remote import BODY_LIMIT, Remote
 from kubernaut.verification.settings import EndpointSettings, MetricQuery
 from tests.daemons import free_port
-from tests.verification.looking import at, looking
+from tests.verification.looking import at, looking, seen
 
 QUERY = 'increase(restarts{namespace="production"}[10m]) > 0'
 
@@ -63,7 +63,7 @@ async def test_while_alertmanager_does_not_answer_what_the_gateway_heard_counts(
     async with source.served() as url:
         probe = AlertProbe(Remote("Alertmanager", endpoint(url)))
         for state, score in (("firing", 0.0), ("resolved", 1.0)):
-            reading = await probe.look(*looking(probe, now=at(6), state=state))
+            reading = await seen(probe, now=at(6), state=state)
             assert reading.score == score
             assert told in reading.message
 
@@ -72,7 +72,7 @@ async def test_while_alertmanager_does_not_answer_what_the_gateway_heard_counts(
 async def test_while_prometheus_does_not_answer_the_metrics_are_not_known_and_may_come_later(source, told):
     async with source.served() as url:
         probe = MetricsProbe(Remote("Prometheus", endpoint(url)))
-        reading = await probe.look(*looking(probe, now=at(6), query=QUERY))
+        reading = await seen(probe, now=at(6), query=QUERY)
     assert (reading.score, reading.good, reading.silent) == (None, False, True)
     assert told in reading.message
 
@@ -82,17 +82,17 @@ async def test_one_that_does_not_answer_is_left_alone_for_a_while():
     async with source.served() as url:
         probe = MetricsProbe(Remote("Prometheus", endpoint(url)))
         for seconds in (0, 10, 29):
-            assert (await probe.look(*looking(probe, now=at(6) + timedelta(seconds=seconds), query=QUERY))).silent
+            assert (await seen(probe, now=at(6) + timedelta(seconds=seconds), query=QUERY)).silent
         assert len(source.asked) == 1
         source.answer = {"status": 200, "body": b'{"status":"success","data":{"resultType":"vector","result":[]}}'}
-        assert not (await probe.look(*looking(probe, now=at(6) + timedelta(seconds=31), query=QUERY))).silent
+        assert not (await seen(probe, now=at(6) + timedelta(seconds=31), query=QUERY)).silent
 
 
 async def test_a_question_that_is_not_taken_is_told_and_is_no_fault_of_the_source():
     source = Source(status=400, body=b"parse error")
     async with source.served() as url:
         probe = MetricsProbe(Remote("Prometheus", endpoint(url)), (MetricQuery(name="errors", query="rate("),))
-        reading = await probe.look(*looking(probe, now=at(6), query=QUERY))
+        reading = await seen(probe, now=at(6), query=QUERY)
     assert (reading.score, reading.silent, len(source.asked)) == (None, False, 2)
     assert "errors: Prometheus does not take the question: 400 Bad Request: parse error" in reading.message
 
@@ -103,13 +103,13 @@ async def test_the_token_is_shown_and_read_anew_for_each_question(tmp_path):
         probe = AlertProbe(Remote("Alertmanager", endpoint(url, token_file=str(token))))
         for text in ("one", "two"):
             token.write_text(f"{text}\n")
-            await probe.look(*looking(probe, now=at(6), state="resolved"))
+            await seen(probe, now=at(6), state="resolved")
     assert [each.headers["Authorization"] for each in source.asked] == ["Bearer one", "Bearer two"]
 
 
 async def test_a_token_that_cannot_be_read_is_told():
     probe = AlertProbe(Remote("Alertmanager", endpoint("http://127.0.0.1:1", token_file="/does/not/exist")))
-    reading = await probe.look(*looking(probe, now=at(6)))
+    reading = await seen(probe, now=at(6))
     assert "/does/not/exist" in reading.message
 
 
@@ -118,7 +118,7 @@ async def test_only_alerts_that_came_from_alertmanager_are_asked_for_there(signa
     source = Source(body=b"[]")
     async with source.served() as url:
         probe = AlertProbe(Remote("Alertmanager", endpoint(url)))
-        await probe.look(*looking(probe, now=at(6), signal_type=signal_type))
+        await seen(probe, now=at(6), signal_type=signal_type)
     assert source.asked == []
 
 
@@ -132,5 +132,5 @@ async def test_an_answer_serves_for_a_while():
     async with source.served() as url:
         probe = MetricsProbe(Remote("Prometheus", endpoint(url)), (MetricQuery(name="errors", query="0"),), timedelta(seconds=15))
         for seconds in (0, 14, 15):
-            assert (await probe.look(*looking(probe, now=at(6) + timedelta(seconds=seconds)))).score == 1.0
+            assert (await seen(probe, now=at(6) + timedelta(seconds=seconds))).score == 1.0
     assert len(source.asked) == 4  # before and after, twice

@@ -100,8 +100,7 @@ class EffectivenessAssessmentStatus(Status):
     phase: Phase = Phase.PENDING
     verdict: Verdict | None = None
     reason: str = ""
-    """Full, Partial, NoExecution, MetricsTimedOut, SpecDrift, WorseThanBefore, Unrecoverable, Unhealthy, AlertDecayTimeout, Expired,
-    Unassessable."""
+    """Such as Full, Partial, NoExecution, MetricsTimedOut, SpecDrift, WorseThanBefore, Unrecoverable, AlertDecayTimeout, Expired."""
     score: Confidence | None = None
     components: Annotated[list[ComponentScore], Field(max_length=10)] = []
     healthy_since: datetime | None = None
