@@ -14,6 +14,7 @@ from kubernaut.api.approval import Decision
 from kubernaut.api.execution import KubernetesExecution
 from kubernaut.api.kinds import ALL
 from kubernaut.api.remediation import Outcome, Phase
+from kubernaut.api.workflow import WorkflowExecution
 from kubernaut.cli.alerts import AlertSource
 from kubernaut.cli.embedded import Ports, embedded
 from kubernaut.cli.places import Place
@@ -90,11 +91,12 @@ async def test_every_part_does_its_work_with_its_own_rights_alone(tmp_path, mode
         assert await stage.facts(request.metadata.name)
 
 
-async def test_a_fix_is_taken_back_under_our_own_name_and_with_our_own_rights_alone(tmp_path):
-    async with enforced(tmp_path, PlanMode.STEPS, fragile()) as stage:
+@pytest.mark.parametrize("mode", PlanMode, ids=lambda mode: mode.value)
+async def test_a_fix_is_taken_back_under_our_own_name_and_with_our_own_rights_alone(tmp_path, mode):
+    async with enforced(tmp_path, mode, fragile()) as stage:
         async with stage.alerting():
             request = await made_worse(stage)
         assert (request.status.phase, request.status.outcome) == (Phase.COMPLETED, Outcome.ROLLED_BACK)
-        undo = stage.only(KubernetesExecution).spec.undo
+        undo = stage.only(WorkflowExecution if mode is PlanMode.CATALOGUE else KubernetesExecution).spec.undo
         assert undo is not None
         assert undo.requested_by == f"system:serviceaccount:{SYSTEM_NAMESPACE}:{account_of('orchestration')}"

@@ -49,7 +49,7 @@ def see(
         stepwise=_is_stepwise(family, status),
         execution=_execution(family.execution, status, limits, now) if family.execution else memory.execution(),
         assessment=_assessment(family.assessment, limits, now) if family.assessment else memory.assessment(),
-        undo=_undo(family.execution, family.assessment, limits, now) if family.execution else None,
+        undo=_undo(family.execution or family.workflow, family.assessment, limits, now),
         prospects=_prospects(status, family.attempt, settings, tally),
     )
 
@@ -245,12 +245,12 @@ def _assessment(child: ea.EffectivenessAssessment, limits: Limits, now: datetime
 
 
 def _undo(
-    execution: ke.KubernetesExecution, assessment: ea.EffectivenessAssessment | None, limits: Limits, now: datetime
+    fix: ke.KubernetesExecution | we.WorkflowExecution | None, assessment: ea.EffectivenessAssessment | None, limits: Limits, now: datetime
 ) -> TakingBack | None:
     """Tell how far taking a fix back has come: it may last as long as a fix. Before its end nothing can be taken back."""
-    if execution.status.completion_time is None:
+    if fix is None or fix.status.completion_time is None or (isinstance(fix, we.WorkflowExecution) and fix.spec.workflow_definition):
         return None
-    asked, answered = execution.spec.undo, execution.status.undo
+    asked, answered = fix.spec.undo, fix.status.undo
     judged = assessment.status.completion_time if assessment else None
     deadline = (asked.requested_at if asked else judged or now) + limits.of(Stage.EXECUTION)
     if asked is None or answered is None or answered.requested_at != asked.requested_at or answered.completion_time is None:

@@ -166,8 +166,8 @@ class Orchestrator:
 
     async def _wait(self, request: RemediationRequest, family: Family, step: Wait) -> Family:
         """Do what is due while waiting: ask for the fix to be taken back, or withdraw one that may not begin any more."""
-        if step.take_back is not None and family.execution is not None:
-            await self._take_back.ask(family.execution, step.take_back, step.message)
+        if step.take_back is not None and (fix := family.execution or family.workflow) is not None:
+            await self._take_back.ask(fix, step.take_back, step.message)
         if step.phase in {Phase.ANALYZING, Phase.AWAITING_APPROVAL}:
             return await self._withdrawn(request, family)
         return family

@@ -1,10 +1,11 @@
-"""Asks for a fix to be taken back that made things worse, under our own name; the execution stage does it, where the settings allow it."""
+"""Asks for a fix to be taken back that made things worse, under our own name; who carried it out does it, where settings allow it."""
 
 from datetime import datetime
 
-from kubernaut.api.execution import KubernetesExecution, UndoRequest
+from kubernaut.api.execution import UndoRequest
 from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.reviews import person
+from kubernaut.undo import Undoable
 
 
 class TakeBack:
@@ -15,8 +16,8 @@ class TakeBack:
         self._name = ""
         """As the API server knows us: nobody may ask under another name."""
 
-    async def ask(self, execution: KubernetesExecution, at: datetime, why: str) -> None:
+    async def ask(self, fix: Undoable, at: datetime, why: str) -> None:
         """Ask once: the same time is the same request, however often it is made."""
         self._name = self._name or (await person(self._cluster.client)).name
         asked = UndoRequest(requested_by=self._name, requested_at=at, reason=why[:1024], automatic=True)
-        await self._cluster.patch(execution, {"metadata": {"uid": execution.metadata.uid}, "spec": {"undo": asked.wire()}})
+        await self._cluster.patch(fix, {"metadata": {"uid": fix.metadata.uid}, "spec": {"undo": asked.wire()}})
