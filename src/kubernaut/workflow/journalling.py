@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from kubernaut.api.base import Kind, Obj, ResourceIdentifier
+from kubernaut.api.base import Kind, Obj
 from kubernaut.api.core import kind_named
 from kubernaut.api.execution import RESTORABLE, ChangedResource, Undo, UndoKind
 from kubernaut.api.redact import redact, redact_value
@@ -117,21 +117,21 @@ def holds_secret(value: Any, key: str = "") -> bool:
     return redact(value) != value or (_SECRET.search(key) is not None and not _REFERENCE.search(key) and key != "name")
 
 
-def target_kind(target: ResourceIdentifier) -> Kind | None:
-    """Return the card of a target that can be put back, else None."""
-    found = kind_named(target.kind)
-    return found if found in RESTORABLE else None
+def _target(execution: WorkflowExecution) -> tuple[Kind, str, str] | None:
+    """Return the card, namespace and name of a target that can be put back, else None."""
+    *space, kind, name = execution.spec.target_resource.split("/")
+    found = kind_named(kind)
+    return None if found is None or found not in RESTORABLE else (found, space[0] if space and found.namespaced else "", name)
 
 
 async def _read(client: Client, execution: WorkflowExecution) -> tuple[Obj | None, str]:
     """Return the target, or why it cannot be had. Raise ApiError for what may pass."""
-    target = execution.spec.target
-    kind = target_kind(target) if target else None
-    if target is None or kind is None:
-        what = target.kind if target else execution.spec.target_resource
-        return None, cut(f"what a run changes of a {what} is not kept: it cannot be taken back")
+    target = _target(execution)
+    if target is None:
+        return None, cut(f"what a run changes of {execution.spec.target_resource} is not kept: it cannot be taken back")
+    kind, namespace, name = target
     try:
-        return await client.get(kind, target.name, target.namespace if kind.namespaced else ""), ""
+        return await client.get(kind, name, namespace), ""
     except ApiError as fault:
         if fault.retryable:
             raise
@@ -144,11 +144,10 @@ def _is_autoscaled(obj: Obj) -> bool:
 
 
 def _changed(execution: WorkflowExecution, obj: Obj, before: Obj, after: Obj) -> ChangedResource:
-    target, meta = execution.spec.target, obj["metadata"]
-    kind = target_kind(target) if target else None
+    target, meta = _target(execution), obj["metadata"]
     return ChangedResource(
-        api_version=kind.api_version if kind else "",
-        kind=kind.kind if kind else "",
+        api_version=target[0].api_version if target else "",
+        kind=target[0].kind if target else "",
         namespace=meta.get("namespace", ""),
         name=meta["name"],
         uid=meta["uid"],
