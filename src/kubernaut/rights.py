@@ -32,7 +32,7 @@ _MADE: Final = {
         "notificationrequests",
     ),
     "analysis": ("aiapprovalrequests", "kubernetesexecutions"),
-    "workflow": ("kubernetesexecutions",),
+    "workflow": ("kubernetesexecutions", "workflowexecutions"),
     "notification": ("notificationrequests",),
 }
 """What each part creates, and takes back."""

@@ -1,10 +1,10 @@
 """A run from the catalogue taken back: its target is put back to the byte, under a name, and not over the head of somebody else."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from kubernaut.api.catalog import RemediationWorkflow
 from kubernaut.api.core import DEPLOYMENT, NAMESPACE
 from kubernaut.cli.approving import whoami
 from kubernaut.execution.reconciler import setup as execution
@@ -13,12 +13,12 @@ from kubernaut.kube.errors import ApiError
 from kubernaut.workflow.reconciler import setup as workflow
 from kubernaut.workflow.settings import WorkflowSettings
 from tests.workflow.bench import RUNS, SYSTEM
+from tests.workflow.executions import IMAGE
 from tests.workflow.stage import KE, NAME, TARGET, WFE
+from tests.world import eventually
 
 pytestmark = pytest.mark.cluster
 PLACE, SHOP = "production", "payment-service"
-ASKED = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
-WORK = f"{NAME}-undo-{int(ASKED):x}"
 
 
 def deployment(**env):
@@ -83,7 +83,7 @@ async def test_what_a_run_changed_of_its_target_is_put_back(world):
     assert (status["undo"]["outcome"], status["phase"]) == ("Undone", "Completed")
     assert {each["type"]: each["status"] for each in status["conditions"]}["RolledBack"] == "True"
     assert (await live(world))["spec"] == before["spec"]
-    work = await world.client.get(KE, WORK, SYSTEM)
+    [work] = (await world.client.list(KE, SYSTEM)).items
     assert work["metadata"]["ownerReferences"][0]["name"] == NAME
     assert "as system:serviceaccount:kubernaut-system:restore-object-sa" in str(work["status"]["operationResults"][0]["checks"])
     assert [each["reason"] for each in status["journal"]["pending"] if "nd" in each["reason"]] == ["UndoRequested", "Undone"]
@@ -146,6 +146,68 @@ async def test_an_undo_by_itself_is_left_to_a_person_where_the_settings_say_so(w
         undo = (await undone(world, automatic=True))["undo"]
     assert (undo["outcome"], "leave an undo to a person" in undo["message"]) == ("Refused", True)
     assert (await live(world))["metadata"]["generation"] == 2
+
+
+ID, BACK = "increase-memory-conservative", "lower-memory"
+
+
+async def offered(world, workflow_id, image=IMAGE, **more):
+    """Put a workflow on offer."""
+    spec = {
+        "workflowId": workflow_id,
+        "version": "1.0.0",
+        "description": "d",
+        "actionType": "IncreaseMemoryLimits",
+        "execution": {"engine": "tekton", "bundle": image},
+        "parameters": [
+            {"name": name, "description": "d"} for name in ("NAMESPACE", "DEPLOYMENT_NAME") if workflow_id == ID or name == "NAMESPACE"
+        ],
+        **more,
+    }
+    await world.client.create(RemediationWorkflow.card, {"metadata": {"name": workflow_id, "namespace": SYSTEM}, "spec": spec})
+    body = {"status": {"catalogStatus": "Active"}}
+    await world.client.patch(RemediationWorkflow.card, workflow_id, SYSTEM, body, subresource="status")
+
+
+async def test_a_workflow_that_the_catalogue_names_for_it_is_run_where_a_person_asks(world):
+    await furnished(world)
+    await offered(world, ID, rollbackWorkflow=BACK)
+    await offered(world, BACK, image=IMAGE.replace("increase", "lower"))
+    async with world.at_work(stages()):
+        await ran(world)
+        undo = {"requestedBy": await whoami(world.client), "requestedAt": "2026-01-01T00:00:00Z"}
+        await world.client.patch(WFE, NAME, SYSTEM, {"spec": {"undo": undo}})
+
+        async def begun():
+            return next((each for each in (await world.client.list(WFE, SYSTEM)).items if each["metadata"]["name"] != NAME), None)
+
+        work = await eventually(begun)
+        name = work["metadata"]["name"]
+        assert (work["spec"]["workflowRef"]["workflowId"], work["spec"]["parameters"]) == (BACK, {"NAMESPACE": "production"})
+        await world.run_of(name)
+        await world.tekton("True", "Succeeded", name=name)
+        said = await world.until(WFE, SYSTEM, NAME, lambda obj: (obj["status"].get("undo") or {}).get("completionTime"))
+    undo = said["status"]["undo"]
+    assert (undo["outcome"], undo["message"]) == ("Undone", f"the workflow {BACK} was run, which takes it back")
+
+
+async def test_by_itself_only_the_target_is_put_back(world):
+    await furnished(world)
+    await offered(world, ID, rollbackWorkflow=BACK)
+    async with world.at_work(stages()):
+        await ran(world)
+        assert (await undone(world, automatic=True))["undo"]["outcome"] == "Undone"
+    assert len((await world.client.list(WFE, SYSTEM)).items) == 1
+    assert (await live(world))["metadata"]["generation"] == 3
+
+
+async def test_a_workflow_that_is_not_on_offer_takes_nothing_back(world):
+    await furnished(world)
+    await offered(world, ID, rollbackWorkflow=BACK)
+    async with world.at_work(stages()):
+        await ran(world)
+        undo = (await undone(world))["undo"]
+    assert (undo["outcome"], "is not on offer" in undo["message"]) == ("Failed", True)
 
 
 async def test_nothing_else_of_a_spec_may_change(world):

@@ -10,17 +10,19 @@ from typing import Final
 import typer
 
 from kubernaut.api.base import Obj, Unusable
+from kubernaut.api.catalog import RemediationWorkflow
 from kubernaut.api.core import kind_named
 from kubernaut.api.execution import KubernetesExecution, OperationResult, UndoOutcome, UndoRequest, UndoResult, UndoStatus
 from kubernaut.api.workflow import WorkflowExecution
 from kubernaut.cli.approving import whoami
 from kubernaut.cli.watching import viewing
-from kubernaut.execution.actions.restoring import NOT_OURS, RESTORE
+from kubernaut.execution.actions.restoring import NOT_OURS
 from kubernaut.execution.undo import ObjectKey, key_of, ways_back
 from kubernaut.execution.undoing import mark_of_step, told
 from kubernaut.kube.client import Client
 from kubernaut.kube.errors import ApiError
 from kubernaut.undo import Undoable
+from kubernaut.workflow.validity import entry
 
 PATIENCE: Final = 60.0
 """How many seconds an answer is waited for; the request stands after that, too."""
@@ -46,12 +48,15 @@ async def find(client: Client, namespace: str, name: str) -> Undoable:
 
 
 def _undoes(fix: Undoable) -> bool:
-    """Tell whether it is itself the undo of a run."""
-    return isinstance(fix, KubernetesExecution) and all(each.action == RESTORE for each in fix.spec.operations)
+    """Tell whether it is itself the undo of a run, which owns it."""
+    return any(owner.controller and owner.kind == WorkflowExecution.card.kind for owner in fix.metadata.owner_references)
 
 
 async def preview(client: Client, fix: Undoable) -> list[UndoResult]:
     """Return what an undo would do as things stand now, read with our own rights; nothing is written. Raise ApiError."""
+    if isinstance(fix, WorkflowExecution) and (instead := await _named_for_it(client, fix)):
+        message = f"the workflow {instead} is run, which takes it back"
+        return [UndoResult(step_number=1, resource=fix.spec.target_resource, outcome=UndoOutcome.UNDONE, message=message)]
     if isinstance(fix, WorkflowExecution) and fix.status.reversal is None:
         why = fix.status.reversal_note or "the run never began"
         return [UndoResult(step_number=1, resource=fix.spec.target_resource, outcome=UndoOutcome.NOT_UNDOABLE, message=why)]
@@ -59,6 +64,13 @@ async def preview(client: Client, fix: Undoable) -> list[UndoResult]:
     objects = {key_of(each.resources_affected[0]): each for each in results if each.resources_affected}
     current = {key: await _read(client, key, result) for key, result in objects.items()}
     return [told(result, back) for result, back in ways_back(results, current, lambda step: _mark(fix, step))]
+
+
+async def _named_for_it(client: Client, run: WorkflowExecution) -> str:
+    """Return the workflow that the catalogue names to take a run back, if it names one."""
+    found = [RemediationWorkflow.model_validate(obj) for obj in (await client.list(RemediationWorkflow.card, run.metadata.namespace)).items]
+    ran = entry(run, found)
+    return ran.spec.rollback_workflow if ran else ""
 
 
 def _of_run(run: WorkflowExecution) -> OperationResult:

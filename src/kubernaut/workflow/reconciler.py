@@ -67,7 +67,7 @@ class WorkflowReconciler:
         self._settings = settings
         self._engines = engines
         self._locks = Locks(cluster, settings, engines.values())
-        self._undoing = Undoing(cluster, self._locks)
+        self._undoing = Undoing(cluster, self._locks, self._offers)
 
     async def reconcile(self, execution: WorkflowExecution) -> Outcome:
         """Observe, decide, act, report."""
@@ -155,7 +155,11 @@ class WorkflowReconciler:
 
     def _catalogue(self, execution: WorkflowExecution) -> list[RemediationWorkflow]:
         ref = execution.spec.workflow_ref
-        return self._cluster.where(RemediationWorkflow, CATALOGUE_INDEX, ref.workflow_id) if ref else []
+        return self._offers(ref.workflow_id) if ref else []
+
+    def _offers(self, workflow_id: str) -> list[RemediationWorkflow]:
+        """Return what the catalogue has under the id of a workflow."""
+        return self._cluster.where(RemediationWorkflow, CATALOGUE_INDEX, workflow_id)
 
     async def _lacking(self, execution: WorkflowExecution) -> list[str]:
         """Look at the API server itself for what the run needs, just before it begins."""
@@ -272,6 +276,7 @@ def setup(manager: Manager, settings: WorkflowSettings) -> None:
         controller.watches(kind, execution_of_run, namespace=settings.execution_namespace)
     controller.watches(LEASE, waits.behind_lease, namespace=settings.namespace)
     controller.watches(WorkflowExecution, waits.behind_execution)
+    controller.watches(WorkflowExecution, waits.undone_by)
     controller.watches(KubernetesExecution, waits.planner_of)
     controller.watches(RemediationRequest, waits.planners_of_ended)
     controller.watches(RemediationBrake, waits.unbegun)
