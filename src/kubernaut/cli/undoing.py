@@ -70,7 +70,7 @@ async def _named_for_it(client: Client, run: WorkflowExecution) -> str:
     """Return the workflow that the catalogue names to take a run back, if it names one."""
     found = [RemediationWorkflow.model_validate(obj) for obj in (await client.list(RemediationWorkflow.card, run.metadata.namespace)).items]
     ran = entry(run, found)
-    return ran.spec.rollback_workflow if ran else ""
+    return (ran.spec.rollback_workflow if ran else None) or ""
 
 
 def _of_run(run: WorkflowExecution) -> OperationResult:

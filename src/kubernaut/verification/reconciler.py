@@ -17,7 +17,8 @@ from kubernaut.kube.journal import record
 from kubernaut.kube.manager import Manager
 from kubernaut.kube.outcome import DONE, Outcome, again
 from kubernaut.kube.status import cut, set_condition
-from kubernaut.verification.decide import Component, Conclude, Reading, Rest, Seen, Step, Wait, decide, score
+from kubernaut.verification import metrics
+from kubernaut.verification.decide import Component, Conclude, Reading, Reason, Rest, Seen, Step, Wait, decide, score
 from kubernaut.verification.probes.alert import AlertProbe
 from kubernaut.verification.probes.base import Probe
 from kubernaut.verification.probes.drift import DriftProbe, replicas_of, spec_hash, target_of
@@ -122,7 +123,19 @@ def _conclude(assessment: EffectivenessAssessment, step: Conclude, now: datetime
     generation = assessment.metadata.generation
     set_condition(status.conditions, ASSESSED, good, step.reason.value, step.message, now=now, generation=generation)
     outcome = AuditOutcome.SUCCESS if good else AuditOutcome.FAILURE
+    _count(assessment)
     record(assessment, "EffectivenessAssessed", f"{step.verdict.value}: {step.message}", now=now, outcome=outcome, data=_facts(assessment))
+
+
+def _count(assessment: EffectivenessAssessment) -> None:
+    status = assessment.status
+    metrics.ASSESSMENTS.labels(status.verdict.value if status.verdict else "", status.reason).inc()
+    if status.reason == Reason.EXPIRED:
+        metrics.EXPIRATIONS.inc()
+    for each in status.components:
+        metrics.COMPONENTS.labels(each.name, str(each.score is not None).lower()).inc()
+        if each.score is not None:
+            metrics.SCORES.labels(each.name).observe(each.score)
 
 
 def _facts(assessment: EffectivenessAssessment) -> dict[str, JsonValue]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
+from kubernaut.verification import metrics
 from kubernaut.verification.settings import EndpointSettings
 
 BODY_LIMIT: Final = 4 * 1024 * 1024
@@ -45,6 +46,7 @@ class Remote:
             try:
                 return await self._get(path, parameters)
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as fault:
+                metrics.FAULTS.labels(self.title).inc()
                 self._rests_until = now + self._settings.rest
                 self._fault = f"{self.title} does not answer: {str(fault)[:TOLD] or 'it took too long'}"
                 raise Silent(self._fault) from fault
