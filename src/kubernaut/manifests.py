@@ -32,34 +32,36 @@ def namespaces() -> list[Obj]:
 
 def approval_policy() -> list[Obj]:
     """Return the admission policy that makes a decision the caller's own, final, and that of the people whom the approval policy names."""
-    return _admission(APPROVAL_POLICY, ["UPDATE"], "aiapprovalrequests/status", approval_rules.VARIABLES, approval_rules.RULES)
+    return _admission(APPROVAL_POLICY, ["UPDATE"], ["aiapprovalrequests/status"], approval_rules.VARIABLES, approval_rules.RULES)
 
 
 def brake_policy() -> list[Obj]:
     """Return the admission policy that puts on record, under their own name, who pauses and who resumes."""
-    return _admission(BRAKE_POLICY, ["CREATE", "UPDATE", "DELETE"], "remediationbrakes", brake_rules.VARIABLES, brake_rules.RULES)
+    return _admission(BRAKE_POLICY, ["CREATE", "UPDATE", "DELETE"], ["remediationbrakes"], brake_rules.VARIABLES, brake_rules.RULES)
 
 
 def cancel_policy() -> list[Obj]:
     """Return the admission policy that puts on record, under their own name, who cancels a case."""
-    return _admission(CANCEL_POLICY, ["CREATE", "UPDATE"], "remediationrequests", cancel_rules.VARIABLES, cancel_rules.RULES)
+    return _admission(CANCEL_POLICY, ["CREATE", "UPDATE"], ["remediationrequests"], cancel_rules.VARIABLES, cancel_rules.RULES)
 
 
 def clearance_policy() -> list[Obj]:
     """Return the admission policy that puts on record, under their own name, who clears a target after a run that failed under way."""
-    return _admission(CLEARANCE_POLICY, ["UPDATE"], "workflowexecutions/status", clearance_rules.VARIABLES, clearance_rules.RULES)
+    return _admission(CLEARANCE_POLICY, ["UPDATE"], ["workflowexecutions/status"], clearance_rules.VARIABLES, clearance_rules.RULES)
 
 
 def undo_policy() -> list[Obj]:
     """Return the admission policy that puts on record, under their own name, who asks for an undo."""
-    return _admission(UNDO_POLICY, ["CREATE", "UPDATE"], "kubernetesexecutions", undo_rules.VARIABLES, undo_rules.RULES)
+    return _admission(
+        UNDO_POLICY, ["CREATE", "UPDATE"], ["kubernetesexecutions", "workflowexecutions"], undo_rules.VARIABLES, undo_rules.RULES
+    )
 
 
 def _admission(
-    name: str, operations: list[str], resource: str, variables: Mapping[str, str], rules: Sequence[approval_rules.Admission]
+    name: str, operations: list[str], resources: list[str], variables: Mapping[str, str], rules: Sequence[approval_rules.Admission]
 ) -> list[Obj]:
-    """Return a ValidatingAdmissionPolicy over one resource of ours, and its binding."""
-    where: Obj = {"apiGroups": [GROUP], "apiVersions": [VERSION], "operations": operations, "resources": [resource], "scope": "*"}
+    """Return a ValidatingAdmissionPolicy over resources of ours, and its binding."""
+    where: Obj = {"apiGroups": [GROUP], "apiVersions": [VERSION], "operations": operations, "resources": resources, "scope": "*"}
     policy: Obj = {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingAdmissionPolicy",
@@ -124,7 +126,7 @@ def identities() -> list[Obj]:
                 _rule([GROUP], ["*"], ["get", "list", "watch"]),
                 _rule([GROUP], ["remediationbrakes"], ["create", "patch", "update"]),
                 _rule([GROUP], ["remediationrequests"], ["patch", "update"]),
-                _rule([GROUP], ["kubernetesexecutions"], ["patch", "update"]),
+                _rule([GROUP], ["kubernetesexecutions", "workflowexecutions"], ["patch", "update"]),
                 _rule([GROUP], ["workflowexecutions/status"], ["patch", "update"]),
             ],
         ),

@@ -5,6 +5,7 @@ from typing import Final
 
 from kubernaut.api import approval_rules, core, gitops
 from kubernaut.api.base import GROUP, Kind, Obj
+from kubernaut.api.execution import RESTORABLE
 
 _RBAC: Final = "rbac.authorization.k8s.io"
 READ: Final = ("get", "list", "watch")
@@ -31,6 +32,7 @@ _MADE: Final = {
         "notificationrequests",
     ),
     "analysis": ("aiapprovalrequests", "kubernetesexecutions"),
+    "workflow": ("kubernetesexecutions", "workflowexecutions"),
     "notification": ("notificationrequests",),
 }
 """What each part creates, and takes back."""
@@ -97,6 +99,7 @@ def _workflow() -> list[Obj]:
         _rule("tekton.dev", ["pipelineruns"], runs),
         _rule("batch", ["jobs"], runs),
         *reading((core.TASK_RUN, core.POD), READ),
+        *reading(RESTORABLE, ("get",)),
     ]
 
 

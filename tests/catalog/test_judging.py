@@ -72,6 +72,7 @@ NAME = {"name": "NAME"}
         ),
         pytest.param(workflow(NAME, preview=[step(), step()]), ["preview: two steps have one number"], id="numbers"),
         pytest.param(workflow(rollbackParameters={"X": "fact"}), ["rollbackParameters: X is no parameter"], id="way back"),
+        pytest.param(workflow(rollbackWorkflow="demo"), ["rollbackWorkflow: a workflow does not take itself back"], id="its own way back"),
         pytest.param(workflow(shelved="perhaps"), [f"the annotation {SHELVED_ANNOTATION} says 'perhaps'"], id="annotation"),
     ],
 )

@@ -7,9 +7,10 @@ from prometheus_client import REGISTRY
 
 from kubernaut.analysis.requests import Requests
 from kubernaut.api.approval import AIApprovalRequest, Decision, Phase
-from kubernaut.cli.approving import CannotDecide, answer, find_request, person, waiting
+from kubernaut.cli.approving import CannotDecide, answer, find_request, waiting
 from kubernaut.kube.clock import SystemClock
 from kubernaut.kube.manager import Manager
+from kubernaut.kube.reviews import person
 from tests.questions import CASE, NAME, allow, ask
 from tests.world import eventually, running
 

@@ -6,6 +6,7 @@ import pytest
 
 from kubernaut.api.core import CONFIG_MAP
 from kubernaut.api.execution import KubernetesExecution
+from kubernaut.api.workflow import WorkflowExecution
 from kubernaut.cli import undoing
 from kubernaut.execution.reconciler import setup
 from kubernaut.execution.settings import ExecutionSettings
@@ -81,6 +82,53 @@ async def test_a_conflict_is_shown_before_anything_is_asked_for(world):
     ]
 
 
+def run_of(place, **status):
+    """Return a run from the catalogue that has ended."""
+    spec = {
+        "remediationRequestRef": {"name": "rr-2"},
+        "targetResource": f"{place}/configmap/app",
+        "workflowRef": {"workflowId": "restore-key", "containerImage": "w@sha256:" + "a" * 64, "version": "1.0.0"},
+    }
+    ended = {"phase": "Completed", "startTime": "2026-01-01T00:00:00Z", "completionTime": "2026-01-01T00:01:00Z"}
+    return WorkflowExecution.model_validate({"metadata": {"name": "rr-2-wfe"}, "spec": spec, "status": {**ended, **status}})
+
+
+async def catalogue_run(world, place, **status):
+    """Write down a run from the catalogue."""
+    made = run_of(place, **status).wire()
+    meta = {"metadata": {"name": "rr-2-wfe", "namespace": world.system}}
+    await world.client.create(WorkflowExecution.card, {**meta, "spec": made["spec"]})
+    await world.client.patch(WorkflowExecution.card, "rr-2-wfe", world.system, {"status": made["status"]}, subresource="status")
+    return await undoing.find(world.client, world.system, "rr-2")
+
+
+async def test_what_a_run_from_the_catalogue_changed_is_shown_the_same_way(world):
+    place, _ = await furnished(world)
+    live = await world.client.get(CONFIG_MAP, "app", place)
+    where = {"apiVersion": "v1", "kind": "ConfigMap", "namespace": place, "name": "app", "uid": live["metadata"]["uid"]}
+    changed = {**where, "action": "restore-key", "before": {"data": {"level": "warn"}}, "after": {"data": {"level": "info"}}}
+    reversal = {"kind": "exact", "patch": {"data": {"level": "warn"}}}
+    found = await catalogue_run(world, place, changed=changed, reversal=reversal)
+    assert found.metadata.name == "rr-2-wfe"
+    shown = await undoing.preview(world.client, found)
+    assert list(undoing.lines(shown)) == [f"step 1  {place}/configMap/app  Undone: put back as it was before"]
+    await world.client.patch(CONFIG_MAP, "app", place, {"data": {"level": "trace"}})
+    assert undoing.verdict(await undoing.preview(world.client, found)).startswith("somebody else has changed the same fields")
+    asked = {"requestedBy": "somebody", "requestedAt": "2026-01-01T00:00:00Z"}
+    with pytest.raises(ApiError, match="nobody undoes for somebody else"):
+        await world.client.patch(WorkflowExecution.card, "rr-2-wfe", world.system, {"spec": {"undo": asked}})
+    asked_for = await undoing.ask(world.client, found, "it did not help", T0)
+    assert await undoing.answer(world.client, found, asked_for, seconds=0) is None  # nobody is at work; the request stands
+
+
+async def test_why_a_run_cannot_be_taken_back_is_told(world):
+    place, _ = await furnished(world)
+    found = await catalogue_run(world, place, reversalNote="the target is larger than what is kept")
+    shown = await undoing.preview(world.client, found)
+    assert list(undoing.lines(shown)) == [f"step 1  {place}/configmap/app  NotUndoable: the target is larger than what is kept"]
+    assert undoing.verdict(shown) == "there is nothing that could be taken back"
+
+
 async def test_what_is_not_there_is_told(world):
-    with pytest.raises(undoing.CannotUndo, match="no KubernetesExecution or remediation with one is called 'nobody'"):
+    with pytest.raises(undoing.CannotUndo, match="no fix that was carried out, and no remediation with one, is called 'nobody'"):
         await undoing.find(world.client, world.system, "nobody")

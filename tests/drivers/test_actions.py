@@ -65,6 +65,13 @@ TOLD = {
     "apply_manifest": {"manifest": MANIFEST},
     "update_configmap": PLACE | {"data": {"level": "debug"}, "remove_keys": ["old"]},
     "update_secret": PLACE | {"data": {"password": "n3w-v4lue"}},
+    "restore_object": PLACE
+    | {
+        "kind": "ConfigMap",
+        "before": {"data": {"level": "debug"}},
+        "after": {"data": {"level": "info"}},
+        "patch": {"data": {"level": "debug"}},
+    },
     "update_network_policy": PLACE | {"rules": {"ingress": [{}]}},
 }
 """What each action is told in the scene."""

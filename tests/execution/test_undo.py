@@ -15,15 +15,14 @@ from kubernaut.execution.undo import (
     Remove,
     Restore,
     digest_of,
-    inverse,
     key_of,
     mark_of,
     marked,
     merged,
-    touched,
     way_back,
     ways_back,
 )
+from kubernaut.kube.patches import inverse, touched
 
 pytestmark = pytest.mark.unit
 T0 = datetime(2026, 1, 1, tzinfo=UTC)

@@ -1,24 +1,20 @@
 """A real Alertmanager between the alerts and the gateway: its grouping, its repeats, its resolved."""
 
-import asyncio
-import shutil
-import socket
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
-import aiohttp
 import pytest
-import yaml
 
 from kubernaut.api.approval import Decision
 from kubernaut.api.remediation import Outcome, Phase, RemediationRequest
 from kubernaut.cli.alerts import PATH, RECEIVER, AlertSource
-from tests.journey.stage import PATIENCE, playing
-from tests.world import eventually
+from tests.daemons import ALERTMANAGER, alertmanager
+from tests.journey.stage import playing
 
-PROGRAM = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
 SEEN = '{}:{alertname="KubePodCrashLooping", namespace="production"}'
 
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="not run: no Alertmanager here; on Debian: apt-get install prometheus-alertmanager")
+pytestmark = pytest.mark.skipif(
+    ALERTMANAGER is None, reason="not run: no Alertmanager here; on Debian: apt-get install prometheus-alertmanager"
+)
 
 
 class Prometheus(AlertSource):
@@ -44,41 +40,6 @@ def configuration(gateway):
         "route": {"receiver": RECEIVER} | quick,
         "receivers": [{"name": RECEIVER, "webhook_configs": [webhook]}],
     }
-
-
-@asynccontextmanager
-async def alertmanager(directory, routes):
-    """Run Alertmanager; give its URL."""
-    (directory / "alertmanager.yml").write_text(yaml.safe_dump(routes))
-    url = f"127.0.0.1:{free_port()}"
-    arguments = (
-        f"--config.file={directory}/alertmanager.yml",
-        f"--storage.path={directory}/data",
-        f"--web.listen-address={url}",
-        "--cluster.listen-address=",
-    )
-    with (directory / "log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(str(PROGRAM), *arguments, stdout=log, stderr=log)
-    try:
-        await eventually(lambda: _ready(f"http://{url}"), seconds=PATIENCE)
-        yield f"http://{url}"
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-async def _ready(url):
-    try:
-        async with aiohttp.ClientSession() as http, http.get(url + "/-/ready") as answer:
-            return answer.status == 200
-    except aiohttp.ClientError:
-        return False
 
 
 async def test_alerts_that_a_real_alertmanager_sends_end_in_one_verified_remediation(tmp_path):

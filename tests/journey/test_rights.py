@@ -1,7 +1,7 @@
 """A whole story with roles enforced: each part runs alone, under its own service account, with the rights that the manifests give it."""
 
 import ssl
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 import aiohttp
@@ -11,8 +11,10 @@ from structlog.testing import capture_logs
 from kubernaut.analysis.settings import PlanMode
 from kubernaut.api import core
 from kubernaut.api.approval import Decision
+from kubernaut.api.execution import KubernetesExecution
 from kubernaut.api.kinds import ALL
 from kubernaut.api.remediation import Outcome, Phase
+from kubernaut.api.workflow import WorkflowExecution
 from kubernaut.cli.alerts import AlertSource
 from kubernaut.cli.embedded import Ports, embedded
 from kubernaut.cli.places import Place
@@ -23,6 +25,7 @@ from kubernaut.manifests import SYSTEM_NAMESPACE
 from kubernaut.rights import OWN, account_of
 from kubernaut.settings import ServiceUrls
 from kubernaut.wiring import PARTS, system
+from tests.journey.fragile import fragile, made_worse
 from tests.journey.stage import DEPLOYMENT, NAMESPACE, Stage, settings_for, told
 
 
@@ -57,9 +60,10 @@ async def _run(stack, whole, settings, part, urls):
     return {name: url for name, url in running.endpoints.urls.items() if url}
 
 
-@pytest.mark.parametrize("mode", PlanMode, ids=lambda mode: mode.value)
-async def test_every_part_does_its_work_with_its_own_rights_alone(tmp_path, mode):
-    place, played = Place(tmp_path / "state"), told()
+@asynccontextmanager
+async def enforced(path, mode, played):
+    """Play a story with every part alone under its own account; at the end nothing of it was forbidden."""
+    place = Place(path / "state")
     settings = settings_for(place, mode=mode)
     async with AsyncExitStack() as stack:
         logs = stack.enter_context(capture_logs())
@@ -72,11 +76,27 @@ async def test_every_part_does_its_work_with_its_own_rights_alone(tmp_path, mode
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
         view = await stack.enter_async_context(viewing(whole.client, ALL, SYSTEM_NAMESPACE, lambda *_: None))
         alarm = AlertSource(whole.client, SystemClock(), urls["gateway"], NAMESPACE, DEPLOYMENT, None)
-        stage = Stage(whole, http, view, alarm, person)
+        yield Stage(whole, http, view, alarm, person)
+    refused = [entry for entry in logs if "forbidden" in str(entry).lower()]
+    assert refused == []
+
+
+@pytest.mark.parametrize("mode", PlanMode, ids=lambda mode: mode.value)
+async def test_every_part_does_its_work_with_its_own_rights_alone(tmp_path, mode):
+    async with enforced(tmp_path, mode, told()) as stage:
         async with stage.alerting():
             await stage.decide(Decision.APPROVED)
             request = await stage.ended()
         assert (request.status.phase, request.status.outcome) == (Phase.COMPLETED, Outcome.REMEDIATED)
         assert await stage.facts(request.metadata.name)
-    refused = [entry for entry in logs if "forbidden" in str(entry).lower()]
-    assert refused == []
+
+
+@pytest.mark.parametrize("mode", PlanMode, ids=lambda mode: mode.value)
+async def test_a_fix_is_taken_back_under_our_own_name_and_with_our_own_rights_alone(tmp_path, mode):
+    async with enforced(tmp_path, mode, fragile()) as stage:
+        async with stage.alerting():
+            request = await made_worse(stage)
+        assert (request.status.phase, request.status.outcome) == (Phase.COMPLETED, Outcome.ROLLED_BACK)
+        undo = stage.only(WorkflowExecution if mode is PlanMode.CATALOGUE else KubernetesExecution).spec.undo
+        assert undo is not None
+        assert undo.requested_by == f"system:serviceaccount:{SYSTEM_NAMESPACE}:{account_of('orchestration')}"

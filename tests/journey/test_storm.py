@@ -22,12 +22,12 @@ from kubernaut.api.remediation import RemediationRequest
 from kubernaut.kube.client import Client
 from kubernaut.kube.informer import Informer
 from kubernaut.manifests import SYSTEM_NAMESPACE
+from tests.daemons import ALERTMANAGER, alertmanager, free_port
 from tests.journey.programs import Program
-from tests.journey.test_alertmanager import PROGRAM, alertmanager, free_port
 from tests.world import eventually, install
 
 pytestmark = [
-    pytest.mark.skipif(PROGRAM is None, reason="not run: no Alertmanager here; on Debian: apt-get install prometheus-alertmanager"),
+    pytest.mark.skipif(ALERTMANAGER is None, reason="not run: no Alertmanager here; on Debian: apt-get install prometheus-alertmanager"),
     pytest.mark.timeout(900),
     pytest.mark.xdist_group("storm"),
 ]

@@ -111,7 +111,7 @@ def test_the_assessment_knows_what_was_fixed_and_when(case):
     assert (name, until) == (f"ea-{RR}", T0 + timedelta(minutes=30))
     assert spec["remediationTarget"] == DEPLOYMENT
     assert (spec["fixStartedAt"], spec["fixCompletedAt"]) == ("2026-01-01T12:00:00Z", "2026-01-01T12:00:40Z")
-    assert spec["config"] == {"stabilizationWindow": "5m0s", "validity": "25m0s"}
+    assert spec["config"] == {"stabilizationWindow": "5m0s", "validity": "25m0s", "hashComputeDelay": "0s", "alertCheckDelay": "0s"}
 
 
 @pytest.mark.parametrize(

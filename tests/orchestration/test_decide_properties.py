@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kubernaut.api.execution import UndoOutcome
 from kubernaut.api.remediation import TERMINAL, Outcome, Phase
 from kubernaut.api.verification import Verdict
 from kubernaut.orchestration.decide import at_work, decide
-from kubernaut.orchestration.facts import FAILURE_PHASES, Analysis, Answer, Assessment, Child, Progress, Prospects, Seen, Stage
+from kubernaut.orchestration.facts import FAILURE_PHASES, Analysis, Answer, Assessment, Child, Progress, Prospects, Seen, Stage, TakingBack
 from kubernaut.orchestration.steps import Ask, End, Forget, Keep, Notice, Open, Recover, Stop, Wait
 from kubernaut.orchestration.table import TABLE, mark_of, next_phase
 
@@ -45,6 +46,7 @@ seens = st.builds(
     workflow=children,
     execution=children,
     assessment=st.none() | st.builds(Assessment, moments, moments, st.booleans(), st.booleans(), st.none() | st.sampled_from(Verdict)),
+    undo=st.none() | st.builds(TakingBack, moments, st.booleans(), st.none() | st.sampled_from(UndoOutcome)),
 )
 
 
@@ -170,6 +172,16 @@ def test_remediated_means_carried_out_and_seen_to_help(seen, now):
     if isinstance(step, End) and step.outcome is Outcome.REMEDIATED:
         assert all(completed(seen, before) for before in CHAIN[:-1])
         assert not seen.verify or seen.assessment.verdict is Verdict.EFFECTIVE
+
+
+@given(seens, moments)
+def test_a_fix_is_taken_back_only_when_it_made_things_worse_and_only_once(seen, now):
+    step = decide(seen, now)
+    if isinstance(step, Wait) and step.take_back is not None:
+        assert seen.assessment.verdict is Verdict.WORSE
+        assert not seen.undo.asked
+    if isinstance(step, End) and step.outcome is Outcome.REMEDIATED and seen.undo is not None:
+        assert seen.undo.outcome is not UndoOutcome.UNDONE or not seen.verify
 
 
 PHASE_TABLE = {(row.before, row.after, row.mark) for row in TABLE}

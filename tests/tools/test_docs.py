@@ -91,6 +91,6 @@ def test_every_stand_in_is_named():
 
 def test_every_outcome_that_a_case_can_end_with_is_explained():
     source = "".join(Path(judge.__code__.co_filename).read_text(encoding="utf-8") for judge in JUDGES[:1])
-    outcomes = {re.sub("_", "", name.title()) for name in re.findall(r"Outcome\.([A-Z_]+)", source)}
+    outcomes = {re.sub("_", "", name.title()) for name in re.findall(r"\bOutcome\.([A-Z_]+)", source)}
     assert {name for name in outcomes if f"| {name} |" not in OPERATING} == set()
     assert outcomes

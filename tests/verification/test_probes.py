@@ -106,6 +106,20 @@ def test_health_counts_from_the_last_restart():
         pytest.param(
             Pods(3, 1, ("CrashLoopBackOff",)), Baseline(ready=1, crash_reasons=["CrashLoopBackOff"]), False, id="the old way to fail"
         ),
+        pytest.param(Pods(3, 0), Baseline(ready=3, desired=3, steady=0), False, id="all were ready, each for a moment"),
+        pytest.param(Pods(3, 1), Baseline(ready=3, desired=3, steady=2), True, id="fewer than were reliably ready"),
+        pytest.param(
+            Pods(3, 0, ("CrashLoopBackOff",)),
+            Baseline(ready=3, desired=3, restarts=7, steady=0),
+            False,
+            id="a crash loop seen between two crashes",
+        ),
+        pytest.param(
+            Pods(3, 1, ("ErrImagePull",)),
+            Baseline(ready=1, crash_reasons=["ImagePullBackOff"]),
+            False,
+            id="the same fault at another moment",
+        ),
     ],
 )
 def test_worse_is_told_by_what_was_before(pods, baseline, worse):

@@ -105,7 +105,7 @@ class Scene:
             meta["ownerReferences"] = [{**reference, "controller": True}]
         return await self.world.create(kind, {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta, "spec": spec})
 
-    async def remediation(self, **more):
+    async def remediation(self, *, config=None, **more):
         now = stamp(self.fixed)
         target = {"kind": "Deployment", "name": "payment", "namespace": self.namespace}
         spec = {
@@ -128,7 +128,7 @@ class Scene:
             "fixStartedAt": now,
             "fixCompletedAt": now,
             "baseline": {"ready": 1, "desired": 2, "crashReasons": ["CrashLoopBackOff"]},
-            "config": {"stabilizationWindow": "5m", "validity": "25m"},
+            "config": {"stabilizationWindow": "5m", "validity": "25m", **(config or {})},
         }
         await self.world.create(EffectivenessAssessment.card, {"metadata": {"name": EA, "namespace": self.namespace}, "spec": assessed})
 
@@ -166,6 +166,9 @@ async def test_well_through_the_window_and_resolved_is_effective(scene):
         ended = await scene.until(phase="Completed")
     assert (ended["verdict"], ended["reason"], ended["score"]) == ("Effective", "Full", 1.0)
     assert [entry["reason"] for entry in ended["journal"]["pending"]][-2:] == ["EffectivenessAssessed", "PhaseTransition"]
+    kept = ended["journal"]["pending"][-2]["data"]  # what history tells the next analysis
+    assert kept["components"] == {"health": 1.0, "alert": 1.0, "spec": 1.0}
+    assert (kept["before"]["ready"], kept["after"]["ready"]) == (1, 2)
 
 
 async def test_a_target_that_becomes_well_is_given_its_window_from_then(scene):
@@ -211,7 +214,55 @@ async def test_fewer_ready_than_before_is_worse(scene):
         await scene.until(phase="Stabilizing")
         scene.clock.ahead += timedelta(minutes=6)
         ended = await scene.until(phase="Completed")
-    assert (ended["verdict"], ended["score"]) == ("Worse", 0.0)
+    assert (ended["verdict"], ended["reason"], ended["score"]) == ("Worse", "WorseThanBefore", 0.0)
+    assert ended["message"] == "worse than before the fix: 0 of 2 pods are ready (1 were ready before)"
+    assert ended["observed"] == {"desired": 2, "ready": 0, "restarts": 0}
+
+
+async def test_a_dip_is_not_worse(scene):
+    await scene.deployment(ready=0)
+    await scene.remediation()
+    async with running(scene.manager()):
+        assert (await scene.until(phase="Stabilizing"))["worseSince"]
+        scene.clock.ahead += timedelta(minutes=4)
+        await scene.become(ready=1)
+        await scene.until(phase="Stabilizing", message="1 of 2 pods are ready", worseSince=None)
+        scene.clock.ahead += timedelta(minutes=4)
+        await scene.become(ready=0)
+        await scene.until(phase="Stabilizing", message="0 of 2 pods are ready (1 were ready before)")
+        scene.clock.ahead += timedelta(minutes=4)  # twelve minutes of trouble in all, but never five without a break
+        await scene.become(ready=2)
+        await scene.alert("resolved")
+        await scene.until(phase="Stabilizing", message="2 of 2 pods are ready, without restarts since the fix")
+        scene.clock.ahead += timedelta(minutes=6)
+        await scene.until(phase="Completed", verdict="Effective")
+
+
+async def test_somebody_who_changes_the_target_after_the_fix_makes_it_unknowable(scene):
+    await scene.deployment(ready=2)
+    await scene.remediation()
+    async with running(scene.manager()):
+        await scene.until(phase="Stabilizing")
+        body = {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 7}}}}
+        await scene.world.client.patch(core.DEPLOYMENT, "payment", scene.namespace, body)
+        ended = await scene.until(phase="Completed")
+    assert (ended["verdict"], ended["reason"], ended["score"]) == ("Unknown", "SpecDrift", 0)
+    assert "changed its spec after the fix" in ended["message"]
+
+
+async def test_what_keeps_the_target_is_given_time_to_follow(scene):
+    await scene.deployment(ready=2)
+    await scene.remediation(config={"hashComputeDelay": "3m"})
+    async with running(scene.manager()):
+        waiting = await scene.until(phase="WaitingForPropagation")
+        assert "specHash" not in waiting
+        await scene.alert("resolved")
+        scene.clock.ahead += timedelta(minutes=4)
+        assert (await scene.until(phase="Stabilizing"))["specHash"]
+        scene.clock.ahead += timedelta(minutes=3)
+        await scene.until(phase="Stabilizing")  # the window began when the fix had arrived
+        scene.clock.ahead += timedelta(minutes=2)
+        await scene.until(phase="Completed", verdict="Effective")
 
 
 async def test_a_source_that_never_says_resolved_leaves_it_to_the_target(scene):
@@ -230,5 +281,5 @@ async def test_a_target_that_is_gone_is_worse(scene):
         await scene.until(phase="Stabilizing")
         scene.clock.ahead += timedelta(minutes=6)
         ended = await scene.until(phase="Completed")
-    assert ended["verdict"] == "Worse"
+    assert (ended["verdict"], ended["reason"]) == ("Worse", "Unrecoverable")
     assert "is gone" in ended["message"]

@@ -110,6 +110,9 @@ class RemediationWorkflowSpec(Model):
     preview: Annotated[list[Operation], Field(max_length=20)] = []
     """Typed steps with the same effect, dry-run for the approver; `$(PARAM)` is replaced."""
     rollback_parameters: FreeForm = {}
+    rollback_workflow: Annotated[str, StringConstraints(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")] | None = None
+    """Id of the workflow that a person's undo runs on the same target, with those of the same parameters that it knows; without it the
+    target is put back as it was before the run."""
     dependencies: Dependencies = Dependencies()
     maintainers: Annotated[list[Maintainer], Field(max_length=16)] = []
 

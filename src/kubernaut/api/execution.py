@@ -1,5 +1,6 @@
 """KubernetesExecution: typed actions carried out on the cluster, checked before and recorded after."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -19,7 +20,27 @@ from kubernaut.api.base import (
     Status,
     cel,
 )
+from kubernaut.api.core import (
+    CONFIG_MAP,
+    CRON_JOB,
+    DAEMON_SET,
+    DEPLOYMENT,
+    HORIZONTAL_POD_AUTOSCALER,
+    LIMIT_RANGE,
+    NETWORK_POLICY,
+    NODE,
+    POD_DISRUPTION_BUDGET,
+    RESOURCE_QUOTA,
+    SERVICE,
+    STATEFUL_SET,
+)
 from kubernaut.api.plan import Operation
+
+RESTORABLE: Final = (
+    *(DEPLOYMENT, STATEFUL_SET, DAEMON_SET, CRON_JOB, NODE, CONFIG_MAP, SERVICE),
+    *(HORIZONTAL_POD_AUTOSCALER, POD_DISRUPTION_BUDGET, NETWORK_POLICY, RESOURCE_QUOTA, LIMIT_RANGE),
+)
+"""Kinds of which what a run from the catalogue changed can be put back. Never Secrets: their data is not kept."""
 
 
 class Phase(FoldedEnum):
@@ -58,16 +79,18 @@ class UndoRequest(Model):
     """Asked for by kubernaut itself, since verification found things worse than before."""
 
 
-_FROZEN: Final = ("remediationRequestRef", "workflowExecutionRef", "operations", "executionConfig", "timesOutAt")
-_SNAPSHOT: Final = " && ".join(
-    f"has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || self.{name} == oldSelf.{name})" for name in _FROZEN
-)
+def undoable(kind: str, fields: Sequence[str]) -> tuple[Rule, Rule]:
+    """Return the rules of a spec of which only `undo` may change: it may be asked for, and stays on record."""
+    same = " && ".join(
+        f"has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || self.{name} == oldSelf.{name})" for name in fields
+    )
+    return (
+        Rule(same, f"spec cannot be changed, but for undo: create another {kind}"),
+        Rule("!has(oldSelf.undo) || has(self.undo)", "an undo that was asked for stays on record"),
+    )
 
 
-@cel(
-    Rule(_SNAPSHOT, "spec cannot be changed, but for undo: create another KubernetesExecution"),
-    Rule("!has(oldSelf.undo) || has(self.undo)", "an undo that was asked for stays on record"),
-)
+@cel(*undoable("KubernetesExecution", ("remediationRequestRef", "workflowExecutionRef", "operations", "executionConfig", "timesOutAt")))
 class KubernetesExecutionSpec(Model):
     """A snapshot of the planned operations; only `undo` may be added."""
 

@@ -1,4 +1,4 @@
-"""Who may ask for an undo, and under which name, in CEL: the API server enforces it at every write of a KubernetesExecution."""
+"""Who may ask for an undo, and under which name, in CEL: the API server enforces it at every write of what can be undone."""
 
 from typing import Final
 

@@ -25,6 +25,7 @@ class Phase(FoldedEnum):
     """Where the assessment stands."""
 
     PENDING = "Pending"
+    WAITING_FOR_PROPAGATION = "WaitingForPropagation"
     STABILIZING = "Stabilizing"
     ASSESSING = "Assessing"
     COMPLETED = "Completed"
@@ -47,15 +48,21 @@ class AssessmentConfig(Model):
     """How long the target must stay healthy before it counts."""
     validity: Duration = "25m"
     """How long to wait for it at most."""
+    hash_compute_delay: Duration = "0s"
+    """How long after the fix what keeps the target may need to follow; the window begins after it, and drift counts from then on."""
+    alert_check_delay: Duration = "0s"
+    """How long after the fix a resolved alert proves nothing: for alerts that forecast."""
 
 
 class Baseline(Model):
-    """The target just before the fix."""
+    """The pods of a target in figures."""
 
     ready: int = 0
     desired: int = 0
     restarts: int = 0
     crash_reasons: Annotated[list[str], Field(max_length=10)] = []
+    steady: int | None = None
+    """How many of the ready had not restarted shortly before: a pod between two crashes is ready, too. Absent: not known."""
 
 
 @cel(immutable_spec("EffectivenessAssessment"))
@@ -71,6 +78,8 @@ class EffectivenessAssessmentSpec(Model):
     fix_completed_at: datetime
     baseline: Baseline | None = None
     """What the target looked like before, where it is known."""
+    executed: bool = True
+    """Whether the fix changed anything."""
     config: AssessmentConfig = AssessmentConfig()
     times_out_at: datetime | None = None
 
@@ -79,7 +88,7 @@ class ComponentScore(Model):
     """One thing that was looked at."""
 
     name: str
-    """health, alert, metrics or spec."""
+    """health, alert, metrics or spec (is the target still what the fix made of it)."""
     score: Confidence | None = None
     """Absent: could not be assessed."""
     message: Short = ""
@@ -91,10 +100,17 @@ class EffectivenessAssessmentStatus(Status):
     phase: Phase = Phase.PENDING
     verdict: Verdict | None = None
     reason: str = ""
-    """Full, Partial, Expired, SpecDrift, AlertDecayTimeout, …"""
+    """Such as Full, Partial, NoExecution, MetricsTimedOut, SpecDrift, WorseThanBefore, Unrecoverable, AlertDecayTimeout, Expired."""
     score: Confidence | None = None
     components: Annotated[list[ComponentScore], Field(max_length=10)] = []
     healthy_since: datetime | None = None
+    worse_since: datetime | None = None
+    """Since when the target has been seen worse than before the fix, without a break."""
+    observed: Baseline | None = None
+    """The target as last seen, to be held against `spec.baseline`."""
+    spec_hash: str = ""
+    """SHA-256 of the target's spec, its replicas aside, as the fix left it."""
+    spec_replicas: int | None = None
     start_time: datetime | None = None
     completion_time: datetime | None = None
 

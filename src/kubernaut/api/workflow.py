@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 from kubernaut.api.base import (
     Duration,
     FoldedEnum,
+    FreeForm,
     Kind,
     Model,
     ObjectReference,
@@ -17,8 +18,8 @@ from kubernaut.api.base import (
     Short,
     Status,
     cel,
-    immutable_spec,
 )
+from kubernaut.api.execution import ChangedResource, Undo, UndoRequest, UndoStatus, undoable
 from kubernaut.api.plan import Operation, Parameters, WorkflowDefinition, WorkflowReference
 
 WORKFLOW_EXECUTION_LABEL = "kubernaut.ai/workflow-execution"
@@ -73,11 +74,17 @@ class ExecutionConfig(Model):
 
 
 @cel(
-    immutable_spec("WorkflowExecution"),
+    *undoable(
+        "WorkflowExecution",
+        (
+            *("remediationRequestRef", "workflowRef", "targetResource", "target", "parameters"),
+            *("workflowDefinition", "executionConfig", "timesOutAt"),
+        ),
+    ),
     Rule("has(self.workflowRef) != has(self.workflowDefinition)", "exactly one of workflowRef and workflowDefinition must be given"),
 )
 class WorkflowExecutionSpec(Model):
-    """A snapshot of the chosen fix: a catalogue workflow or a list of steps, exactly one."""
+    """A snapshot of the chosen fix: a catalogue workflow or a list of steps, exactly one; only `undo` may be added."""
 
     remediation_request_ref: ObjectReference
     workflow_ref: WorkflowReference | None = None
@@ -88,6 +95,8 @@ class WorkflowExecutionSpec(Model):
     workflow_definition: WorkflowDefinition | None = None
     execution_config: ExecutionConfig = ExecutionConfig()
     times_out_at: datetime | None = None
+    undo: UndoRequest | None = None
+    """Of a run from the catalogue: acted upon once it has ended. What was planned is undone in its KubernetesExecution."""
 
 
 class FailureDetails(Model):
@@ -136,6 +145,14 @@ class BlockClearance(Model):
     clear_reason: Short = ""
 
 
+class TargetState(Model):
+    """The target just before a run from the catalogue."""
+
+    uid: str = ""
+    content: FreeForm = {}
+    """Its spec or data, at most 64 KiB; only while the run goes on."""
+
+
 class WorkflowExecutionStatus(Status):
     """How it goes."""
 
@@ -153,6 +170,14 @@ class WorkflowExecutionStatus(Status):
     step_statuses: Annotated[list[StepResult], Field(max_length=50)] = []
     block_clearance: BlockClearance | None = None
     """Written by a person (`kubernaut clear`)."""
+    target_before: TargetState | None = None
+    changed: ChangedResource | None = None
+    """What a run from the catalogue changed of its target, as the object says before and after it."""
+    reversal: Undo | None = None
+    """How that is taken back; absent: it cannot be."""
+    reversal_note: Short = ""
+    """Why it cannot be, where it cannot."""
+    undo: UndoStatus | None = None
 
 
 class WorkflowExecution(Resource):

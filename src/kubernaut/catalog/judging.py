@@ -101,3 +101,5 @@ def _ways_back(workflow: RemediationWorkflow) -> Iterator[str]:
     names = {parameter.name for parameter in workflow.spec.parameters}
     for name in sorted(set(workflow.spec.rollback_parameters) - names):
         yield f"rollbackParameters: {name} is no parameter"
+    if workflow.spec.rollback_workflow == workflow.spec.workflow_id:
+        yield "rollbackWorkflow: a workflow does not take itself back"

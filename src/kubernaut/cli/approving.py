@@ -1,13 +1,12 @@
 """A person decides: the answer to an AIApprovalRequest, under the person's own name."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
-from kubernaut.api import core
 from kubernaut.api.approval import AIApprovalRequest, Decision
 from kubernaut.api.base import Obj
 from kubernaut.kube.client import Client
 from kubernaut.kube.errors import ApiError
+from kubernaut.kube.reviews import Person, person
 
 VIA = "console"
 TRIES = 5
@@ -18,24 +17,9 @@ class CannotDecide(Exception):  # noqa: N818  (says what is so)
     """There is nothing to be decided; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Who we are to the API server."""
-
-    name: str
-    groups: tuple[str, ...] = ()
-
-
 async def whoami(client: Client) -> str:
     """Return the user name that the API server knows us by."""
     return (await person(client)).name
-
-
-async def person(client: Client) -> Person:
-    """Return the name and the groups that the API server knows us by."""
-    review = await client.create(core.SELF_SUBJECT_REVIEW, {"metadata": {}})
-    found = review["status"]["userInfo"]
-    return Person(str(found["username"]), tuple(found.get("groups") or ()))
 
 
 async def waiting(client: Client, namespace: str) -> list[AIApprovalRequest]:

@@ -344,7 +344,7 @@ def clear(
 
 @app.command()
 def undo(
-    name: Annotated[str, typer.Argument(help="the remediation, or its KubernetesExecution")],
+    name: Annotated[str, typer.Argument(help="the remediation, or the KubernetesExecution or WorkflowExecution that carried its fix out")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only show what would be taken back")] = False,
     yes: YesOption = False,
     reason: Annotated[str, typer.Option("--reason", "-m", help="why; kept on record")] = "",

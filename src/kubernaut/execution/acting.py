@@ -7,9 +7,10 @@ from kubernaut.api.execution import KubernetesExecution, OperationResult
 from kubernaut.execution import report
 from kubernaut.execution.actions.base import Effect, Plan
 from kubernaut.execution.safety import Resolved
-from kubernaut.execution.undo import digest_of, mark_of, marked, touched
+from kubernaut.execution.undo import digest_of, mark_of, marked
 from kubernaut.execution.undoing import mark_of_step
 from kubernaut.kube.errors import ApiError
+from kubernaut.kube.patches import touched
 
 
 async def carry_out(execution: KubernetesExecution, index: int, resolved: Resolved, plan: Plan, now: datetime) -> None:

@@ -21,13 +21,14 @@ from kubernaut.execution.decide import Abort, Await, Complete, Execute, Seen, Sk
 from kubernaut.execution.safety import Resolved, Safety
 from kubernaut.execution.settings import ExecutionSettings
 from kubernaut.execution.undo import mark_of
-from kubernaut.execution.undoing import OPEN_INDEX, Undoing, mark_of_step, wanted
+from kubernaut.execution.undoing import OPEN_INDEX, Undoing, mark_of_step
 from kubernaut.halt import LOOK_AGAIN, halt, hold, is_held, resumed_at
 from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.errors import ApiError
 from kubernaut.kube.informer import Key
 from kubernaut.kube.manager import Manager
 from kubernaut.kube.outcome import DONE, Outcome, again
+from kubernaut.undo import wanted
 
 UID_INDEX = "uid"
 

@@ -24,12 +24,13 @@ from kubernaut.api.redact import redact_value
 from kubernaut.execution.actions.base import Effect, Plan, Target, Work
 from kubernaut.execution.difference import DIFF_LIMIT, cut
 from kubernaut.execution.safety import Resolved, Verdict
-from kubernaut.execution.undo import content_of, digest_of, inverse, marked, merged, touched
+from kubernaut.execution.undo import content_of, digest_of, marked, merged
 from kubernaut.kube.journal import record
+from kubernaut.kube.patches import inverse, touched
 from kubernaut.kube.status import set_condition
+from kubernaut.undo import ROLLED_BACK
 
 COMPLETE: Final = "Complete"
-ROLLED_BACK: Final = "RolledBack"
 RECORD_LIMIT: Final = 400_000
 """Characters of what all operations change and how it is taken back; an API object over 1.5 MB cannot be stored."""
 ALL_DIFFS: Final = 262_144

@@ -189,6 +189,8 @@ class _Checks:
         name, allowed = self._resolved.action.name, self._settings.allowed_actions
         if allowed is not None and name not in allowed:
             raise Refused(f"action {name} is not allowed by the settings")
+        if getattr(self._resolved.given, "automatic", False) and self._settings.automatic_undo == "never":
+            raise Refused("the settings (automatic_undo: never) leave an undo to a person")
         keeper = keeper_of(self._current) if self._current and self._resolved.action.lasting else None
         if keeper is None:
             return "allowed"

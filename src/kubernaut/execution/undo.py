@@ -13,6 +13,7 @@ import orjson
 from kubernaut.api.base import Obj
 from kubernaut.api.execution import ChangedResource, Disagreement, OperationResult, UndoKind
 from kubernaut.api.redact import redact_value
+from kubernaut.kube.patches import both
 
 OPERATION_ANNOTATION = "kubernaut.ai/operation"
 """`{uid of the KubernetesExecution}/{step}`, written in the same patch as the change: who sees it knows that it took effect."""
@@ -21,7 +22,6 @@ SHOWN: Final = 20
 """Conflicts that are told of one operation."""
 TEXT: Final = 1024
 ABSENT: Final = object()
-SHARED: Final = frozenset({"labels", "annotations", "data"})
 _SERVERS: Final = frozenset({"apiVersion", "kind", "metadata", "status"})
 
 
@@ -38,30 +38,6 @@ def merged(target: Any, patch: Any) -> Any:
     return result
 
 
-def inverse(before: Obj, patch: Obj) -> Obj:
-    """Return the merge patch that takes `patch` back, so that what comes out is what was before, as JSON, to the byte."""
-    return {key: _inverse(key, before.get(key), value) for key, value in patch.items() if key in before or value is not None}
-
-
-def _inverse(key: str, before: Any, value: Any) -> Any:
-    """A null takes away what was not there; an object that stays an object is taken back member by member; the rest comes back whole.
-
-    Maps that many write into lose only what was added to them, though they were not there before: the API server drops empty ones.
-    """
-    if isinstance(value, dict) and (isinstance(before, dict) or (before is None and key in SHARED)):
-        return inverse(before or {}, value)
-    return before
-
-
-def touched(obj: Obj, patch: Obj) -> Obj:
-    """Return the fields of an object that a patch names, as they are; what is absent is left out."""
-    return {key: touched(obj[key], value) if _both(obj[key], value) else obj[key] for key, value in patch.items() if key in obj}
-
-
-def _both(one: Any, other: Any) -> bool:
-    return isinstance(one, dict) and isinstance(other, dict)
-
-
 def marked(patch: Obj, mark: str) -> Obj:
     """Return a patch that also marks the object as changed by an operation."""
     return merged_patches(patch, {"metadata": {"annotations": {OPERATION_ANNOTATION: mark}}})
@@ -71,7 +47,7 @@ def merged_patches(one: Obj, other: Obj) -> Obj:
     """Return one patch with the effect of two that do not contradict each other."""
     result = dict(one)
     for key, value in other.items():
-        result[key] = merged_patches(result[key], value) if _both(result.get(key), value) else value
+        result[key] = merged_patches(result[key], value) if both(result.get(key), value) else value
     return result
 
 

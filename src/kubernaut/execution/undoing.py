@@ -8,9 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
-from pydantic import JsonValue
-
-from kubernaut.api.base import AuditOutcome, Obj
+from kubernaut.api.base import Obj
 from kubernaut.api.execution import (
     KubernetesExecution,
     OperationResult,
@@ -18,37 +16,25 @@ from kubernaut.api.execution import (
     UndoOutcome,
     UndoRequest,
     UndoResult,
-    UndoStatus,
 )
 from kubernaut.api.workflow import Phase as WorkflowPhase
 from kubernaut.api.workflow import WorkflowExecution
 from kubernaut.execution.actions.base import read_or_none
 from kubernaut.execution.difference import cut
-from kubernaut.execution.report import ROLLED_BACK
 from kubernaut.execution.safety import Refused, Resolved, Safety
 from kubernaut.execution.settings import ExecutionSettings
 from kubernaut.execution.undo import Back, Clash, Impossible, Nothing, ObjectKey, Remove, Restore, key_of, ways_back
 from kubernaut.halt import LOOK_AGAIN, halt
 from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.errors import ApiError
-from kubernaut.kube.journal import record
-from kubernaut.kube.outcome import DONE, Outcome, again
-from kubernaut.kube.status import set_condition
+from kubernaut.kube.outcome import Outcome, again
+from kubernaut.undo import begun, ended
 
 OPEN_INDEX: Final = "open-execution"
 """KubernetesExecutions that have not ended, under `True`."""
 BUSY_AGAIN: Final = timedelta(seconds=10)
 BETTER: Final = {"never": frozenset[UndoKind](), "exact": frozenset({UndoKind.EXACT}), "always": frozenset(UndoKind)}
 TOLD: Final = 5
-
-
-def wanted(execution: KubernetesExecution) -> UndoRequest | None:
-    """Return the request for an undo that has not been answered; only an execution that has ended can be undone."""
-    asked, answered = execution.spec.undo, execution.status.undo
-    if asked is None or execution.status.completion_time is None:
-        return None
-    done = answered is not None and answered.requested_at == asked.requested_at and answered.completion_time is not None
-    return None if done else asked
 
 
 class Undoing:
@@ -61,22 +47,22 @@ class Undoing:
 
     async def answer(self, execution: KubernetesExecution, asked: UndoRequest, now: datetime) -> Outcome:
         """Take everything back, last first, or say why not."""
-        status = _begun(execution, asked, now)
+        status = begun(execution, asked, now)
         if why := _refusal(execution, asked, self._settings):
-            return _end(execution, status, UndoOutcome.REFUSED, why, now)
+            return ended(execution, UndoOutcome.REFUSED, why, now)
         if waits := await self._waits(execution, asked):
             status.message = cut(waits)
             return again(now + (LOOK_AGAIN if asked.automatic else BUSY_AGAIN))
         try:
             resolved = {each.step_number: self._safety.resolve(each) for each in execution.spec.operations}
         except Refused as fault:
-            return _end(execution, status, UndoOutcome.FAILED, str(fault), now)
+            return ended(execution, UndoOutcome.FAILED, str(fault), now)
         results = [each for each in execution.status.operation_results if each.step_number in resolved]
         objects = await _objects(results, resolved)
         ways = ways_back(results, objects, lambda step: mark_of_step(execution, step))
         if any(isinstance(back, Clash) for _, back in ways):
             status.results = [told(result, back) for result, back in ways]
-            return _end(execution, status, UndoOutcome.CONFLICT, _clashes(status.results), now)
+            return ended(execution, UndoOutcome.CONFLICT, _clashes(status.results), now)
         try:
             status.results = await self._go(resolved, ways, objects)
         except ApiError as fault:
@@ -84,8 +70,8 @@ class Undoing:
                 return again(now)  # changed this very moment: judged anew
             if fault.retryable:
                 raise
-            return _end(execution, status, UndoOutcome.FAILED, fault.message, now)
-        return _end(execution, status, _outcome(status.results), _summary(status.results), now)
+            return ended(execution, UndoOutcome.FAILED, fault.message, now)
+        return ended(execution, _outcome(status.results), _summary(status.results), now)
 
     async def take_back(self, execution: KubernetesExecution, index: int) -> UndoResult:
         """Take one operation back at once. Raise ApiError."""
@@ -186,19 +172,6 @@ async def _objects(results: Sequence[OperationResult], resolved: Mapping[int, Re
     return found
 
 
-def _begun(execution: KubernetesExecution, asked: UndoRequest, now: datetime) -> UndoStatus:
-    status = execution.status.undo
-    if status is None or status.requested_at != asked.requested_at:
-        given = {"requested_by": asked.requested_by, "requested_at": asked.requested_at, "reason": asked.reason}
-        status = execution.status.undo = UndoStatus(**given, automatic=asked.automatic, start_time=now)
-        record(execution, "UndoRequested", f"{_who(asked)}: {asked.reason or 'no reason given'}", now=now, outcome=AuditOutcome.PENDING)
-    return status
-
-
-def _who(asked: UndoRequest | UndoStatus) -> str:
-    return f"asked for by {asked.requested_by}{' automatically' if asked.automatic else ''}"
-
-
 def _refusal(execution: KubernetesExecution, asked: UndoRequest, settings: ExecutionSettings) -> str:
     """Return why an undo is refused at once, if so."""
     if execution.spec.execution_config.dry_run:
@@ -229,19 +202,3 @@ def _clashes(results: Sequence[UndoResult]) -> str:
     bad = [each for each in results if each.outcome is UndoOutcome.CONFLICT]
     lines = [f"{each.resource}: {each.message} ({', '.join(one.path for one in each.conflicts[:TOLD])})" for each in bad[:TOLD]]
     return f"nothing was taken back: {'; '.join(lines)}".replace(" ()", "")
-
-
-def _end(execution: KubernetesExecution, status: UndoStatus, outcome: UndoOutcome, message: str, now: datetime) -> Outcome:
-    status.outcome, status.message, status.completion_time = outcome, cut(message), now
-    undone = outcome is UndoOutcome.UNDONE
-    set_condition(execution.status.conditions, ROLLED_BACK, undone, outcome.value, status.message, now=now)
-    steps: list[JsonValue] = [{"step": each.step_number, "object": each.resource, "outcome": each.outcome.value} for each in status.results]
-    facts: dict[str, JsonValue] = {
-        "requestedBy": status.requested_by,
-        "automatic": status.automatic,
-        "outcome": outcome.value,
-        "steps": steps,
-    }
-    told_as = AuditOutcome.SUCCESS if undone else AuditOutcome.FAILURE
-    record(execution, "Undone" if undone else "NotUndone", f"{_who(status)}: {status.message}", now=now, outcome=told_as, data=facts)
-    return DONE

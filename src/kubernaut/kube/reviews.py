@@ -1,11 +1,11 @@
-"""Who a caller is and what he may, by the API server's word: TokenReview and SubjectAccessReview."""
+"""Who a caller is and what he may, by the API server's word: TokenReview and SubjectAccessReview; and who we are: SelfSubjectReview."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from kubernaut.api.base import Obj
-from kubernaut.api.core import SUBJECT_ACCESS_REVIEW, TOKEN_REVIEW
+from kubernaut.api.core import SELF_SUBJECT_REVIEW, SUBJECT_ACCESS_REVIEW, TOKEN_REVIEW
 from kubernaut.kube.client import Client
 from kubernaut.kube.errors import ApiError
 
@@ -31,6 +31,21 @@ class Caller(NamedTuple):
     user: str
     """Empty: it does not know the token, or not for our audience."""
     allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who we are to the API server."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+
+
+async def person(client: Client) -> Person:
+    """Return the name and the groups that the API server knows us by. Raise ApiError."""
+    review = await client.create(SELF_SUBJECT_REVIEW, {"metadata": {}})
+    found = review["status"]["userInfo"]
+    return Person(str(found["username"]), tuple(found.get("groups") or ()))
 
 
 class Reviewer:

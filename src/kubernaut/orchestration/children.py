@@ -14,25 +14,22 @@ from kubernaut.api.analysis import (
     ScopeItem,
 )
 from kubernaut.api.base import CORRELATION_LABEL, ObjectMeta, ObjectReference, Resource, ResourceIdentifier
-from kubernaut.api.durations import go_duration
 from kubernaut.api.execution import ExecutionConfig as OperationConfig
 from kubernaut.api.execution import KubernetesExecution, KubernetesExecutionSpec
 from kubernaut.api.plan import SelectedWorkflow, WorkflowDefinition, WorkflowReference
 from kubernaut.api.processing import Alert, RemediationProcessing, RemediationProcessingSpec
 from kubernaut.api.remediation import ExecutionAttempt, RemediationRequest, RemediationRequestStatus
-from kubernaut.api.verification import AssessmentConfig, EffectivenessAssessment, EffectivenessAssessmentSpec
+from kubernaut.api.verification import EffectivenessAssessment, EffectivenessAssessmentSpec
 from kubernaut.api.workflow import ExecutionConfig, WorkflowExecution, WorkflowExecutionSpec
-from kubernaut.orchestration.baseline import baseline_of
 from kubernaut.orchestration.facts import Stage
 from kubernaut.orchestration.family import Family
 from kubernaut.orchestration.limits import Limits
+from kubernaut.orchestration.proving import baseline_before, changed_something, patience
 from kubernaut.orchestration.settings import OrchestrationSettings
 
 REMEDIATION_LABEL: Final = "remediation-request"
 TYPE_LABEL: Final = "type"
 ATTEMPT_LABEL: Final = "attempt"
-PROVING: Final = 5 / 6
-"""How much of the verification's limit may pass before it says what it saw; the rest is for being heard."""
 
 
 class Incomplete(Exception):  # noqa: N818  (says what is missing)
@@ -223,11 +220,9 @@ def assessment(
         signal_name=request.spec.signal_name,
         fix_started_at=started,
         fix_completed_at=completed,
-        baseline=baseline_of(family.processing.status.enriched_signal if family.processing else None, target_of(request, family)),
-        config=AssessmentConfig(
-            stabilization_window=go_duration(settings.stabilization_window),
-            validity=go_duration(min(settings.validity, (until - now) * PROVING)),
-        ),
+        baseline=baseline_before(family, target_of(request, family)),
+        executed=changed_something(family),
+        config=patience(request, family, settings, until - now),
         times_out_at=until,
     )
     return EffectivenessAssessment(metadata=metadata(request, f"ea-{request.metadata.name}"), spec=spec), until

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final, assert_never
 
+from kubernaut.api.execution import UndoOutcome
 from kubernaut.api.notification import EscalationReason
 from kubernaut.api.remediation import Outcome, Phase
 from kubernaut.api.verification import Verdict
-from kubernaut.orchestration.facts import TITLES, Analysis, Answer, Assessment, Child, Progress, Seen, Stage, phase_of
+from kubernaut.orchestration.facts import TITLES, Analysis, Answer, Assessment, Child, Progress, Seen, Stage, TakingBack, phase_of
 from kubernaut.orchestration.recovery import refusal
 from kubernaut.orchestration.steps import Ask, End, Forget, Keep, Notice, Open, Recover, Step, Stop, Wait, escalated
 
@@ -141,16 +142,32 @@ def _verify(seen: Seen, now: datetime) -> Step | None:
         return None
     if found is None:
         return Open(Stage.VERIFICATION)  # the fix is in: from here on only the verification's own limit counts
+    if seen.undo is not None and (step := _taking_back(found, seen.undo, now)):
+        return step
     if found.done and not found.expired:
-        return None if found.verdict is Verdict.EFFECTIVE else _inconclusive(found)
+        return None if found.verdict is Verdict.EFFECTIVE else _not_effective(found, seen.undo)
     if found.done or now >= found.deadline:
         message = found.message if found.done else "the verification did not end in time"
         return _unproven(Outcome.VERIFICATION_TIMED_OUT, message, EscalationReason.TIMEOUT)
     return Wait(Phase.VERIFYING, found.since, found.deadline, found.message)
 
 
-def _inconclusive(found: Assessment) -> Step:
-    return _unproven(Outcome.INCONCLUSIVE, found.message, EscalationReason.FAILED)
+def _taking_back(found: Assessment, undo: TakingBack, now: datetime) -> Step | None:
+    """A fix that made things worse is taken back; once somebody has asked for that, there is nothing else to be judged."""
+    if undo.outcome is UndoOutcome.UNDONE:
+        why = found.message if found.verdict is Verdict.WORSE else "the fix was no longer wanted"
+        return _unproven(Outcome.ROLLED_BACK, f"{why}; it was taken back: {undo.message}", EscalationReason.FAILED)
+    if undo.outcome is not None or now >= undo.deadline or not (undo.asked or found.verdict is Verdict.WORSE):
+        return None
+    told = f"{found.message}; the fix is being taken back"
+    return Wait(Phase.VERIFYING, found.since, undo.deadline, told, None if undo.asked else found.ended_at)
+
+
+def _not_effective(found: Assessment, undo: TakingBack | None) -> Step:
+    message = found.message
+    if found.verdict is Verdict.WORSE and undo is not None:
+        message = f"{message}; it was not taken back: {undo.message or 'the undo that was asked for did not end in time'}"
+    return _unproven(Outcome.INCONCLUSIVE, message, EscalationReason.FAILED)
 
 
 def _unproven(outcome: Outcome, message: str, why: EscalationReason) -> End:

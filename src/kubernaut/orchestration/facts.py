@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from kubernaut.api.execution import UndoOutcome
 from kubernaut.api.remediation import Phase
 from kubernaut.api.verification import Verdict
 
@@ -131,6 +132,19 @@ class Assessment:
     """It ended for lack of time."""
     verdict: Verdict | None = None
     message: str = ""
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TakingBack:
+    """How far taking the fix back has come, where it could be."""
+
+    deadline: datetime
+    """When it must have ended, once it was asked for."""
+    asked: bool = False
+    outcome: UndoOutcome | None = None
+    """None: it has not ended."""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +193,8 @@ class Seen:
     workflow: Child | None = None
     execution: Child | None = None
     assessment: Assessment | None = None
+    undo: TakingBack | None = None
+    """None: nothing is known that could be taken back."""
     stepwise: bool = False
     """Whether the fix that was begun is a list of steps."""
     prospects: Prospects = field(default_factory=Prospects)

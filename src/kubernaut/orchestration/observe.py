@@ -15,7 +15,7 @@ from kubernaut.api.remediation import DRY_RUN_ANNOTATION, NAME_LIMIT, ExecutionA
 from kubernaut.api.signal import SignalState
 from kubernaut.halt import resumed_at
 from kubernaut.orchestration.decide import CANCELLED
-from kubernaut.orchestration.facts import Analysis, Answer, Assessment, Child, Progress, Prospects, Seen, Stage
+from kubernaut.orchestration.facts import Analysis, Answer, Assessment, Child, Progress, Prospects, Seen, Stage, TakingBack
 from kubernaut.orchestration.family import Family, recorded
 from kubernaut.orchestration.limits import Limits
 from kubernaut.orchestration.settings import OrchestrationSettings
@@ -49,6 +49,7 @@ def see(
         stepwise=_is_stepwise(family, status),
         execution=_execution(family.execution, status, limits, now) if family.execution else memory.execution(),
         assessment=_assessment(family.assessment, limits, now) if family.assessment else memory.assessment(),
+        undo=_undo(family.execution or family.workflow, family.assessment, limits, now),
         prospects=_prospects(status, family.attempt, settings, tally),
     )
 
@@ -240,7 +241,21 @@ def _assessment(child: ea.EffectivenessAssessment, limits: Limits, now: datetime
     deadline = limits.deadline(Stage.VERIFICATION, since, child.spec.times_out_at)
     done = status.phase in {ea.Phase.COMPLETED, ea.Phase.FAILED}
     expired = done and status.reason == EXPIRED
-    return Assessment(since, deadline, done, expired, status.verdict, status.message)
+    return Assessment(since, deadline, done, expired, status.verdict, status.message, status.completion_time)
+
+
+def _undo(
+    fix: ke.KubernetesExecution | we.WorkflowExecution | None, assessment: ea.EffectivenessAssessment | None, limits: Limits, now: datetime
+) -> TakingBack | None:
+    """Tell how far taking a fix back has come: it may last as long as a fix. Before its end nothing can be taken back."""
+    if fix is None or fix.status.completion_time is None or (isinstance(fix, we.WorkflowExecution) and fix.spec.workflow_definition):
+        return None
+    asked, answered = fix.spec.undo, fix.status.undo
+    judged = assessment.status.completion_time if assessment else None
+    deadline = (asked.requested_at if asked else judged or now) + limits.of(Stage.EXECUTION)
+    if asked is None or answered is None or answered.requested_at != asked.requested_at or answered.completion_time is None:
+        return TakingBack(deadline, asked is not None, message=answered.message if answered else "")
+    return TakingBack(deadline, asked=True, outcome=answered.outcome, message=answered.message)
 
 
 def _prospects(status: RemediationRequestStatus, attempt: int, settings: OrchestrationSettings, tally: tuple[int, int]) -> Prospects:

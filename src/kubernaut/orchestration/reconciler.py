@@ -42,6 +42,7 @@ from kubernaut.orchestration.report import digest, passing, report, settle
 from kubernaut.orchestration.routing import admitted
 from kubernaut.orchestration.settings import OrchestrationSettings
 from kubernaut.orchestration.steps import Ask, Conclude, End, Forget, Hold, Keep, Open, Recover, Step, Stop, Wait, concluded
+from kubernaut.orchestration.takeback import TakeBack
 from kubernaut.orchestration.telling import Teller
 from kubernaut.outbound import Service
 
@@ -59,6 +60,7 @@ class Orchestrator:
         self._gate = asyncio.Lock()
         self._lookout = Lookout(cluster, settings)
         self._teller = Teller(cluster, self._lookout, escalations)
+        self._take_back = TakeBack(cluster)
 
     async def reconcile(self, request: RemediationRequest) -> Outcome:
         """Observe, decide, act, report. The kernel read the object and will write its status, once."""
@@ -150,10 +152,8 @@ class Orchestrator:
             case Stop(until):
                 await stop(self._cluster, family, cancelled(request))
                 return step, family, again(max(until, now + timedelta(seconds=1)))
-            case Wait(phase, _, until):
-                if phase in {Phase.ANALYZING, Phase.AWAITING_APPROVAL}:
-                    family = await self._withdrawn(request, family)
-                return step, family, again(until)
+            case Wait(until=until):
+                return step, await self._wait(request, family, step), again(until)
             case Hold(_, _, until) | Keep(until) | Conclude(_, until):
                 return step, family, again(until)
             case End():
@@ -163,6 +163,14 @@ class Orchestrator:
                 return step, family, DONE
             case _:
                 assert_never(step)
+
+    async def _wait(self, request: RemediationRequest, family: Family, step: Wait) -> Family:
+        """Do what is due while waiting: ask for the fix to be taken back, or withdraw one that may not begin any more."""
+        if step.take_back is not None and (fix := family.execution or family.workflow) is not None:
+            await self._take_back.ask(fix, step.take_back, step.message)
+        if step.phase in {Phase.ANALYZING, Phase.AWAITING_APPROVAL}:
+            return await self._withdrawn(request, family)
+        return family
 
     async def _open(
         self, request: RemediationRequest, family: Family, step: Open | Recover, stage: Stage, now: datetime

@@ -34,6 +34,10 @@ class OrchestrationSettings(BaseModel):
     stabilization_window: timedelta = timedelta(minutes=5)
     validity: timedelta = timedelta(minutes=25)
     """How long verification waits for the target and the alert at most."""
+    gitops_sync_delay: timedelta = Field(default=timedelta(minutes=3), ge=timedelta())
+    """How long after the fix a target that Argo CD or Flux keeps is not judged: they may still be at it."""
+    forecast_delay: timedelta = Field(default=timedelta(minutes=5), ge=timedelta())
+    """How long after the fix a resolved alert proves nothing, where its expression forecasts (`predict_linear` and the like)."""
     dry_run: bool = False
     """Stop every remediation after its analysis, and tell what would have been done."""
     cancel_limit: timedelta = timedelta(minutes=2)

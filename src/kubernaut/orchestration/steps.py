@@ -72,6 +72,8 @@ class Wait:
     since: datetime
     until: datetime
     message: str
+    take_back: datetime | None = None
+    """The fix is to be taken back while waiting: the time of that request, the same however often it is made."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from kubernaut.halt import LOOK_AGAIN, halt, hold, known_halt, resumed_at
 from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.manager import Manager
 from kubernaut.kube.outcome import DONE, Outcome, again
+from kubernaut.undo import wanted
 from kubernaut.workflow import report
 from kubernaut.workflow.cooldown import COOLDOWN_INDEX, Rest, cooldown_key, rest
 from kubernaut.workflow.decide import (
@@ -45,9 +46,11 @@ from kubernaut.workflow.engines.base import Engine, Run
 from kubernaut.workflow.engines.marks import allowed_time
 from kubernaut.workflow.engines.registry import NO_ENGINE, with_installed
 from kubernaut.workflow.holders import Locks, Standing, target_key
+from kubernaut.workflow.journalling import compare, is_journalled, keep
 from kubernaut.workflow.past import bar, keeps_target, needs_clearance
 from kubernaut.workflow.preflight import lacking
 from kubernaut.workflow.settings import WorkflowSettings
+from kubernaut.workflow.undoing import Undoing
 from kubernaut.workflow.validity import entry, faults
 from kubernaut.workflow.waits import ENDED_INDEX, Waits, execution_of_run, indexes
 
@@ -64,6 +67,7 @@ class WorkflowReconciler:
         self._settings = settings
         self._engines = engines
         self._locks = Locks(cluster, settings, engines.values())
+        self._undoing = Undoing(cluster, self._locks, self._offers)
 
     async def reconcile(self, execution: WorkflowExecution) -> Outcome:
         """Observe, decide, act, report."""
@@ -103,6 +107,9 @@ class WorkflowReconciler:
             step = Halted(why)
         if isinstance(step, Start) and (missing := await self._lacking(execution)):
             step = Refuse("; ".join(missing))
+        if isinstance(step, Start) and not is_journalled(execution):
+            await keep(self._cluster.client, execution)
+            return again(now)  # what is needed to take the run back is on record before anything is begun
         if isinstance(step, Start):
             run = await engine.start(execution)
             step = decide(replace(seen, run=run.state), now)
@@ -148,7 +155,11 @@ class WorkflowReconciler:
 
     def _catalogue(self, execution: WorkflowExecution) -> list[RemediationWorkflow]:
         ref = execution.spec.workflow_ref
-        return self._cluster.where(RemediationWorkflow, CATALOGUE_INDEX, ref.workflow_id) if ref else []
+        return self._offers(ref.workflow_id) if ref else []
+
+    def _offers(self, workflow_id: str) -> list[RemediationWorkflow]:
+        """Return what the catalogue has under the id of a workflow."""
+        return self._cluster.where(RemediationWorkflow, CATALOGUE_INDEX, workflow_id)
 
     async def _lacking(self, execution: WorkflowExecution) -> list[str]:
         """Look at the API server itself for what the run needs, just before it begins."""
@@ -209,7 +220,8 @@ class WorkflowReconciler:
     async def _finish(self, execution: WorkflowExecution, now: datetime) -> Outcome:
         self._take_clearance(execution, now)
         if await self._locks.release(execution):
-            return DONE
+            asked = wanted(execution)
+            return await self._undoing.answer(execution, asked, now) if asked else DONE
         return again(max(self._locks.plan_expires(execution), now + self._settings.lock_retry))
 
     def _take_clearance(self, execution: WorkflowExecution, now: datetime) -> None:
@@ -230,7 +242,8 @@ class WorkflowReconciler:
         return again(now + self._settings.resolver_pause)
 
     async def _end(self, execution: WorkflowExecution, step: Succeed | Fail | Refuse, run: Run, now: datetime) -> Outcome:
-        """Put the end on record; the target is let go in the pass after, when the record is written."""
+        """Put the end on record, with what was changed; the target is let go in the pass after, when the record is written."""
+        await compare(self._cluster.client, execution, now)
         match step:
             case Succeed():
                 report.succeeded(execution, run, now)
@@ -263,6 +276,7 @@ def setup(manager: Manager, settings: WorkflowSettings) -> None:
         controller.watches(kind, execution_of_run, namespace=settings.execution_namespace)
     controller.watches(LEASE, waits.behind_lease, namespace=settings.namespace)
     controller.watches(WorkflowExecution, waits.behind_execution)
+    controller.watches(WorkflowExecution, waits.undone_by)
     controller.watches(KubernetesExecution, waits.planner_of)
     controller.watches(RemediationRequest, waits.planners_of_ended)
     controller.watches(RemediationBrake, waits.unbegun)

@@ -6,7 +6,7 @@ from kubernaut.api.base import Obj
 from kubernaut.api.remediation import BY_REMEDIATION, remediation_of
 from kubernaut.api.workflow import SOURCE_NAMESPACE_LABEL, TARGET_RESOURCE_ANNOTATION, WORKFLOW_EXECUTION_LABEL, WorkflowExecution
 from kubernaut.kube.cluster import Cluster
-from kubernaut.kube.informer import IndexFn, Key
+from kubernaut.kube.informer import IndexFn, Key, controller_owner
 from kubernaut.workflow.cooldown import COOLDOWN_INDEX
 from kubernaut.workflow.holders import ACTIVE_INDEX
 
@@ -41,6 +41,11 @@ class Waits:
     def behind_execution(self, obj: Obj) -> Iterable[Key]:
         """All that wait behind an execution that ended or is being deleted."""
         return self._waiting(next(iter(_target(obj)))) if _is_ended(obj) or "deletionTimestamp" in obj["metadata"] else ()
+
+    def undone_by(self, obj: Obj) -> Iterable[Key]:
+        """The execution that an execution takes back, which owns it."""
+        meta, owner = obj["metadata"], controller_owner(obj)
+        return [Key(meta["namespace"], owner["name"])] if owner.get("kind") == WorkflowExecution.card.kind else []
 
     def planner_of(self, obj: Obj) -> Iterable[Key]:
         """The WorkflowExecution whose plan a KubernetesExecution carries out."""

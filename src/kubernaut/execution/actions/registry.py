@@ -12,6 +12,7 @@ from kubernaut.execution.actions.drain import Drain
 from kubernaut.execution.actions.nodes import Cordon, Taint, Uncordon, Untaint
 from kubernaut.execution.actions.objects import ApplyManifest, PatchDeployment, UpdateConfigMap, UpdateNetworkPolicy, UpdateSecret
 from kubernaut.execution.actions.pods import DeletePod, NotifyOnly, QuarantinePod
+from kubernaut.execution.actions.restoring import RestoreObject
 from kubernaut.execution.actions.rollouts import RollbackDeployment, RolloutRestart
 from kubernaut.execution.actions.scaling import MigrateWorkload, Scale, UpdateHpa
 
@@ -45,7 +46,7 @@ def built() -> tuple[AnyAction, ...]:
         *(IncreaseResources(), ExpandPvc()),
         *(DeletePod(), DeletePod("restart_pod"), QuarantinePod(), CollectDiagnostics(), NotifyOnly()),
         *(Cordon(), Uncordon(), Drain(), Taint(), Untaint()),
-        *(PatchDeployment(), ApplyManifest(), UpdateConfigMap(), UpdateSecret(), UpdateNetworkPolicy()),
+        *(PatchDeployment(), ApplyManifest(), UpdateConfigMap(), UpdateSecret(), UpdateNetworkPolicy(), RestoreObject()),
     )
 
 

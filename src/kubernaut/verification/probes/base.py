@@ -11,7 +11,7 @@ from kubernaut.verification.decide import Component, Reading
 
 
 class Probe(Protocol):
-    """Looks at one thing; from caches only, so that looking often costs nothing."""
+    """Looks at one thing: in caches, or by a question whose answer is waited for no longer than the settings say."""
 
     component: Component
 
@@ -19,6 +19,6 @@ class Probe(Protocol):
         """Return the kinds that are read, with the indexes needed."""
         ...
 
-    def look(self, cluster: Cluster, assessment: EffectivenessAssessment) -> Reading:
-        """Say how the thing stands now."""
+    async def look(self, cluster: Cluster, assessment: EffectivenessAssessment) -> Reading | None:
+        """Say how the thing stands now, whatever fails; None where there is nothing of the kind to look at."""
         ...

@@ -13,6 +13,13 @@ from kubernaut.verification.probes.pods import Pods, moment, sum_up
 from kubernaut.verification.probes.workload import READABLE, Wanted, kind_of, pods_of, wanted
 
 BACK_OFF: Final = "CrashLoopBackOff"
+SAME: Final = {
+    "ErrImagePull": "ImagePullBackOff",
+    "ErrImageNeverPull": "ImagePullBackOff",
+    "InvalidImageName": "ImagePullBackOff",
+    "CreateContainerError": "RunContainerError",
+}
+"""Reasons that are one fault seen at different moments, or by different words."""
 PRESSURES: Final = frozenset({"MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable"})
 
 
@@ -25,7 +32,7 @@ class HealthProbe:
         """Return the kinds that are read."""
         return {kind: {} for kind in READABLE}
 
-    def look(self, cluster: Cluster, assessment: EffectivenessAssessment) -> Reading:
+    async def look(self, cluster: Cluster, assessment: EffectivenessAssessment) -> Reading:
         """Say how the target stands; where that kind has no health of its own, how the signal's object stands."""
         spec = assessment.spec
         target = next((each for each in (spec.remediation_target, spec.signal_target) if kind_of(each)), None)
@@ -44,9 +51,12 @@ class HealthProbe:
 def judge(want: Wanted, pods: Pods, baseline: Baseline | None = None) -> Reading:
     """Judge a workload: the documented tree, worst news first."""
     score, message = _verdict(want, pods)
+    if worse := _worse(want, pods, baseline):
+        message = f"{message} ({worse})"
     good = pods.ready >= want.replicas and want.rolled_out and not pods.oom_killed and not pods.crashes
     since = max((each for each in (pods.ready_since, pods.restarted_at) if each), default=None)
-    return Reading(Component.HEALTH, score, good, message, since if good else None, worse=_worse(want, pods, baseline))
+    observed = Baseline(ready=pods.ready, desired=want.replicas, restarts=pods.restarts, crash_reasons=list(pods.crashes)[:10])
+    return Reading(Component.HEALTH, score, good, message, since if good else None, worse=bool(worse), observed=observed)
 
 
 def judge_node(node: Obj) -> Reading:
@@ -78,20 +88,24 @@ def _verdict(want: Wanted, pods: Pods) -> tuple[float, str]:
     return 1.0, f"{count}, without restarts since the fix"
 
 
-def _worse(want: Wanted, pods: Pods, baseline: Baseline | None) -> bool:
-    """Tell whether fewer are ready than before, or containers fail in a way they did not."""
+def _worse(want: Wanted, pods: Pods, baseline: Baseline | None) -> str:
+    """Say in what it is worse: fewer are ready than were reliably so before, or containers fail in a way they did not."""
     if baseline is None:
-        return False
-    fewer = pods.ready < min(baseline.ready, want.replicas)
+        return ""
+    before = min(baseline.ready if baseline.steady is None else baseline.steady, want.replicas)
+    if pods.ready < before:
+        return f"{before} were ready before"
     known = {*baseline.crash_reasons, *((BACK_OFF,) if baseline.restarts else ())}  # between two starts it looks otherwise
-    return fewer or any(reason not in known for reason in pods.crashes)
+    failed = {SAME.get(reason, reason) for reason in known}
+    new = [reason for reason in pods.crashes if SAME.get(reason, reason) not in failed]
+    return f"{', '.join(new)} is new" if new else ""
 
 
 def _gone(kind: Kind, target: ResourceIdentifier) -> Reading:
     """A workload that is gone is the worst end; a pod that is gone was perhaps deleted to be replaced."""
     if kind is POD:
         return _unknown(f"pod {target.name} is gone; whatever took its place cannot be told")
-    return Reading(Component.HEALTH, 0.0, good=False, message=f"{target.path()} is gone", worse=True)
+    return Reading(Component.HEALTH, 0.0, good=False, message=f"{target.path()} is gone", worse=True, gone=True)
 
 
 def _unknown(message: str) -> Reading:

@@ -37,6 +37,8 @@ class Pods:
     """The newest restart since the fix."""
     ready_since: datetime | None = None
     """When the last of them became ready."""
+    restarts: int = 0
+    """Of all containers since their pods were made."""
 
 
 def sum_up(pods: Sequence[Obj], fixed_at: datetime) -> Pods:
@@ -52,6 +54,7 @@ def sum_up(pods: Sequence[Obj], fixed_at: datetime) -> Pods:
         oom_killed=sum(reason == OOM for reason, _ in ends),
         restarted_at=max((at for _, at in ends), default=None),
         ready_since=max(ready, default=None),
+        restarts=sum(int(status.get("restartCount") or 0) for status in statuses),
     )
 
 

@@ -1,0 +1,60 @@
+"""How an undo is asked for and answered, on record, whichever stage does it: a request in the spec, its answer in the status."""
+
+from datetime import datetime
+from typing import Final
+
+from pydantic import JsonValue
+
+from kubernaut.api.base import AuditOutcome
+from kubernaut.api.execution import KubernetesExecution, UndoOutcome, UndoRequest, UndoStatus
+from kubernaut.api.workflow import WorkflowExecution
+from kubernaut.kube.journal import record
+from kubernaut.kube.outcome import DONE, Outcome
+from kubernaut.kube.status import cut, set_condition
+
+ROLLED_BACK: Final = "RolledBack"
+"""Condition: what was changed has been taken back."""
+Undoable = KubernetesExecution | WorkflowExecution
+
+
+def wanted(execution: Undoable) -> UndoRequest | None:
+    """Return the request for an undo that has not been answered; only what has ended can be undone."""
+    asked, answered = execution.spec.undo, execution.status.undo
+    if asked is None or execution.status.completion_time is None:
+        return None
+    done = answered is not None and answered.requested_at == asked.requested_at and answered.completion_time is not None
+    return None if done else asked
+
+
+def begun(execution: Undoable, asked: UndoRequest, now: datetime) -> UndoStatus:
+    """Put on record that an undo was asked for, once; return its status."""
+    status = execution.status.undo
+    if status is None or status.requested_at != asked.requested_at:
+        given = {"requested_by": asked.requested_by, "requested_at": asked.requested_at, "reason": asked.reason}
+        status = execution.status.undo = UndoStatus(**given, automatic=asked.automatic, start_time=now)
+        record(execution, "UndoRequested", f"{_who(status)}: {asked.reason or 'no reason given'}", now=now, outcome=AuditOutcome.PENDING)
+    return status
+
+
+def ended(execution: Undoable, outcome: UndoOutcome, message: str, now: datetime) -> Outcome:
+    """Put on record what became of the undo."""
+    status = execution.status.undo
+    if status is None:
+        raise ValueError("an undo ends only after it has begun")
+    status.outcome, status.message, status.completion_time = outcome, cut(message), now
+    undone = outcome is UndoOutcome.UNDONE
+    set_condition(execution.status.conditions, ROLLED_BACK, undone, outcome.value, status.message, now=now)
+    steps: list[JsonValue] = [{"step": each.step_number, "object": each.resource, "outcome": each.outcome.value} for each in status.results]
+    facts: dict[str, JsonValue] = {
+        "requestedBy": status.requested_by,
+        "automatic": status.automatic,
+        "outcome": outcome.value,
+        "steps": steps,
+    }
+    told_as = AuditOutcome.SUCCESS if undone else AuditOutcome.FAILURE
+    record(execution, "Undone" if undone else "NotUndone", f"{_who(status)}: {status.message}", now=now, outcome=told_as, data=facts)
+    return DONE
+
+
+def _who(asked: UndoStatus) -> str:
+    return f"asked for by {asked.requested_by}{' automatically' if asked.automatic else ''}"
