@@ -91,7 +91,7 @@ async def world(anywhere):
 
 def pytest_terminal_summary(terminalreporter):
     """Tell what the simulated worlds came to, whichever worker played them."""
-    reports = [report for reports in terminalreporter.stats.values() for report in reports if hasattr(report, "user_properties")]
+    reports = [report for reports in terminalreporter.stats.values() for report in reports if getattr(report, "when", "") == "call"]
     if found := [value for report in reports for name, value in report.user_properties if name == "simulation"]:
         from tests.simulation.telling import Sum, total  # noqa: PLC0415  (only where it was played)
 
