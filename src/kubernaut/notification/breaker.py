@@ -8,7 +8,7 @@ from typing import Final
 from prometheus_client import Gauge
 
 from kubernaut.api.notification import ChannelName, DeliveryAttempt
-from kubernaut.notification.decide import Target
+from kubernaut.notification.decide import INVALID, SUCCESS, Target
 from kubernaut.notification.settings import BreakerSettings
 
 LIMIT: Final = 1024
@@ -67,11 +67,15 @@ class Breakers:
         return state.down
 
     def learn(self, target: Target, last: DeliveryAttempt | None) -> None:
-        """Take over from a process before us that a place was down."""
-        if target in self._states or last is None or not last.channel_down:
+        """Take over from a process before us how often a place failed in a row, and that it was down; an answer since then counts more."""
+        state = self._states.get(target)
+        if last is None or last.status in {SUCCESS, INVALID} or (state is not None and not state.failures):
             return
-        self._states[target] = State(self._settings.failures, last.timestamp + self._pause(), down=True)
-        self._count(target.channel)
+        state = self._state(target)
+        state.failures = max(state.failures, self._settings.failures if last.channel_down else last.attempt)
+        if last.channel_down and not state.down:
+            state.down, state.until = True, last.timestamp + self._pause()
+            self._count(target.channel)
 
     def _pause(self) -> timedelta:
         return timedelta(seconds=self._settings.open_seconds)

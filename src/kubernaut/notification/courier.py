@@ -87,7 +87,13 @@ class Courier:
         log.error("message not written", channel=target.channel.value, exc_info=found)
         made = self._new(request, target, event)
         made.status, made.error = "failed", f"kubernaut could not write this message: {type(found).__name__}"
+        self._remember(self._key(request, target, event), made)
         return made
+
+    def _remember(self, key: Tried, made: DeliveryAttempt) -> None:
+        self._tried[key] = made
+        while len(self._tried) > REMEMBERED:
+            self._tried.popitem(last=False)
 
     def _new(self, request: NotificationRequest, target: Target, event: DeliveryEvent) -> DeliveryAttempt:
         last = last_of(target, of_event(request.status.delivery_attempts, event))
@@ -102,9 +108,9 @@ class Courier:
     async def _try(self, request: NotificationRequest, target: Target, event: DeliveryEvent, write: Write) -> DeliveryAttempt:
         key = self._key(request, target, event)
         if key not in self._tried:
-            self._tried[key] = await self._send(target, self._new(request, target, event), write(target))
-            while len(self._tried) > REMEMBERED:
-                self._tried.popitem(last=False)
+            made = await self._send(target, self._new(request, target, event), write(target))
+            self._remember(key, made)
+            return made
         return self._tried[key]
 
     async def _send(self, target: Target, made: DeliveryAttempt, message: Message) -> DeliveryAttempt:
