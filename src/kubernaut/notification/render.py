@@ -175,7 +175,7 @@ def message(request: NotificationRequest, target: Target, context: Context) -> M
         id=meta.uid,
         type=spec.type,
         priority=spec.priority,
-        subject=redact(spec.subject),
+        subject=redact(spec.subject).strip() or "(no subject)",
         body=redact(_whole_body(request, context)),
         correlation_id=request.correlation_id,
         address=target.address,

@@ -36,26 +36,30 @@ Json = dict[str, Any]
 def blocks_of(message: Message) -> list[Json]:
     """Return a message's blocks: a header, its sections, what can be clicked, and which case it is of."""
     if message.event is not DeliveryEvent.TOLD:
-        return _checked([SectionBlock(text=MarkdownTextObject(text=mrkdwn(message.note)[:SECTION])), _footer(message)])
+        return _checked([_section(mrkdwn(message.note)), _footer(message)])
     tail: list[Block] = [*_buttons(message), _footer(message)]
-    texts = list(_texts(message))
+    texts = [text for text in _texts(message) if text.strip()]
     kept = _fitting(texts, BLOCKS - 2 - len(tail))
-    body: list[Block] = [SectionBlock(text=MarkdownTextObject(text=text)) for text in kept]
+    body: list[Block] = [_section(text) for text in kept]
     if len(kept) < len(texts):
-        body.append(SectionBlock(text=MarkdownTextObject(text=mrkdwn(where(message.whole))[:SECTION])))
+        body.append(_section(mrkdwn(where(message.whole))))
     return _checked([_header(message.subject), *body, *tail])
 
 
 def closed_blocks_of(message: Message) -> list[Json]:
     """Return what takes a message's place when it was answered or is over: its subject, and what became of it; nothing to click."""
-    note = SectionBlock(text=MarkdownTextObject(text=mrkdwn(message.note)[:SECTION]))
-    return _checked([_header(message.subject), note, _footer(message)])
+    return _checked([_header(message.subject), _section(mrkdwn(message.note)), _footer(message)])
 
 
 def fallback_of(message: Message) -> str:
     """Return the text for notifications and screen readers."""
     told = message.subject if message.event is DeliveryEvent.TOLD else f"{message.subject}: {message.note}"
     return mrkdwn(one_line(f"[{message.priority.value}] {told}", FALLBACK // 5))[:FALLBACK]
+
+
+def _section(text: str) -> Block:
+    """Return a section; Slack takes none that is blank."""
+    return SectionBlock(text=MarkdownTextObject(text=text[:SECTION] if text.strip() else "…"))
 
 
 def _header(subject: str) -> Block:
