@@ -109,7 +109,7 @@ _PAGERDUTY = jsonschema_rs.validator_for({**PAGERDUTY, "$schema": "https://json-
 _TEAMS = jsonschema_rs.validator_for({**TEAMS, "$schema": "https://json-schema.org/draft/2020-12/schema"})
 
 
-def pagerduty(body: bytes) -> dict:
+def pagerduty(body):
     """Return an event; fail where PagerDuty would refuse it."""
     assert len(body) <= 512 * 1024, "PagerDuty takes 512 KB"
     event = json.loads(body)
@@ -117,7 +117,7 @@ def pagerduty(body: bytes) -> dict:
     return event
 
 
-def teams(body: bytes) -> dict:
+def teams(body):
     """Return a card; fail where a workflow of Teams would refuse it."""
     assert len(body) <= 28 * 1024, "Teams takes 28 KB"
     message = json.loads(body)
@@ -125,7 +125,7 @@ def teams(body: bytes) -> dict:
     return message["attachments"][0]["content"]
 
 
-def slack(body: bytes) -> dict:
+def slack(body):
     """Return a message; fail where Slack would refuse it. Its own models judge the blocks."""
     message = json.loads(body)
     assert message["text"]

@@ -1,12 +1,12 @@
 """The other side of the mail channel: an SMTP server on loopback that asks for TLS and a login, and keeps what it takes."""
 
 import asyncio
-import datetime
 import email
 import email.policy
 import ipaddress
 import ssl
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 from cryptography import x509
@@ -24,15 +24,15 @@ def certificate(folder):
     """Write a certificate of 127.0.0.1 and its key; return the two paths."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.now(UTC)
     made = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .sign(key, hashes.SHA256())
     )
@@ -67,7 +67,8 @@ class Mailbox:
 
     def texts(self):
         """Return what was taken, as text in which all that people would read stands."""
-        return [f"{mail['Subject']}\n{mail.get_body(('plain',)).get_content()}" for mail in self.mails]
+        parts = [(mail["Subject"], mail.get_body(("plain",))) for mail in self.mails]
+        return [f"{subject}\n{part.get_content()}" for subject, part in parts if part is not None]
 
     def _login(self, _server, _session, _envelope, _mechanism, data):
         assert isinstance(data, LoginPassword)
@@ -95,6 +96,6 @@ class Mailbox:
                 handler.cancel()
             await asyncio.gather(*handlers, return_exceptions=True)
             for each in talks:
-                if each.transport is not None:
+                if isinstance(each.transport, asyncio.WriteTransport):
                     each.transport.abort()
             await server.wait_closed()

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from datetime import UTC, datetime
+from typing import Any
 
 from kubernaut.api.notification import ChannelName, NotificationRequest, NotificationType, Priority
 from kubernaut.kube.outcome import Outcome
@@ -52,7 +53,7 @@ def request(name="note", namespace="kubernaut-system", uid="u-1", made=START, **
 
 
 def note(**changes):
-    fields = {
+    fields: dict[str, Any] = {
         "id": "u-1",
         "type": NotificationType.APPROVAL,
         "priority": Priority.HIGH,

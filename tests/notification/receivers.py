@@ -3,6 +3,7 @@
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 from slack_sdk.signature import Clock, SignatureVerifier
@@ -42,8 +43,8 @@ class Receiver:
 class Vendor(Receiver):
     """A vendor's server: it takes what has the right form, and refuses the rest as the vendor does. `fault` is its answer while it is ill."""
 
-    fault: dict | None = None
-    told: list = field(default_factory=list)
+    fault: dict[str, Any] | None = None
+    told: list[Any] = field(default_factory=list)
     """What was taken, decoded."""
     requests: int = 0
 

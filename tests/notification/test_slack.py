@@ -87,7 +87,8 @@ async def test_a_webhook_is_bound_to_its_channel_and_tells_the_end_as_a_message_
     hook = SlackHook()
     async with hook.serving(f"/services/{PLANTED}") as url, aiohttp.ClientSession() as session:
         slack = Slack(session, SlackSettings(webhook_url=SecretStr(url)))
-        assert (slack.place("#approvals"), slack.follows) == ("", {DeliveryEvent.CLOSED})
+        assert slack.place("#approvals") == ""
+        assert slack.follows == frozenset({DeliveryEvent.CLOSED})
         await slack.send(note())
         await slack.send(note(event=DeliveryEvent.CLOSED, note="The case has ended."))
     assert [each["text"] for each in hook.told] == ["[High] Approve?", "[High] Approve?: The case has ended."]

@@ -36,6 +36,9 @@ HAPPENED = {
     EscalationReason.FAILED: "failed",
     EscalationReason.VALIDATION_ERROR: "could not be read",
 }
+DETAILS: Final = 20
+DETAIL: Final = 1000
+"""Characters of one detail: what can be done must not be cut off behind a log."""
 SEVERITIES = {SimpleSeverity.INFO: Priority.LOW, SimpleSeverity.WARNING: Priority.MEDIUM, SimpleSeverity.ERROR: Priority.HIGH}
 WHY: Final = "Why"
 NEXT: Final = "What happens next"
@@ -110,7 +113,8 @@ def _body(request: EscalationRequest) -> str:
         f"on **{resource.path()}** needs a person: its remediation {HAPPENED[request.escalation_reason]} "
         f"in phase {request.escalation_phase} after {_rounded(request.remediation_duration)}."
     )
-    known = [f"- {name}: {value}" for name, value in request.escalation_details.items() if value not in (None, "", 0)]
+    told = [f"- {name}: {cut(str(value), DETAIL)}" for name, value in request.escalation_details.items() if value not in (None, "", 0)]
+    known = [*told[:DETAILS], *(["- and more, in the case itself"] if len(told) > DETAILS else [])]
     parts = [
         _section("What happened", [opening, *known]),
         _section(WHY, _why(request)),

@@ -16,7 +16,7 @@ MAX_ROUTES: Final = 256
 MAX_RECEIVERS: Final = 100
 MAX_PATTERN: Final = 256
 ROUTE_KEYS: Final = ("receiver", "match", "matchRe", "matchers", "continue", "routes")
-SPELLINGS: Final = {"match_re": "matchRe", "group_by": "groupBy"}
+SPELLINGS: Final = {"match_re": "matchRe"}
 """Alertmanager's own spelling of a key."""
 OPERATORS: Final = ("=", "!=", "=~", "!~")
 _MATCHER: Final = re.compile(
