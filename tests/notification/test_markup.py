@@ -34,7 +34,7 @@ def test_slack_has_a_dialect(text, slack):
     assert mrkdwn(text) == slack
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(LINES, st.integers(40, 300))
 def test_pieces_fit_lose_nothing_and_keep_code_closed(text, limit):
     found = list(pieces(text, limit))
@@ -43,7 +43,7 @@ def test_pieces_fit_lose_nothing_and_keep_code_closed(text, limit):
     assert "".join("".join(found).replace("```diff", "").replace(FENCE, "").split()) == "".join(kept)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(LINES, st.integers(40, 300))
 def test_a_cut_text_fits_and_says_where_the_rest_is(text, limit):
     found = cut(text, limit, "… more")

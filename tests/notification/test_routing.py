@@ -185,7 +185,7 @@ def _yaml(node, numbers, indent="  "):
     return "\n".join(lines)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(NODES, st.dictionaries(NAMES, VALUES, max_size=3))
 def test_every_message_is_told_somebody_and_only_by_routes_that_hold(node, labels):
     text = "route:\n" + _yaml(node, iter(range(1000)))

@@ -141,4 +141,5 @@ class Courier:
             made.channel_down = self._breakers.failed(target, made.timestamp, fault.patience)
         if fault is not None:
             made.error = str(fault)[:ERROR_LIMIT]
-            log.warning("message not delivered", channel=channel, address=target.address, status=made.status, down=made.channel_down)
+            tell = log.info if made.channel_down else log.warning
+            tell("message not delivered", channel=channel, address=target.address, status=made.status, down=made.channel_down)

@@ -90,7 +90,7 @@ class Notifier:
             await self._act(request, around, step, FollowUp(DeliveryEvent.TOLD, ""))
             now = self._clock.now()
             step = decide(self._seen(request, around, now), now)
-        return self._report(request, self._seen(request, around, now), step)
+        return self._report(request, around, self._seen(request, around, now), step)
 
     def _begin(self, request: NotificationRequest, now: datetime) -> None:
         """Decide once where the message goes, and how long it may take."""
@@ -140,7 +140,7 @@ class Notifier:
             record(request, "DeliveryDelayed", told, now=self._clock.now(), outcome=AuditOutcome.PENDING)
         return made
 
-    def _report(self, request: NotificationRequest, seen: Seen, step: Step) -> Outcome:
+    def _report(self, request: NotificationRequest, around: Surroundings, seen: Seen, step: Step) -> Outcome:
         status = request.status
         status.total_attempts = len(seen.attempts)
         status.successful_deliveries = len(delivered(seen.attempts))
@@ -149,7 +149,7 @@ class Notifier:
             case End(phase, reason, text):
                 self._end(request, seen, step, self._clock.now())
                 status.phase, status.reason, status.message = phase, reason, cut(text)
-                return self._until_retention(request)
+                return self._until_retention(request) if follow_up(request, around) is None else again(self._clock.now())
             case Wait(until):
                 status.phase, status.reason, status.message = _waiting(seen)
                 return again(min(until, self._clock.now() + LOOK) if seen.held else until)
