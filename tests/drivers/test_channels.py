@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 
 import aiohttp
 import pytest
@@ -13,7 +14,7 @@ from kubernaut.notification.channels.base import NotDelivered
 from kubernaut.notification.channels.registry import built
 from kubernaut.notification.settings import NotificationSettings
 from tests.notification.mailbox import Mailbox
-from tests.notification.pieces import note
+from tests.notification.pieces import CASE, START, Desk, note, request
 from tests.notification.receivers import PLANTED, PagerDutyApi, SlackApi, SlackHook, TeamsWorkflow, Vendor
 
 SECRET = SecretStr(PLANTED)
@@ -113,6 +114,7 @@ async def _side(stack, name, folder, *, away):
 def _fault(name, side, status):
     """Return how a side answers that is ill; a disk is full of something else."""
     if name == "file":
+        side.path.unlink(missing_ok=True)
         side.path.mkdir()
     if name == "email":
         return f"{'451' if status in {429, 500} else '554'} token={PLANTED} no"
@@ -166,6 +168,35 @@ async def test_a_refusal_is_a_plain_bounded_word_and_tells_whether_another_try_m
         assert name in NOT_OVER_HTTP or fault.value.permanent is (status == 404)
         assert side.requests <= 1, "one call is one try"
         assert side.texts() == []
+
+
+@every_channel
+async def test_an_outage_of_hours_in_the_middle_of_a_case_loses_nothing_doubles_nothing_and_keeps_the_order(name, tmp_path):
+    """Time is the test's, the requests are real."""
+    async with channel(name, tmp_path) as (side, found):
+        desk = Desk(found, settings=settings(send_timeout_seconds=5, breaker={"open_seconds": 300}))
+        desk.messages = [_of_case("a", found.name)]
+        await desk.run(START + timedelta(minutes=1))
+        side.fault = _fault(name, side, 500)
+        desk.messages += [_of_case("b", found.name), _of_case("c", found.name)]
+        await desk.run(START + timedelta(hours=3))
+        _heal(name, side)
+        assert [each.status.phase for each in desk.messages] == ["Sent", "Retrying", "Pending"]
+        await desk.run(START + timedelta(hours=3, minutes=20))
+    told = [number for heard in side.texts() for number in "abc" if f"subject-{number};" in heard]
+    assert told == ["a", "b", "c"] if name != "file" else ["b", "c"]
+    assert {each.status.phase for each in desk.messages} == {"Sent"}
+    assert [len(each.status.delivery_attempts) for each in desk.messages] == [1, 5, 1], "four tries that count, and the one that got through"
+
+
+def _of_case(name, at):
+    return request(name=name, uid=name, subject=f"subject-{name};", channels=[at], **CASE)
+
+
+def _heal(name, side):
+    side.fault = None
+    if name == "file":
+        side.path.rmdir()
 
 
 @every_channel

@@ -1,5 +1,7 @@
 """Who is told what: the tree of routes as Alertmanager walks it, and what is wrong with a text, by line and column."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -165,7 +167,7 @@ NAMES = st.sampled_from(["type", "team", "environment"])
 VALUES = st.sampled_from(["", "a", "b", "ab"])
 OPERATORS = st.sampled_from(["=", "!=", "=~", "!~"])
 MATCHERS = st.lists(st.tuples(NAMES, OPERATORS, VALUES).map(lambda each: f'{each[0]}{each[1]}"{each[2]}"'), max_size=2)
-NODES = st.recursive(
+NODES: st.SearchStrategy[Any] = st.recursive(
     st.tuples(MATCHERS, st.booleans(), st.just([])),
     lambda below: st.tuples(MATCHERS, st.booleans(), st.lists(below, max_size=3)),
     max_leaves=8,

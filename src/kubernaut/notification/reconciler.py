@@ -95,9 +95,9 @@ class Notifier:
     def _begin(self, request: NotificationRequest, now: datetime) -> None:
         """Decide once where the message goes, and how long it may take."""
         status = request.status
-        if status.queued_at is not None:
+        if status.expires_at is not None:
             return
-        status.queued_at, status.expires_at = now, now + self._settings.expires_after
+        status.queued_at, status.expires_at = status.queued_at or now, now + self._settings.expires_after
         found = self._routing.policy.resolve(labels_of(request), asked_of(request))
         targets = self._courier.places(found.targets)
         status.receivers = list(found.receivers)[:20]
@@ -111,7 +111,7 @@ class Notifier:
     def _places(self, request: NotificationRequest) -> tuple[Target, ...]:
         """Return where a message goes, or would go if it was looked at now."""
         status = request.status
-        if status.queued_at is not None:
+        if status.expires_at is not None:
             return tuple(Target(each.channel, each.address) for each in status.targets)
         return self._courier.places(self._routing.policy.resolve(labels_of(request), asked_of(request)).targets)
 

@@ -35,6 +35,7 @@ class Email:
     def __init__(self, settings: EmailSettings, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._settings = settings
         self._now = now
+        self._trusted: tuple[int, ssl.SSLContext] | None = None
 
     def place(self, address: str) -> str:
         """Return the address, which is empty for the one that is told otherwise."""
@@ -76,10 +77,15 @@ class Email:
             client.close()
 
     def _trust(self) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        if self._settings.ca_file is not None:
-            context.load_verify_locations(self._settings.ca_file)
-        return context
+        """Return whom to trust; read again when the file of certificates has changed."""
+        file = self._settings.ca_file
+        changed = file.stat().st_mtime_ns if file is not None else 0
+        if self._trusted is None or self._trusted[0] != changed:
+            context = ssl.create_default_context()
+            if file is not None:
+                context.load_verify_locations(file)
+            self._trusted = changed, context
+        return self._trusted[1]
 
 
 def _refused(error: aiosmtplib.SMTPResponseException, password: str) -> NotDelivered:
