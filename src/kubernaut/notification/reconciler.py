@@ -31,8 +31,6 @@ WORKERS: Final = 16
 """Passes at once: a channel that hangs holds up some of them."""
 LOOK: Final = timedelta(minutes=1)
 """How often what waits for another message looks again, should the news of it be missed."""
-JOURNAL_GRACE: Final = timedelta(days=1)
-"""How long a message outlives its retention while facts of it are not in data storage."""
 CONDITIONS: Final = {
     ChannelName.PAGERDUTY: "PagerDutySent",
     ChannelName.MSTEAMS: "TeamsSent",
@@ -179,7 +177,8 @@ class Notifier:
         """Tell readers that somebody answered or that it is over; let the object go when its time has come."""
         now, status = self._clock.now(), request.status
         if now >= self._retained_until(request):
-            return await self._let_go(request, now)
+            await self._remove(request)
+            return DONE
         what = follow_up(request, around) if status.closed_at is None else None
         told = delivered(of_event(status.delivery_attempts, DeliveryEvent.TOLD))
         targets = self._courier.following(dict.fromkeys(told), what.event) if what else ()
@@ -215,13 +214,6 @@ class Notifier:
 
     def _until_retention(self, request: NotificationRequest) -> Outcome:
         return again(self._retained_until(request))
-
-    async def _let_go(self, request: NotificationRequest, now: datetime) -> Outcome:
-        """Delete the object; facts of it that are not in data storage keep it a while."""
-        if request.status.journal.pending and now < self._retained_until(request) + JOURNAL_GRACE:
-            return again(now + LOOK)
-        await self._remove(request)
-        return DONE
 
 
 def _waiting(seen: Seen) -> tuple[Phase, str, str]:
