@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubernaut.api.notification import ChannelName, DeliveryAttempt, DeliveryEvent, Phase, RetryPolicy
@@ -131,6 +131,7 @@ def test_tries_at_a_channel_that_is_down_take_one_place_however_many_they_are():
     assert attempts[-1].timestamp == later(minutes=499)
 
 
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from(list(DeliveryEvent))), max_size=40))
 def test_the_record_is_bounded_and_keeps_the_last_try_of_every_place_and_event(tries):
     attempts: list[DeliveryAttempt] = []

@@ -115,7 +115,7 @@ async def test_that_a_channel_is_down_is_told_once():
     assert told == ["slack is down: tried again until it is back"]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 200), st.booleans(), st.booleans()), min_size=1, max_size=8),
     st.lists(st.integers(0, 600), min_size=1, max_size=6),
