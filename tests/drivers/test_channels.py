@@ -186,7 +186,9 @@ async def test_an_outage_of_hours_in_the_middle_of_a_case_loses_nothing_doubles_
     told = [number for heard in side.texts() for number in "abc" if f"subject-{number};" in heard]
     assert told == ["a", "b", "c"] if name != "file" else ["b", "c"]
     assert {each.status.phase for each in desk.messages} == {"Sent"}
-    assert [len(each.status.delivery_attempts) for each in desk.messages] == [1, 5, 1], "four tries that count, and the one that got through"
+    assert [len(each.status.delivery_attempts) for each in desk.messages] == [1, 5, 1], (
+        "four tries that count, and the one that got through"
+    )
 
 
 def _of_case(name, at):
