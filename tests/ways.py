@@ -66,3 +66,13 @@ async def account(world, *rules):
 def beyond(world):
     """Return the transport of a world's client."""
     return world.client._transport
+
+
+async def token(world, *, audiences=()):
+    """Return a token of a new service account."""
+    namespace = await world.namespace("sender")
+    name = f"am-{secrets.token_hex(2)}"
+    await world.create(core.SERVICE_ACCOUNT, {"metadata": {"name": name, "namespace": namespace}})
+    ask = {"metadata": {"namespace": namespace}, "spec": {"audiences": list(audiences)} if audiences else {}}
+    made = await world.client.create(core.SERVICE_ACCOUNT, ask, subresource_of=name, subresource="token")
+    return made["status"]["token"]

@@ -124,7 +124,12 @@ def _verification() -> list[Obj]:
 
 
 def _notification() -> list[Obj]:
-    return reading((core.NAMESPACE,), ("get",))
+    return [
+        *reading((core.NAMESPACE,), ("get",)),
+        *reading((core.CONFIG_MAP,), READ),
+        _rule("authentication.k8s.io", ["tokenreviews"], ["create"]),
+        _rule("authorization.k8s.io", ["subjectaccessreviews"], ["create"]),
+    ]
 
 
 _WORKLOADS: Final = (core.DEPLOYMENT, core.STATEFUL_SET, core.DAEMON_SET, core.REPLICA_SET)

@@ -37,12 +37,10 @@ from kubernaut.kube.client import Client
 from kubernaut.kube.clock import Clock, SystemClock
 from kubernaut.kube.journal import Deliver, JournalShipper
 from kubernaut.kube.manager import Manager
+from kubernaut.notification import app as notify
 from kubernaut.notification import reconciler as notification
-from kubernaut.notification.app import notification_app
-from kubernaut.notification.channels.base import Channel, Message
-from kubernaut.notification.channels.console import Console
-from kubernaut.notification.channels.webhook import Webhook
-from kubernaut.notification.settings import NotificationSettings
+from kubernaut.notification.channels import registry as channels
+from kubernaut.notification.channels.base import Message
 from kubernaut.orchestration import reconciler as orchestration
 from kubernaut.outbound import EVENTS, BatchService, JsonService, Service
 from kubernaut.processing import reconciler as processing
@@ -68,12 +66,6 @@ SOURCES: tuple[Source, ...] = (Alertmanager(), KubernetesEvents())
 """The built-in sources of signals."""
 INVESTIGATORS: tuple[Investigator, ...] = (RuleInvestigator(),)
 """The built-in investigators, in the order they are asked."""
-
-
-def channels(settings: NotificationSettings, session: aiohttp.ClientSession, show: Callable[[Message], None]) -> tuple[Channel, ...]:
-    """Return the built-in channels, as far as they are configured."""
-    webhooks = (Webhook(session, settings.webhook),) if settings.webhook else ()
-    return Console(show), *webhooks
 
 
 @dataclass(frozen=True)
@@ -171,8 +163,9 @@ class _Builder:
         """Serve the notification service and deliver messages; return its URL."""
         settings = self._settings.notification
         session = await self._stack.enter_async_context(aiohttp.ClientSession())
-        notification.setup(self.manager, settings, channels(settings, session, show))
-        app = notification_app(self.manager.cluster, settings, {"kubernetes": self._kubernetes()})
+        notification.setup(self.manager, settings, channels.built(settings, session, show))
+        guarding = notify.guards(self._client, settings)
+        app = notify.notification_app(self.manager.cluster, settings, {"kubernetes": self._kubernetes()}, guarding)
         return await self._stack.enter_async_context(serving(app, host=settings.host, port=settings.port))
 
     def controllers(self, urls: dict[str, str]) -> None:

@@ -1,6 +1,5 @@
 """What comes in and what does not: acceptance, scope, replay, sources, rates, and callers who must say who they are."""
 
-import secrets
 from datetime import UTC, datetime, timedelta
 
 import orjson
@@ -9,6 +8,7 @@ import pytest
 from kubernaut.api import core
 from kubernaut.api.remediation import FINGERPRINT_LABEL
 from tests.gateway.place import EVENTS, PATH, alert, faulty, gateway, group, post, requests
+from tests.ways import token
 
 GENERIC = "/api/v1/signals"
 
@@ -185,16 +185,6 @@ async def test_who_sends_too_often_is_told_to_wait_and_probes_never_are(world, s
     assert answers == [201, 202]
     assert f'gateway_http_request_duration_seconds_count{{endpoint="{PATH}",method="POST",status="201"}}' in metrics
     assert "gateway_rate_limit_exceeded_total" in metrics
-
-
-async def token(world, *, audiences=()):
-    """Return a token of a new service account."""
-    namespace = await world.namespace("sender")
-    name = f"am-{secrets.token_hex(2)}"
-    await world.create(core.SERVICE_ACCOUNT, {"metadata": {"name": name, "namespace": namespace}})
-    ask = {"metadata": {"namespace": namespace}, "spec": {"audiences": list(audiences)} if audiences else {}}
-    made = await world.client.create(core.SERVICE_ACCOUNT, ask, subresource_of=name, subresource="token")
-    return made["status"]["token"]
 
 
 async def test_a_caller_must_show_a_token_that_the_api_server_knows(world, shop):

@@ -8,13 +8,14 @@ import pytest
 
 from kubernaut.api.notification import EscalationRequest, NotificationRequest
 from kubernaut.api.remediation import RemediationRequest
-from kubernaut.notification.app import notification_app
+from kubernaut.notification.app import guards, notification_app
 from kubernaut.notification.channels.base import Message
 from kubernaut.notification.channels.console import Console
 from kubernaut.notification.reconciler import setup
 from kubernaut.notification.settings import NotificationSettings
 from kubernaut.service import serving
 from tests.notification.pieces import ESCALATION
+from tests.ways import token
 from tests.world import eventually, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -33,7 +34,7 @@ async def service(world, shown=None, **settings):
     options = NotificationSettings(**settings)
     manager = world.manager()
     setup(manager, options, (Console((shown if shown is not None else []).append),))
-    app = notification_app(manager.cluster, options, {"kubernetes": well})
+    app = notification_app(manager.cluster, options, {"kubernetes": well}, guards(world.client, options))
     async with running(manager), serving(app, host="127.0.0.1", port=0) as url, aiohttp.ClientSession(url) as http:
         yield http
 
@@ -42,8 +43,8 @@ def body(world, **changes):
     return {**ESCALATION, "remediationRequestNamespace": world.system, **changes}
 
 
-async def post(http, content):
-    async with http.post(PATH, json=content) as answer:
+async def post(http, content, path=PATH, **headers):
+    async with http.post(path, json=content, headers=headers) as answer:
         return answer.status, await answer.json(content_type=None)
 
 
@@ -150,3 +151,56 @@ async def test_a_body_over_the_limit_is_refused(world):
     async with service(world, body_limit=2048) as http:
         status, answer = await post(http, body(world, escalationDetails={"log": "x" * 4000}))
     assert (status, answer["error"]["code"]) == (413, "REQUEST_TOO_LARGE")
+
+
+SIMPLE = {"channels": ["console"], "subject": "Backup failed", "message": "The nightly backup of **shop** failed.", "severity": "error"}
+
+
+async def test_a_simple_message_is_stored_once_and_told(world):
+    shown: list[Message] = []
+    async with service(world, shown, namespace=world.system) as http:
+        answers = [await post(http, SIMPLE, "/api/v1/notify/simple") for _ in range(3)]
+        await eventually(lambda: asyncio.sleep(0, result=shown))
+        await post(http, {**SIMPLE, "subject": "Backup failed again"}, "/api/v1/notify/simple")
+    assert {status for status, _ in answers} == {202}
+    assert len({answer["notificationId"] for _, answer in answers}) == 1
+    assert sorted(each.spec.subject for each in await stored(world)) == ["Backup failed", "Backup failed again"]
+    assert (shown[0].priority, shown[0].type) == ("High", "Simple")
+
+
+async def test_a_simple_message_goes_to_its_recipient_and_without_secrets(world):
+    async with service(world, namespace=world.system) as http:
+        await post(http, {**SIMPLE, "recipient": "#backup", "message": "password=hunter2"}, "/api/v1/notify/simple")
+    [request] = await stored(world)
+    assert [(each.channel, each.address) for each in request.spec.recipients] == [("console", "#backup")]
+    assert "hunter2" not in str(request.wire())
+
+
+@pytest.mark.parametrize("missing", ["channels", "subject", "message"])
+async def test_a_simple_message_names_what_is_missing(world, missing):
+    async with service(world) as http:
+        status, answer = await post(http, {key: value for key, value in SIMPLE.items() if key != missing}, "/api/v1/notify/simple")
+    assert (status, [each["field"] for each in answer["error"]["details"]["fields"]]) == (400, [f"body.{missing}"])
+
+
+async def test_who_shows_no_token_is_not_heard(world):
+    async with service(world, access={"enabled": True}) as http:
+        assert (await post(http, body(world)))[0] == 401
+        assert (await post(http, body(world), Authorization="Bearer nonsense"))[0] == 401
+    assert await stored(world) == []
+
+
+async def test_a_token_that_the_api_server_knows_is_heard_and_one_without_the_right_is_not(world):
+    good = await token(world)
+    async with service(world, access={"enabled": True}) as http:
+        assert (await post(http, body(world), Authorization=f"Bearer {good}"))[0] == 202
+    async with service(world, access={"enabled": True, "authorize": True}, namespace=world.system) as http:
+        status, answer = await post(http, body(world), Authorization=f"Bearer {good}")
+    assert status == 403
+    assert "create services 'notification-service'" in answer["detail"]
+
+
+async def test_who_asks_too_often_is_told_to_wait(world):
+    async with service(world, rate={"per_source": 0.001, "burst": 1}) as http:
+        answers = [await post(http, body(world)) for _ in range(5)]
+    assert 429 in [status for status, _ in answers]

@@ -8,29 +8,29 @@ import pytest
 
 from kubernaut.api.notification import ChannelName, NotificationRequest, Phase
 from kubernaut.kube.manager import Manager
-from kubernaut.kube.outcome import DONE
+from kubernaut.kube.outcome import again
 from kubernaut.notification.channels.base import Message, NotDelivered
 from kubernaut.notification.channels.console import Console, plain
-from kubernaut.notification.reconciler import Notifier, setup
+from kubernaut.notification.reconciler import setup
 from kubernaut.notification.settings import NotificationSettings
-from tests.notification.pieces import PERMANENT, TEMPORARY, Later, Scripted, note, request, spec
+from tests.notification.pieces import PERMANENT, START, TEMPORARY, Desk, Later, Scripted, note, request, spec
 from tests.world import eventually, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-START = datetime(2026, 1, 1, 3, tzinfo=UTC)
-QUICK = NotificationSettings(send_timeout_seconds=0.05)
+KEPT = again(START + timedelta(days=7))
+"""Nothing more but to be deleted when its retention is over."""
 
 
-def notifier(*channels, settings=QUICK):
-    clock = Later(START)
-    return Notifier(clock, settings, channels), clock
+def notifier(*channels, **options):
+    desk = Desk(*channels, **options)
+    return desk.teller, desk.clock
 
 
 async def test_a_message_is_delivered_and_its_record_says_so():
     channel = Scripted()
     told = request()
-    assert await notifier(channel)[0].reconcile(told) == DONE
+    assert await notifier(channel)[0].reconcile(told) == KEPT
     status = told.status
     assert (status.phase, status.reason, status.message) == (Phase.SENT, "AllDeliveriesSucceeded", "delivered to webhook")
     assert (status.total_attempts, status.successful_deliveries, status.failed_deliveries) == (1, 1, 0)
@@ -46,21 +46,21 @@ async def test_a_temporary_failure_is_tried_again_after_its_pause():
     assert (told.status.phase, told.status.reason, told.status.message) == (
         Phase.RETRYING,
         "PartialFailureRetrying",
-        "last error: the receiver answered 503",
+        "last error: webhook: the receiver answered 503",
     )
     clock.moment += timedelta(seconds=29)
     assert (await teller.reconcile(told)).at == START + timedelta(seconds=30)
     clock.moment += timedelta(seconds=1)
     assert (await teller.reconcile(told)).at == START + timedelta(seconds=90)
     clock.moment += timedelta(seconds=60)
-    assert await teller.reconcile(told) == DONE
+    assert (await teller.reconcile(told)).at == clock.moment + timedelta(days=7)
     assert told.status.phase is Phase.SENT
     assert len({sent.id for sent in channel.sent}) == 1, "receivers may drop repeats by the id"
 
 
 async def test_a_permanent_failure_ends_it_and_is_recorded_as_bad_news():
     told = request()
-    assert await notifier(Scripted(PERMANENT))[0].reconcile(told) == DONE
+    assert await notifier(Scripted(PERMANENT))[0].reconcile(told) == KEPT
     assert (told.status.phase, told.status.reason) == (Phase.FAILED, "AllDeliveriesFailed")
     [entry] = told.status.journal.pending
     assert (entry.reason, entry.outcome) == ("MessageFailed", "failure")
@@ -75,17 +75,22 @@ async def test_a_channel_that_never_answers_is_given_up_for_now():
 
 async def test_one_channel_does_not_hold_back_another():
     good, bad = Scripted(name=ChannelName.SLACK), Scripted(*[TEMPORARY] * 5)
-    told = request(channels=["webhook", "slack"])
+    told = request(channels=["webhook", "slack"], retryPolicy={"maxAttempts": 4})
     teller, clock = notifier(good, bad)
-    while (outcome := await teller.reconcile(told)).at is not None:
-        clock.moment = outcome.at
+    while told.status.completion_time is None:
+        clock.moment = (await teller.reconcile(told)).at
     assert told.status.phase is Phase.PARTIALLY_SENT
-    assert (len(good.sent), len(bad.sent)) == (1, 5)
+    assert (len(good.sent), len(bad.sent)) == (1, 4)
+    assert {each.type: each.status for each in told.status.conditions} == {
+        "RoutingResolved": "True",
+        "WebhookSent": "False",
+        "SlackSent": "True",
+    }
 
 
 async def test_no_channel_at_all_is_a_failure_that_says_that_nobody_was_told():
     told = request(channels=[])
-    assert await notifier(Scripted())[0].reconcile(told) == DONE
+    assert await notifier(Scripted())[0].reconcile(told) == KEPT
     assert (told.status.phase, told.status.reason) == (Phase.FAILED, "NoChannelsResolved")
 
 
@@ -108,8 +113,31 @@ async def test_what_has_ended_is_never_sent_again():
     teller, clock = notifier(channel)
     await teller.reconcile(told)
     clock.moment += timedelta(days=1)
-    assert await teller.reconcile(told) == DONE
+    assert await teller.reconcile(told) == KEPT
     assert len(channel.sent) == 1
+
+
+async def test_a_message_goes_when_its_retention_is_over():
+    told, desk = request(retentionDays=2), Desk(Scripted())
+    assert (await desk.reconcile(told)).at == START + timedelta(days=2)
+    assert desk.removed == []
+    desk.clock.moment += timedelta(days=2)
+    assert (await desk.reconcile(told)).at is None
+    assert desk.removed == ["note"]
+
+
+async def test_a_fault_of_ours_on_one_channel_does_not_keep_off_the_record_what_another_took():
+    broken, good = Scripted(ValueError("a fault of ours"), name=ChannelName.SLACK), Scripted()
+    told = request(channels=["webhook", "slack"])
+    teller, clock = notifier(broken, good)
+    clock.moment = (await teller.reconcile(told)).at
+    assert [(each.channel, each.status, each.error) for each in told.status.delivery_attempts] == [
+        ("webhook", "success", ""),
+        ("slack", "failed", "kubernaut could not write this message: ValueError"),
+    ]
+    await teller.reconcile(told)
+    assert told.status.phase is Phase.SENT
+    assert len(good.sent) == 1
 
 
 async def test_a_record_that_was_not_stored_does_not_send_twice():
@@ -142,9 +170,13 @@ async def test_secrets_do_not_leave_in_any_part_of_a_message():
 
 async def test_each_channel_gets_its_own_addresses():
     channel = Scripted()
-    recipients = [{"channel": "webhook", "address": "a"}, {"channel": "email", "address": "b@example.com"}]
-    await notifier(channel)[0].reconcile(request(recipients=recipients))
-    assert channel.sent[0].addresses == ("a",)
+    places = [
+        {"channel": "webhook", "address": "a"},
+        {"channel": "email", "address": "b@example.com"},
+        {"channel": "webhook", "address": "c"},
+    ]
+    await notifier(channel)[0].reconcile(request(recipients=places))
+    assert [sent.address for sent in channel.sent] == ["a", "c"]
 
 
 async def test_the_console_shows_a_message_as_a_block_of_lines():
@@ -168,9 +200,10 @@ class Meddling(Scripted):
         self._world = world
 
     async def send(self, message):
-        await super().send(message)
+        receipt = await super().send(message)
         body = {"metadata": {"labels": {"touched": f"x{len(self.sent)}"}}}
         await self._world.client.patch(NotificationRequest.card, "note", self._world.system, body)
+        return receipt
 
 
 @asynccontextmanager

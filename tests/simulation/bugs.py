@@ -18,7 +18,7 @@ from kubernaut.gateway.intake import Intake
 from kubernaut.gateway.opening import Opened, Opening
 from kubernaut.gateway.results import Became, Result
 from kubernaut.kube.outcome import DONE
-from kubernaut.notification import reconciler as notification
+from kubernaut.notification import courier
 from kubernaut.notification.render import escalation_name
 from kubernaut.orchestration import report, routing
 from kubernaut.orchestration.children import build
@@ -178,7 +178,7 @@ def _write_in_circles(patch: Patch) -> None:
 
 
 def _forget_sent(patch: Patch) -> None:
-    patch.setattr(notification, "REMEMBERED", 0)
+    patch.setattr(courier, "REMEMBERED", 0)
 
 
 BUGS = (

@@ -69,11 +69,19 @@ class Phase(FoldedEnum):
     FAILED = "Failed"
 
 
+class DeliveryEvent(FoldedEnum):
+    """What readers are told of a message: itself, that somebody answered, that it is over."""
+
+    TOLD = "told"
+    ACKNOWLEDGED = "acknowledged"
+    CLOSED = "closed"
+
+
 class Recipient(Model):
-    """Where on a channel: a Slack channel, an address, a URL."""
+    """Where on a channel: a Slack channel, a mail address, the name of a PagerDuty service; empty is the channel's own place."""
 
     channel: ChannelName
-    address: Annotated[str, StringConstraints(max_length=500)]
+    address: Annotated[str, StringConstraints(max_length=500)] = ""
 
 
 class RetryPolicy(Model):
@@ -108,11 +116,17 @@ class DeliveryAttempt(Model):
     """One try on one channel."""
 
     channel: ChannelName
+    address: Annotated[str, StringConstraints(max_length=500)] = ""
+    event: DeliveryEvent = DeliveryEvent.TOLD
     attempt: int = Field(ge=1)
     timestamp: datetime
     status: str
     """success, failed, timeout or invalid."""
+    channel_down: bool = False
+    """Nobody got through there: this try does not count, and the message waits until somebody does."""
     error: Short = ""
+    receipt: Short = ""
+    """How the channel calls what it took."""
     duration_seconds: float = Field(default=0, ge=0)
 
 
@@ -121,13 +135,22 @@ class NotificationRequestStatus(Status):
 
     phase: Phase = Phase.PENDING
     reason: str = ""
-    delivery_attempts: Annotated[list[DeliveryAttempt], Field(max_length=80)] = []
+    receivers: Annotated[list[str], Field(max_length=20)] = []
+    """Who it goes to by the routing, decided when it is first looked at."""
+    targets: Annotated[list[Recipient], Field(max_length=20)] = []
+    """Where it goes, decided with the receivers; later edits of the routing do not change it."""
+    delivery_attempts: Annotated[list[DeliveryAttempt], Field(max_length=240)] = []
+    """The newest; of each place and event the last one is always there."""
     total_attempts: int = Field(default=0, ge=0)
     successful_deliveries: int = Field(default=0, ge=0)
     failed_deliveries: int = Field(default=0, ge=0)
     queued_at: datetime | None = None
     processing_started_at: datetime | None = None
+    expires_at: datetime | None = None
+    """What could not be delivered by then is given up."""
     completion_time: datetime | None = None
+    closed_at: datetime | None = None
+    """When those who were told were told that it is over."""
 
 
 class NotificationRequest(Resource):
@@ -241,8 +264,28 @@ class EscalationRequest(Model):
         return self
 
 
+class SimpleSeverity(FoldedEnum):
+    """How bad a simple message is."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class SimpleRequest(Model):
+    """Body of POST `/api/v1/notify/simple`."""
+
+    recipient: Annotated[str, StringConstraints(max_length=500)] = ""
+    """Where on the channels; empty is each channel's own place."""
+    channels: Annotated[list[ChannelName], Field(min_length=1, max_length=8)]
+    subject: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    message: Annotated[str, StringConstraints(min_length=1, max_length=40_000)]
+    severity: SimpleSeverity = SimpleSeverity.INFO
+    metadata: Annotated[dict[str, str], Field(max_length=40)] = {}
+
+
 class EscalationResponse(Model):
-    """Answer to an escalation."""
+    """Answer to an escalation or a simple message."""
 
     notification_id: str
     status: str

@@ -18,7 +18,7 @@ from kubernaut import manifests
 from kubernaut.api.approval import Decision
 from kubernaut.api.base import Unusable
 from kubernaut.api.brake import EVERYWHERE, told
-from kubernaut.cli import approving, auditing, bundling, cancelling, clearing, cluster, pausing, questions, reading
+from kubernaut.cli import approving, auditing, bundling, cancelling, clearing, cluster, pausing, questions, reading, routing
 from kubernaut.cli.places import Place, default_place, demo_place, running_place
 from kubernaut.cli.screen import Screen
 from kubernaut.cli.telling import fail, finish
@@ -33,6 +33,7 @@ app.add_typer(cluster.app, name="cluster")
 app.add_typer(auditing.app, name="audit")
 app.add_typer(bundling.bundles, name="bundle")
 app.add_typer(bundling.workflows, name="catalog")
+app.add_typer(routing.routes, name="routes")
 
 KubeconfigOption = Annotated[
     Path | None, typer.Option("--kubeconfig", help="default: $KUBECONFIG, the embedded cluster that runs, ~/.kube/config")

@@ -1,6 +1,8 @@
 """The notification service's HTTP face: an escalation comes in and becomes a NotificationRequest."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from fastapi import FastAPI
 
@@ -8,29 +10,46 @@ from kubernaut.api.base import Obj
 from kubernaut.api.notification import (
     ChannelName,
     DeliveryAttempt,
+    DeliveryEvent,
     EscalationRequest,
     EscalationResponse,
     NotificationRequest,
     Phase,
+    SimpleRequest,
 )
 from kubernaut.api.remediation import RemediationRequest
+from kubernaut.kube.client import Client
 from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.errors import ApiError
-from kubernaut.notification.render import escalation
+from kubernaut.kube.reviews import Permission, Reviewer
+from kubernaut.notification.decide import of_event
+from kubernaut.notification.render import escalation, simple
 from kubernaut.notification.settings import NotificationSettings
-from kubernaut.service import OVERLOAD_RETRY_SECONDS, Check, Problem, create_app
+from kubernaut.service import OVERLOAD_RETRY_SECONDS, Access, Check, Guard, Problem, Rates, create_app
 
+SERVICE: Final = "notification"
 STATES = {Phase.SENT: "sent", Phase.PARTIALLY_SENT: "sent", Phase.FAILED: "failed"}
 
 
-def notification_app(cluster: Cluster, settings: NotificationSettings, checks: dict[str, Check]) -> FastAPI:
+def guards(client: Client, settings: NotificationSettings) -> tuple[Guard, ...]:
+    """Return who is asked before a message is heard: who may send, and how often."""
+    rates = Rates(SERVICE, settings.rate)
+    if not settings.access.enabled:
+        return (rates,)
+    permission = Permission("create", "services", "notification-service", settings.namespace)
+    judge = Reviewer(client, audiences=settings.access.audiences, permission=permission if settings.access.authorize else None)
+    return Access(judge, settings.access, needs=str(permission)), rates
+
+
+def notification_app(cluster: Cluster, settings: NotificationSettings, checks: dict[str, Check], guarding: Sequence[Guard] = ()) -> FastAPI:
     """Make the app."""
     app = create_app(
-        "notification",
+        SERVICE,
         title="kubernaut notification",
         checks=checks,
         body_limit=settings.body_limit,
         max_concurrent=settings.max_concurrent_requests,
+        guards=guarding,
     )
 
     @app.post("/api/v1/notify/escalation", status_code=202)
@@ -38,6 +57,14 @@ def notification_app(cluster: Cluster, settings: NotificationSettings, checks: d
         """Record an escalation; the same one again is answered with where it stands."""
         try:
             return answer(await _stored(cluster, request)).wire()
+        except ApiError as error:
+            raise _problem(error) from error
+
+    @app.post("/api/v1/notify/simple", status_code=202)
+    async def tell(request: SimpleRequest) -> Obj:
+        """Record a message that is about no case; the same one again is answered with where it stands."""
+        try:
+            return answer(await _made(cluster, simple(request, settings.namespace))).wire()
         except ApiError as error:
             raise _problem(error) from error
 
@@ -50,6 +77,11 @@ async def _stored(cluster: Cluster, request: EscalationRequest) -> NotificationR
     owner = await cluster.fetch(RemediationRequest, request.remediation_request_namespace, request.remediation_request_name)
     if owner is not None:
         return await cluster.create_owned(wanted, owner)
+    return await _made(cluster, wanted)
+
+
+async def _made(cluster: Cluster, wanted: NotificationRequest) -> NotificationRequest:
+    """Create a message, or return the one there is."""
     try:
         return await cluster.create(wanted)
     except ApiError as error:
@@ -61,7 +93,7 @@ async def _stored(cluster: Cluster, request: EscalationRequest) -> NotificationR
 
 def answer(stored: NotificationRequest) -> EscalationResponse:
     """Say where a message stands."""
-    attempts = stored.status.delivery_attempts
+    attempts = of_event(stored.status.delivery_attempts, DeliveryEvent.TOLD)
     reached = [attempt.channel for attempt in attempts if attempt.status == "success"]
     return EscalationResponse(
         notification_id=stored.metadata.uid or stored.metadata.name,

@@ -1,133 +1,229 @@
-"""Delivers each NotificationRequest on each of its channels, and keeps who was told."""
+"""Delivers each NotificationRequest at each of its places, tells its readers when it is over, and lets it go in the end."""
 
-import asyncio
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import assert_never
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Final, assert_never
 
-from prometheus_client import Counter as Metric
 from pydantic import JsonValue
 
+from kubernaut.api.approval import AIApprovalRequest
 from kubernaut.api.base import AuditOutcome
-from kubernaut.api.notification import ChannelName, DeliveryAttempt, NotificationRequest, Phase
+from kubernaut.api.notification import ChannelName, DeliveryAttempt, DeliveryEvent, NotificationRequest, Phase, Recipient
+from kubernaut.api.remediation import RemediationRequest
 from kubernaut.kube.clock import Clock
 from kubernaut.kube.journal import record
 from kubernaut.kube.manager import Manager
 from kubernaut.kube.outcome import DONE, Outcome, again
-from kubernaut.notification.channels.base import Channel, NotDelivered
-from kubernaut.notification.decide import INVALID, SUCCESS, End, Seen, Send, Wait, decide, phase_of
-from kubernaut.notification.render import message
+from kubernaut.kube.status import cut, set_condition
+from kubernaut.notification.channels.base import ERROR_LIMIT, Channel, Message
+from kubernaut.notification.closing import FollowUp, follow_up
+from kubernaut.notification.courier import Courier
+from kubernaut.notification.decide import SUCCESS, End, Seen, Send, Step, Target, Wait, added, decide, delivered, of_event, phase_of
+from kubernaut.notification.order import held_by_others, receipt_of, thread_of
+from kubernaut.notification.render import Context, message
+from kubernaut.notification.routing import NAME, Routing, asked_of, labels_of, shipped
+from kubernaut.notification.routing_text import read
 from kubernaut.notification.settings import NotificationSettings
+from kubernaut.notification.surroundings import Lookout, Surroundings
+from kubernaut.policy.live import Current, follow_source
 
-REMEMBERED = 4096
-ERROR_LIMIT = 1024
+WORKERS: Final = 16
+"""Passes at once: a channel that hangs holds up some of them."""
+LOOK: Final = timedelta(minutes=1)
+"""How often what waits for another message looks again, should the news of it be missed."""
+CONDITIONS: Final = {
+    ChannelName.PAGERDUTY: "PagerDutySent",
+    ChannelName.MSTEAMS: "TeamsSent",
+}
+FOLLOWED: Final = {DeliveryEvent.ACKNOWLEDGED: "MessageAcknowledged", DeliveryEvent.CLOSED: "MessageClosed"}
 
-delivery_attempts = Metric("kubernaut_notification_delivery_attempts_total", "Tries on a channel", ["channel", "status"])
-
-Tried = tuple[str, ChannelName, int]
-"""A notification's uid, a channel, and which attempt it was."""
+Around = Callable[[NotificationRequest], Surroundings]
 
 
 def setup(manager: Manager, settings: NotificationSettings, channels: Sequence[Channel]) -> None:
-    """Add the controller of NotificationRequest to a manager."""
-    notifier = Notifier(manager.cluster.clock, settings, channels)
-    manager.controller(NotificationRequest, notifier.reconcile)
+    """Add the controller of NotificationRequest to a manager; raise Unusable for a routing file that cannot be used."""
+    lookout = Lookout(manager)
+    routing = Current(NAME, read, shipped())
+    follow_source(manager, routing, settings.routing)
+    courier = Courier(manager.cluster.clock, settings, channels)
+    notifier = Notifier(manager.cluster.clock, settings, courier, routing=routing, around=lookout.around, remove=manager.cluster.delete)
+    controller = manager.controller(NotificationRequest, notifier.reconcile, workers=WORKERS)
+    controller.watches(NotificationRequest, lookout.of_message)
+    controller.watches(RemediationRequest, lookout.of_case).watches(AIApprovalRequest, lookout.of_question)
 
 
 class Notifier:
     """Delivers messages."""
 
-    def __init__(self, clock: Clock, settings: NotificationSettings, channels: Sequence[Channel]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        settings: NotificationSettings,
+        courier: Courier,
+        *,
+        routing: Current[Routing],
+        around: Around,
+        remove: Callable[[NotificationRequest], Awaitable[None]],
+    ) -> None:
         self._clock = clock
+        self._remove = remove
         self._settings = settings
-        self._channels: Mapping[ChannelName, Channel] = {channel.name: channel for channel in channels}
-        self._tried: OrderedDict[Tried, DeliveryAttempt] = OrderedDict()
-        """Tries whose record may not have been stored yet: a status write that met a conflict must not send twice."""
+        self._courier = courier
+        self._routing = routing
+        self._around = around
 
     async def reconcile(self, request: NotificationRequest) -> Outcome:
         """Observe, decide, act, report."""
-        now = self._clock.now()
-        status = request.status
-        if status.completion_time is not None:
-            return DONE
-        seen = Seen(self._resolved(request), status.delivery_attempts, request.spec.retry_policy)
-        step = decide(seen, now)
+        around = self._around(request)
+        if request.status.completion_time is None:
+            return await self._deliver(request, around)
+        return await self._after(request, around)
+
+    async def _deliver(self, request: NotificationRequest, around: Surroundings) -> Outcome:
+        now, status = self._clock.now(), request.status
+        self._begin(request, now)
+        step = decide(self._seen(request, around, now), now)
         if isinstance(step, Send):
-            status.queued_at = status.queued_at or now
             status.processing_started_at = status.processing_started_at or now
-            made = await asyncio.gather(*(self._try(request, channel) for channel in step.channels))
-            status.delivery_attempts = [*status.delivery_attempts, *made]
-            seen = Seen(seen.channels, status.delivery_attempts, seen.policy)
-            step = decide(seen, self._clock.now())
-        return self._report(request, seen, step)
+            await self._act(request, around, step, FollowUp(DeliveryEvent.TOLD, ""))
+            now = self._clock.now()
+            step = decide(self._seen(request, around, now), now)
+        return self._report(request, around, self._seen(request, around, now), step)
 
-    def _resolved(self, request: NotificationRequest) -> tuple[ChannelName, ...]:
-        """Return where the message goes: a channel that is not configured is replaced, so that somebody is told."""
-        stand_in = self._settings.stand_in
-        wanted = (name if name in self._channels else stand_in for name in request.spec.channels)
-        return tuple(dict.fromkeys(name for name in wanted if name is not None and name in self._channels))
-
-    async def _try(self, request: NotificationRequest, channel: ChannelName) -> DeliveryAttempt:
-        number = sum(attempt.channel is channel for attempt in request.status.delivery_attempts) + 1
-        key = (request.metadata.uid, channel, number)
-        if key not in self._tried:
-            self._tried[key] = await self._send(request, channel, number)
-            while len(self._tried) > REMEMBERED:
-                self._tried.popitem(last=False)
-        return self._tried[key]
-
-    async def _send(self, request: NotificationRequest, channel: ChannelName, number: int) -> DeliveryAttempt:
-        clock = asyncio.get_running_loop().time
-        began, outcome, error = clock(), SUCCESS, ""
-        try:
-            async with asyncio.timeout(self._settings.send_timeout_seconds):
-                await self._channels[channel].send(message(request, channel))
-        except TimeoutError:
-            outcome, error = "timeout", f"no answer within {self._settings.send_timeout_seconds:g} s"
-        except NotDelivered as fault:
-            outcome, error = (INVALID if fault.permanent else "failed"), str(fault)
-        delivery_attempts.labels(channel.value, outcome).inc()
-        return DeliveryAttempt(
-            channel=channel,
-            attempt=number,
-            timestamp=self._clock.now(),
-            status=outcome,
-            error=error[:ERROR_LIMIT],
-            duration_seconds=round(clock() - began, 3),
-        )
-
-    def _report(self, request: NotificationRequest, seen: Seen, step: Send | Wait | End) -> Outcome:
+    def _begin(self, request: NotificationRequest, now: datetime) -> None:
+        """Decide once where the message goes, and how long it may take."""
         status = request.status
-        status.total_attempts = len(status.delivery_attempts)
-        status.successful_deliveries = sum(attempt.status == SUCCESS for attempt in status.delivery_attempts)
+        if status.expires_at is not None:
+            return
+        status.queued_at, status.expires_at = status.queued_at or now, now + self._settings.expires_after
+        found = self._routing.policy.resolve(labels_of(request), asked_of(request))
+        targets = self._courier.places(found.targets)
+        status.receivers = list(found.receivers)[:20]
+        status.targets = [Recipient(channel=target.channel, address=target.address) for target in targets]
+        told = f"{', '.join(found.receivers)}: {', '.join(map(str, targets)) or 'nobody'}; by {self._routing.policy.file}"
+        told += f". {self._routing.trouble}" if self._routing.trouble else ""
+        reason = "Resolved" if targets else "NoChannelsResolved"
+        generation = request.metadata.generation
+        set_condition(status.conditions, "RoutingResolved", bool(targets), reason, told, now=now, generation=generation)
+
+    def _places(self, request: NotificationRequest) -> tuple[Target, ...]:
+        """Return where a message goes, or would go if it was looked at now."""
+        status = request.status
+        if status.expires_at is not None:
+            return tuple(Target(each.channel, each.address) for each in status.targets)
+        return self._courier.places(self._routing.policy.resolve(labels_of(request), asked_of(request)).targets)
+
+    def _seen(self, request: NotificationRequest, around: Surroundings, now: datetime) -> Seen:
+        targets = self._places(request)
+        attempts = of_event(request.status.delivery_attempts, DeliveryEvent.TOLD)
+        gates = self._courier.gates(targets, attempts, now)
+        expires = request.status.expires_at or now + self._settings.expires_after
+        held = held_by_others(request, around.siblings, self._places)
+        return Seen(targets, attempts, request.spec.retry_policy, expires, gates, held)
+
+    async def _act(self, request: NotificationRequest, around: Surroundings, step: Send, what: FollowUp) -> list[DeliveryAttempt]:
+        """Try places, and put down what came of it."""
+        now = self._clock.now()
+
+        def write(target: Target) -> Message:
+            thread = thread_of(request, around.siblings, target)
+            known = Context(now, what.event, what.note, receipt_of(request, target), thread, self._settings.console_url)
+            return message(request, target, known)
+
+        was_down = any(attempt.channel_down for attempt in request.status.delivery_attempts)
+        made = await self._courier.deliver(request, step.targets, what.event, write)
+        request.status.delivery_attempts = added(request.status.delivery_attempts, made)
+        if not was_down and (down := [attempt for attempt in made if attempt.channel_down]):
+            told = f"{', '.join(sorted({attempt.channel.value for attempt in down}))} is down: tried again until it is back"
+            record(request, "DeliveryDelayed", told, now=self._clock.now(), outcome=AuditOutcome.PENDING)
+        return made
+
+    def _report(self, request: NotificationRequest, around: Surroundings, seen: Seen, step: Step) -> Outcome:
+        status = request.status
+        status.total_attempts = len(seen.attempts)
+        status.successful_deliveries = len(delivered(seen.attempts))
         status.failed_deliveries = status.total_attempts - status.successful_deliveries
         match step:
             case End(phase, reason, text):
-                self._end(request, step, self._clock.now())
-                status.phase, status.reason, status.message = phase, reason, text
-                return DONE
+                self._end(request, seen, step, self._clock.now())
+                status.phase, status.reason, status.message = phase, reason, cut(text)
+                return self._until_retention(request) if follow_up(request, around) is None else again(self._clock.now())
             case Wait(until):
-                status.phase, status.reason = Phase.RETRYING, "PartialFailureRetrying"
-                status.message = f"last error: {status.delivery_attempts[-1].error}"[:ERROR_LIMIT]
-                return again(until)
+                status.phase, status.reason, status.message = _waiting(seen)
+                return again(min(until, self._clock.now() + LOOK) if seen.held else until)
             case Send():
                 status.phase = phase_of(seen)
                 return again(self._clock.now())
             case _:
                 assert_never(step)
 
-    def _end(self, request: NotificationRequest, end: End, now: datetime) -> None:
+    def _end(self, request: NotificationRequest, seen: Seen, end: End, now: datetime) -> None:
         request.status.completion_time = now
         told = end.phase is not Phase.FAILED
         outcome = AuditOutcome.SUCCESS if told else AuditOutcome.FAILURE
-        reached = sorted({attempt.channel.value for attempt in request.status.delivery_attempts if attempt.status == SUCCESS})
+        took = set(delivered(seen.attempts))
+        for channel in dict.fromkeys(target.channel for target in seen.targets):
+            missed = [str(target) for target in seen.targets if target.channel is channel and target not in took]
+            text = f"not delivered to {', '.join(missed)}" if missed else "delivered"
+            name = CONDITIONS.get(channel, f"{channel.value.capitalize()}Sent")
+            reason = "NotDelivered" if missed else "Delivered"
+            set_condition(request.status.conditions, name, not missed, reason, text, now=now, generation=request.metadata.generation)
+        reached = sorted({target.channel.value for target in took})
         data: dict[str, JsonValue] = {"type": request.spec.type.value, "subject": request.spec.subject[:200], "channels": list(reached)}
-        record(
-            request,
-            "MessageSent" if told else "MessageFailed",
-            f"{request.spec.subject[:200]}: {end.message}",
-            now=now,
-            outcome=outcome,
-            data=data,
-        )
+        text = f"{request.spec.subject[:200]}: {end.message}"
+        record(request, "MessageSent" if told else "MessageFailed", text, now=now, outcome=outcome, data=data)
+
+    async def _after(self, request: NotificationRequest, around: Surroundings) -> Outcome:
+        """Tell readers that somebody answered or that it is over; let the object go when its time has come."""
+        now, status = self._clock.now(), request.status
+        if now >= self._retained_until(request):
+            await self._remove(request)
+            return DONE
+        what = follow_up(request, around) if status.closed_at is None else None
+        told = delivered(of_event(status.delivery_attempts, DeliveryEvent.TOLD))
+        targets = self._courier.following(dict.fromkeys(told), what.event) if what else ()
+        if what is None or not targets:
+            return self._until_retention(request)
+        step, made = self._following(request, targets, what.event, now), list[DeliveryAttempt]()
+        if isinstance(step, Send):
+            made = await self._act(request, around, step, what)
+            step = self._following(request, targets, what.event, self._clock.now())
+        if isinstance(step, End):
+            self._followed(request, what, made, step)
+            return self._until_retention(request)
+        return again(step.until if isinstance(step, Wait) else self._clock.now())
+
+    def _following(self, request: NotificationRequest, targets: tuple[Target, ...], event: DeliveryEvent, now: datetime) -> Step:
+        attempts = of_event(request.status.delivery_attempts, event)
+        gates = self._courier.gates(targets, attempts, now)
+        return decide(Seen(targets, attempts, request.spec.retry_policy, self._retained_until(request), gates), now)
+
+    def _followed(self, request: NotificationRequest, what: FollowUp, made: Sequence[DeliveryAttempt], end: End) -> None:
+        """Put down that readers were told what became of it, or could not be."""
+        now = self._clock.now()
+        if what.event is DeliveryEvent.CLOSED:
+            request.status.closed_at = now
+        if made:
+            good = all(attempt.status == SUCCESS for attempt in made)
+            outcome = AuditOutcome.SUCCESS if good else AuditOutcome.FAILURE
+            record(request, FOLLOWED[what.event], f"{what.note} {end.message}", now=now, outcome=outcome)
+
+    def _retained_until(self, request: NotificationRequest) -> datetime:
+        ended = request.status.completion_time or self._clock.now()
+        return ended + timedelta(days=request.spec.retention_days)
+
+    def _until_retention(self, request: NotificationRequest) -> Outcome:
+        return again(self._retained_until(request))
+
+
+def _waiting(seen: Seen) -> tuple[Phase, str, str]:
+    """Say what a message waits for."""
+    failed = [attempt for attempt in seen.attempts if attempt.status != SUCCESS]
+    if failed:
+        last = failed[-1]
+        reason = "ChannelDown" if last.channel_down else "PartialFailureRetrying"
+        return Phase.RETRYING, reason, f"last error: {last.channel.value}: {last.error}"[:ERROR_LIMIT]
+    phase = phase_of(seen) if seen.attempts else Phase.PENDING
+    if seen.gates:
+        return phase, "ChannelDown", f"waits for {', '.join(sorted(map(str, seen.gates)))}, which cannot be reached"[:ERROR_LIMIT]
+    return phase, "Queued", "waits for an earlier message of the same case"

@@ -99,8 +99,11 @@ class RuleText:
 class Reader:
     """Reads a YAML text node by node, and gathers what is wrong with it."""
 
-    def __init__(self, text: str, file: str) -> None:
+    def __init__(self, text: str, file: str, *, depth: int = MAX_DEPTH, begins: str = "`rules:` with at least one rule") -> None:
+        """Take a text, how deep it may be nested, and what an empty one lacks; `file` is for messages."""
         self.file = file
+        self._depth = depth
+        self._begins = begins
         self.problems: list[Problem] = []
         self._lines = text.splitlines()
         self._text = text
@@ -120,7 +123,7 @@ class Reader:
         except (yaml.YAMLError, ValueError) as fault:
             self.refuse(Place(1, 1), f"this is no YAML: {' '.join(str(fault).split())[:200]}. Correct the text")
         if node is None:
-            self.refuse(Place(1, 1), "the text is empty. Write `rules:` with at least one rule, or delete it to have the shipped policy")
+            self.refuse(Place(1, 1), f"the text is empty. Write {self._begins}, or delete it to have the shipped policy")
         return node
 
     def problem(self, place: Place, message: str) -> None:
@@ -178,8 +181,8 @@ class Reader:
         depth = 0
         for event in yaml.parse(self._text, Loader=yaml.SafeLoader):
             depth += _NESTING.get(type(event), 0)
-            if depth > MAX_DEPTH:
-                self.refuse(_place(event.start_mark), "this is nested too deep. A policy has rules, and a rule has plain values")
+            if depth > self._depth:
+                self.refuse(_place(event.start_mark), f"this is nested too deep. Write it flatter: at most {self._depth} levels")
             if isinstance(event, yaml.events.AliasEvent):
                 self.refuse(_place(event.start_mark), f"*{event.anchor} is an alias, which a policy cannot have. Write the value out")
 

@@ -1,8 +1,10 @@
 """The policy that holds now: read again when its ConfigMap or file changes; a broken text is told, and the last good one stays."""
 
 import asyncio
+from collections.abc import Callable, Sized
+from functools import partial
 from pathlib import Path
-from typing import Final, Generic
+from typing import Final, Generic, Protocol, TypeVar
 
 import structlog
 
@@ -23,12 +25,38 @@ SHIPPED: Final = "shipped"
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
-class CurrentPolicy(Generic[R]):
-    """A policy that follows its text; before the first one is read, and after it was deleted, the shipped one holds."""
+class Readable(Protocol):
+    """What can be made of a text, and hold."""
 
-    def __init__(self, language: Language[R], shipped: str) -> None:
-        self._language = language
-        self.shipped = Policy(language, shipped, SHIPPED)
+    @property
+    def file(self) -> str:
+        """The text's name in messages."""
+        ...
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the text, in hex."""
+        ...
+
+    @property
+    def rules(self) -> Sized:
+        """What it consists of."""
+        ...
+
+
+D = TypeVar("D", bound=Readable)
+
+
+class Current(Generic[D]):
+    """Something that follows its text; before the first one is read, and after it was deleted, the shipped one holds.
+
+    `make` reads a text, whose file's name is for messages; it raises BrokenPolicy.
+    """
+
+    def __init__(self, name: str, make: Callable[[str, str], D], shipped: str) -> None:
+        self.name = name
+        self._make = make
+        self.shipped = make(shipped, SHIPPED)
         self._seen: str | None = None
         self.policy = self.shipped
         self.trouble = ""
@@ -40,7 +68,7 @@ class CurrentPolicy(Generic[R]):
             return False
         self._seen = text
         try:
-            self.policy = Policy(self._language, text, file)
+            self.policy = self._make(text, file)
         except BrokenPolicy as fault:
             self._reject(str(fault))
         else:
@@ -62,16 +90,23 @@ class CurrentPolicy(Generic[R]):
 
     def _accept(self, file: str, result: str) -> None:
         self.trouble = ""
-        metrics.LOADS.labels(self._language.name, result).inc()
-        metrics.REJECTED.labels(self._language.name).set(0)
-        log.info("policy in force", policy=self._language.name, file=file, hash=self.policy.hash[:12], rules=len(self.policy.rules))
+        metrics.LOADS.labels(self.name, result).inc()
+        metrics.REJECTED.labels(self.name).set(0)
+        log.info("policy in force", policy=self.name, file=file, hash=self.policy.hash[:12], rules=len(self.policy.rules))
 
     def _reject(self, why: str) -> None:
         held = "the shipped policy holds" if self.policy is self.shipped else f"the last good one from {self.policy.file} holds"
-        self.trouble = f"the {self._language.name} policy cannot be used, and {held}: {why}"
-        metrics.LOADS.labels(self._language.name, "rejected").inc()
-        metrics.REJECTED.labels(self._language.name).set(1)
-        log.warning("policy rejected", policy=self._language.name, held=self.policy.file, fault=why[:2000])
+        self.trouble = f"the {self.name} policy cannot be used, and {held}: {why}"
+        metrics.LOADS.labels(self.name, "rejected").inc()
+        metrics.REJECTED.labels(self.name).set(1)
+        log.warning("policy rejected", policy=self.name, held=self.policy.file, fault=why[:2000])
+
+
+class CurrentPolicy(Current[Policy[R]]):
+    """A policy in a language that follows its text."""
+
+    def __init__(self, language: Language[R], shipped: str) -> None:
+        super().__init__(language.name, partial(Policy, language), shipped)
 
 
 def follow(manager: Manager, language: Language[R], shipped: str, source: PolicySource) -> CurrentPolicy[R]:
@@ -80,14 +115,19 @@ def follow(manager: Manager, language: Language[R], shipped: str, source: Policy
     Raise Unusable when the source is a file that cannot be used: better not to start than to judge by other rules than asked for.
     """
     current = CurrentPolicy(language, shipped)
+    follow_source(manager, current, source)
+    return current
+
+
+def follow_source(manager: Manager, current: Current[D], source: PolicySource) -> None:
+    """Keep up with a source while the manager runs; raise Unusable when it is a file that cannot be used."""
     if source.file is not None:
         _follow_file(manager, current, source.file, source.file_interval.total_seconds())
     elif source.config_map:
         _Follower(manager, current, source).start()
-    return current
 
 
-def _follow_file(manager: Manager, current: CurrentPolicy[R], file: Path, seconds: float) -> None:
+def _follow_file(manager: Manager, current: Current[D], file: Path, seconds: float) -> None:
     _read(current, file)
     if current.trouble:
         raise Unusable(current.trouble)
@@ -100,7 +140,7 @@ def _follow_file(manager: Manager, current: CurrentPolicy[R], file: Path, second
     manager.background(f"policy-file-{file.name}", watch)
 
 
-def _read(current: CurrentPolicy[R], file: Path) -> None:
+def _read(current: Current[D], file: Path) -> None:
     try:
         with file.open(encoding="utf-8") as opened:
             current.offer(opened.read(MAX_BYTES + 1), str(file))
@@ -108,10 +148,10 @@ def _read(current: CurrentPolicy[R], file: Path) -> None:
         current.refuse(Problem(str(file), Place(1, 1), f"the file cannot be read: {fault}. Make it readable, as UTF-8"))
 
 
-class _Follower(Generic[R]):
+class _Follower(Generic[D]):
     """Follows a ConfigMap; whoever leads tells of it by Events."""
 
-    def __init__(self, manager: Manager, current: CurrentPolicy[R], source: PolicySource) -> None:
+    def __init__(self, manager: Manager, current: Current[D], source: PolicySource) -> None:
         self._manager = manager
         self._current = current
         self._source = source

@@ -2,10 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, Protocol
+
+from pydantic import SecretStr
 
 from kubernaut.api.base import Obj
-from kubernaut.api.notification import ChannelName, NotificationType, Priority
+from kubernaut.api.notification import ChannelName, DeliveryEvent, NotificationType, Priority
+
+ERROR_LIMIT: Final = 1024
+SECRET_LIMIT: Final = 8192
+LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A place in the web, and what one finds there."""
+
+    text: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,28 +34,62 @@ class Message:
     priority: Priority
     subject: str
     body: str
-    """Markdown."""
+    """Markdown: `##` begins a section."""
     correlation_id: str
-    addresses: tuple[str, ...] = ()
-    """Where on the channel; empty: the channel's default."""
+    address: str = ""
+    """Where on the channel; empty: the channel's own place."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     details: Obj = field(default_factory=dict)
+    written_at: datetime = LONG_AGO
+    event: DeliveryEvent = DeliveryEvent.TOLD
+    note: str = ""
+    """What became of it, where the event is not the message itself."""
+    receipt: str = ""
+    """How the channel called the message, where the event is not the message itself."""
+    thread: str = ""
+    """How the channel called the first message of the case."""
+    whole: str = ""
+    """Where the uncut text is: a URL, or a command."""
+    links: tuple[Link, ...] = ()
+    answers: tuple[Link, ...] = ()
+    """Where the reader can answer a question with a click; none: only by the commands in the text."""
 
 
 class NotDelivered(Exception):  # noqa: N818  (says what became of a message)
     """The channel did not take the message."""
 
-    def __init__(self, message: str, *, permanent: bool) -> None:
-        super().__init__(message[:1024])
+    def __init__(self, message: str, *, permanent: bool, patience: timedelta | None = None) -> None:
+        super().__init__(message[:ERROR_LIMIT])
         self.permanent = permanent
         """No further try can help until somebody changes the configuration."""
+        self.patience = patience
+        """How long the other side asks to be left alone."""
 
 
 class Channel(Protocol):
     """One way to reach people."""
 
     name: ChannelName
+    follows: frozenset[DeliveryEvent]
+    """What it tells besides the message itself."""
 
-    async def send(self, message: Message) -> None:
-        """Deliver; return only when the other side took it, raise NotDelivered otherwise."""
+    def place(self, address: str) -> str:
+        """Return the address as the channel knows it, which is empty for its own place."""
         ...
+
+    async def send(self, message: Message) -> str:
+        """Deliver; return the other side's name for what it took, raise NotDelivered otherwise."""
+        ...
+
+
+def secret_of(given: SecretStr | None, file: Path | None) -> str:
+    """Return a secret: the one given, else what the file holds now; raise NotDelivered when that cannot be read."""
+    if given is not None:
+        return given.get_secret_value()
+    if file is None:
+        return ""
+    try:
+        with file.open(encoding="utf-8") as opened:
+            return opened.read(SECRET_LIMIT).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotDelivered(f"the secret's file {file} cannot be read: {type(error).__name__}", permanent=False) from error

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from kubernaut.api.notification import ChannelName
+from kubernaut.api.notification import ChannelName, DeliveryEvent
 from kubernaut.notification.channels.base import Message, NotDelivered
 
 Write = Callable[[Message], None]
@@ -18,13 +18,19 @@ class Console:
     """Hands messages to a function that shows them."""
 
     name = ChannelName.CONSOLE
+    follows: frozenset[DeliveryEvent] = frozenset()
 
     def __init__(self, show: Write) -> None:
         self._show = show
 
-    async def send(self, message: Message) -> None:
+    def place(self, address: str) -> str:  # noqa: ARG002  (the protocol's)
+        """Return the one place."""
+        return ""
+
+    async def send(self, message: Message) -> str:
         """Show the message."""
         try:
             self._show(message)
         except OSError as error:
             raise NotDelivered(f"the console cannot be written: {error}", permanent=False) from error
+        return ""
