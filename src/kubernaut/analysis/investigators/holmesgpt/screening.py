@@ -1,0 +1,98 @@
+"""What may reach a model of the cluster's texts: no secrets, and no sentence that is written for the model instead of for people. Pure.
+
+A line that reads as an instruction is withheld and told to people. That is a sieve and no wall: what keeps an instruction that
+slips through from doing harm is that an answer is held against an offer that no text had a part in (`offer.py`, `answer.py`).
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kubernaut.analysis.investigators.base import plain
+from kubernaut.analysis.investigators.holmesgpt.plants import Sieve
+from kubernaut.api.redact import HIDDEN, redact
+
+WITHHELD: Final = "[withheld: a text in the cluster that reads as an instruction]"
+LONG: Final = 300
+"""A longer line is looked at piece by piece, lest a whole document is withheld for one field."""
+AFTER: Final = 3
+"""Lines after an instruction that are withheld too where they go on with it."""
+_NAME: Final = r"[\w.-]{0,64}(?:password|passwd|pwd|secret|api[_-]?key|access[_-]?key|token|credential|private[_-]?key)[\w.-]{0,64}"
+_QUOTE: Final = r"\\{0,7}[\"']?"
+_MORE_SECRETS: Final = (
+    re.compile(rf"(?i)(name{_QUOTE}\s*[:=]\s*{_QUOTE}{_NAME}{_QUOTE}\s*,?\s*{_QUOTE}value{_QUOTE}\s*[:=]\s*{_QUOTE})([^\s\"'\\,}}]+)"),
+    re.compile(rf"(?i)(value{_QUOTE}\s*[:=]\s*{_QUOTE})([^\s\"'\\,}}]+)(?={_QUOTE}\s*,?\s*{_QUOTE}name{_QUOTE}\s*[:=]\s*{_QUOTE}{_NAME})"),
+    re.compile(rf"(?i)({_NAME}\\{{1,7}}\"\s*:\s*\\{{1,7}}\")([^\"\\]+)"),
+)
+"""What stands in environment variables of containers, and in JSON within JSON."""
+_FIELD_ENDS: Final = re.compile(r"(?<=[\"\d\]}el]),\s*(?=\\{0,7}[\"{\[])|\\n")
+"""Where one field of JSON ends and the next begins, or an escaped line ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Screened:
+    """A text as a model may see it."""
+
+    text: str
+    planted: tuple[str, ...] = ()
+    """What was withheld, fit for people's eyes."""
+
+
+def hide(text: str) -> str:
+    """Return a text without secrets: those of messages, and those of manifests."""
+    text = redact(text)
+    for pattern in _MORE_SECRETS:
+        text = pattern.sub(rf"\g<1>{HIDDEN}", text)
+    return text
+
+
+def screen(text: str, sieve: Sieve) -> Screened:
+    """Return a text without secrets and instructions."""
+    lines: list[str] = []
+    planted: list[str] = []
+    left = 0
+    for line in hide(text).split("\n"):
+        kept, found = _line(line, sieve, within=left > 0)
+        left = AFTER if found else left - 1
+        lines.append(kept)
+        planted += found
+    return Screened("\n".join(lines), tuple(planted))
+
+
+def screen_value(value: Any, sieve: Sieve, planted: list[str]) -> Any:
+    """Return decoded JSON whose keys and texts are screened; what was withheld is added to `planted`."""
+    if isinstance(value, dict):
+        return {screen_value(str(key), sieve, planted): screen_value(item, sieve, planted) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [screen_value(item, sieve, planted) for item in value]
+    if not isinstance(value, str):
+        return value
+    found = screen(value, sieve)
+    planted += found.planted
+    return found.text
+
+
+def _line(line: str, sieve: Sieve, *, within: bool) -> tuple[str, list[str]]:
+    """Return a line with what reads as an instruction withheld, and that."""
+    if within and sieve.goes_on(line):
+        return WITHHELD, [_told(line)]
+    if not sieve.catches(line):
+        return line, []
+    pieces = list(_pieces(line)) if len(line) > LONG else [line]
+    bad = [piece for piece in pieces if sieve.catches(piece)]
+    if len(pieces) == 1 or not bad:
+        return WITHHELD, [_told(line)]
+    return "".join(WITHHELD if piece in bad else piece for piece in pieces), [_told(piece) for piece in bad]
+
+
+def _pieces(line: str) -> Iterator[str]:
+    start = 0
+    for found in _FIELD_ENDS.finditer(line):
+        yield line[start : found.end()]
+        start = found.end()
+    yield line[start:]
+
+
+def _told(text: str) -> str:
+    return plain(text.strip(), 120)
