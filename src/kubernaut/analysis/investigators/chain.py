@@ -9,6 +9,7 @@ from typing import Final
 
 from kubernaut.analysis.investigators.base import Alternative, Finding, Investigator, Question, Verdict
 from kubernaut.analysis.investigators.holmesgpt.investigator import HolmesInvestigator
+from kubernaut.analysis.investigators.holmesgpt.process import HolmesProcess
 from kubernaut.analysis.investigators.holmesgpt.settings import HolmesGPTSettings, When
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.kube.clock import Clock
@@ -18,7 +19,7 @@ NAME: Final = "rules and HolmesGPT"
 
 def holmesgpt(settings: HolmesGPTSettings, clock: Clock) -> HolmesInvestigator | None:
     """Return HolmesGPT, where it is to be asked at all."""
-    return None if settings.asked is When.NEVER else HolmesInvestigator(settings, clock)
+    return None if settings.asked is When.NEVER else HolmesInvestigator(settings, clock, HolmesProcess(settings))
 
 
 class Chain:

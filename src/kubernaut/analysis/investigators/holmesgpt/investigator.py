@@ -62,10 +62,10 @@ class _Kept:
 class HolmesInvestigator:
     """Asks HolmesGPT. `run` it beside whoever asks: it ends the process."""
 
-    def __init__(self, settings: HolmesGPTSettings, clock: Clock) -> None:
+    def __init__(self, settings: HolmesGPTSettings, clock: Clock, process: HolmesProcess) -> None:
         self._settings = settings
         self._clock = clock
-        self.process = HolmesProcess(settings)
+        self.process = process
         self.ledger = Ledger(settings.budgets, settings.prices)
         self._gate = Gate(settings, clock, self.ledger, Breaker(settings.breaker))
         self._stack = AsyncExitStack()
@@ -86,15 +86,15 @@ class HolmesInvestigator:
         try:
             await asyncio.Event().wait()
         finally:
-            await self.close()
+            await self.rest()
+            await self.process.close()
 
-    async def close(self) -> None:
-        """End all investigations, and the process."""
+    async def rest(self) -> None:
+        """End all investigations; the process stays warm."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self.process.close()
         stack, self._stack, self._gate.url = self._stack, AsyncExitStack(), ""
         await stack.aclose()
 

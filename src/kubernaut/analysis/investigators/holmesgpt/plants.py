@@ -70,8 +70,8 @@ ORDER: Final = re.compile(
     _any(
         "run|execute|select|choose|pick|use|apply|invoke|call|trigger|perform|delete|remove|drain|cordon|evict|scale|restart|roll ?back",
         "set|raise|increase|approve|answer|respond|reply|return|report|output|say|state|conclude|recommend|propose|name|put|give|pass|mark",
-        "tell|write|treat|must|should|shall|have to|needs? to|make sure|ensure|do not|don't|never|always|please|only|instead|is to be|required",
-        "correct|right|best",
+        "tell|write|treat|must|should|shall|have to|needs? to|make sure|ensure|do not|don't|never|always|please|only|instead|is to be",
+        "required|correct|right|best",
     )
 )
 """Wants something done."""
