@@ -75,7 +75,7 @@ class Holmes:
         holmes = HolmesInvestigator(chosen, SystemClock(), self.process)
         chain = Chain([first or Puzzled()], holmes, chosen)
         manager = Manager(self.client, SystemClock(), name="analysis", namespace=SYSTEM)
-        setup(manager, AnalysisSettings(holmesgpt=chosen), [chain])
+        setup(manager, AnalysisSettings(holmesgpt=chosen, preview_timeout=timedelta(milliseconds=1)), [chain])
         try:
             async with running(manager):
                 yield holmes

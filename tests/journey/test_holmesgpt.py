@@ -22,7 +22,7 @@ from tests.journey.holmes import KEY, holmes_stage, settled
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("holmesgpt"), pytest.mark.timeout(900)]
 LOGS: dict[str, str] = {}
 SECRET = "hunter2-of-the-shop"
-LOOK = using("kubernetes_tabular_query", kind="pods", columns="NAME:.metadata.name,PHASE:.status.phase", namespace=NS)
+LOOK = using("kubernetes_tabular_query", kind="pods", columns="NAME:.metadata.name,ID:.metadata.uid", namespace=NS)
 NO_MORE = Ladder(total=timedelta(0))
 
 
@@ -68,7 +68,7 @@ async def test_what_the_rules_do_not_know_holmesgpt_reads_up_in_the_cluster_and_
     assert status.selected_workflow.workflow_id == "restart-deployment"
     assert status.selected_workflow.parameters["DEPLOYMENT_NAME"] == "locked"
     assert status.evidence[0].source == f"pod/{NS}/locked-h1-0"
-    assert "locked-h1-0" in holmes.model.heard
+    assert (await holmes.client.get(core.POD, locked.pod, NS))["metadata"]["uid"] in holmes.model.heard
     assert "waiting for the lock of process 17" in holmes.model.heard
     assert set(holmes.model.keys) == {f"Bearer {KEY}"}
 

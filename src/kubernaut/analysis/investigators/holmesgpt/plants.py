@@ -84,7 +84,7 @@ MATTER: Final = re.compile(
         r"auto-?approv\w*",
         "confidence",
         "root cause",
-        "kubectl",
+        r"kubectl\s+\w+",
         "human review",
         "person'?s? (?:review|approval)",
         "without (?:asking|approval|review)",

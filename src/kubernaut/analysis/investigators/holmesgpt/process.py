@@ -21,6 +21,8 @@ from kubernaut.analysis.investigators.holmesgpt import metrics, program
 from kubernaut.analysis.investigators.holmesgpt.settings import HolmesGPTSettings
 
 LINE_LIMIT: Final = 1024 * 1024
+TOOL_MEMORY_MB: Final = "4096"
+"""Of address space: kubectl reserves more than HolmesGPT grants it by itself, and dies."""
 LOGGED: Final = 20
 """Lines of its last words that are kept."""
 
@@ -165,6 +167,7 @@ class HolmesProcess:
             "NO_PROXY": "*",
             "OVERRIDE_MAX_CONTENT_SIZE": str(found.context_tokens),
             "OVERRIDE_MAX_OUTPUT_TOKEN": str(found.answer_tokens),
+            "TOOL_MEMORY_LIMIT_MB": TOOL_MEMORY_MB,
         }
 
 
