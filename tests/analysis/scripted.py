@@ -9,6 +9,8 @@ from typing import Any
 
 from aiohttp import web
 
+from kubernaut.analysis.investigators.holmesgpt import blind
+
 Body = dict[str, Any]
 Says = str | int | Body
 """A text, an HTTP status, or a message with tool calls."""
@@ -24,6 +26,10 @@ class Model:
     script: Script | None = None
     bodies: list[Body] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    blind: list[Body] = field(default_factory=list)
+    """The questions for a second look, which are answered by `fits`."""
+    fits: tuple[str, ...] = ()
+    """The workflows that the state alone calls for; all that are offered, where none are named."""
 
     def plays(self, *says: Says) -> None:
         """Say these in turn, the last one for ever; start counting anew."""
@@ -36,19 +42,17 @@ class Model:
 
     def does(self, script: Script) -> None:
         """Follow a script; start counting anew."""
-        self.script, self.bodies, self.keys = script, [], []
+        self.script, self.bodies, self.keys, self.blind = script, [], [], []
 
     @property
     def heard(self) -> str:
         """All that it was ever sent, as text."""
-        return "\n".join(text for body in self.bodies for text in texts(body))
+        return "\n".join(text for body in [*self.bodies, *self.blind] for text in texts(body))
 
     async def serve(self, request: web.Request) -> web.Response:
         body = await request.json()
-        self.bodies.append(body)
         self.keys.append(request.headers.get("authorization", ""))
-        assert self.script is not None
-        said = await self.script(body)
+        said = self._look(body) if body["messages"][0]["content"] == blind.SYSTEM else await self._say(body)
         if isinstance(said, int):
             return web.json_response({"error": {"message": "not now"}}, status=said)
         message = {"role": "assistant", "content": said} if isinstance(said, str) else said
@@ -56,6 +60,16 @@ class Model:
         return web.json_response(
             {"id": "c", "object": "chat.completion", "created": 1, "model": body["model"], "choices": [choice], "usage": TOKENS}
         )
+
+    async def _say(self, body: Body) -> Says:
+        self.bodies.append(body)
+        assert self.script is not None
+        return await self.script(body)
+
+    def _look(self, body: Body) -> str:
+        self.blind.append(body)
+        offered = [each["id"] for each in json.loads(body["messages"][1]["content"])["workflows"]]
+        return json.dumps({"fits": self.fits or offered})
 
 
 def texts(body: Body) -> list[str]:

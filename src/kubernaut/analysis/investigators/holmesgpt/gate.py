@@ -103,6 +103,13 @@ class Gate:
             for call in made.calls:
                 call.cancel()
 
+    async def say(self, found: Pass, system: str, text: str, *, tokens: int) -> str:
+        """Ask the model one thing by itself; raise Refused or Failed."""
+        messages = [{"role": "system", "content": system}, {"role": "user", "content": hide(text)}]
+        body = {"model": self._settings.model, "messages": messages, "max_tokens": tokens, "temperature": 0.0, "stream": False}
+        answer = await self._ask(found, body)
+        return str(answer["choices"][0]["message"].get("content") or "")
+
     async def _serve(self, request: Request) -> Response:
         """Answer one call of HolmesGPT."""
         found = self._passes.get(request.headers.get("authorization", "").removeprefix("Bearer "))

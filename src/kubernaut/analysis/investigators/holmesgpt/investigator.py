@@ -14,11 +14,11 @@ from typing import Final
 import structlog
 
 from kubernaut.analysis.investigators.base import Cause, Finding, Question, Unfinished, Verdict
-from kubernaut.analysis.investigators.holmesgpt import metrics, prompt
+from kubernaut.analysis.investigators.holmesgpt import blind, metrics, prompt
 from kubernaut.analysis.investigators.holmesgpt.answer import NAME, hold, read
 from kubernaut.analysis.investigators.holmesgpt.breaker import Breaker
 from kubernaut.analysis.investigators.holmesgpt.evidence import case_of, evidence_of
-from kubernaut.analysis.investigators.holmesgpt.gate import Gate, Pass
+from kubernaut.analysis.investigators.holmesgpt.gate import Failed, Gate, Pass, Refused
 from kubernaut.analysis.investigators.holmesgpt.ledger import Account, Ledger
 from kubernaut.analysis.investigators.holmesgpt.offer import Choice, offers, words
 from kubernaut.analysis.investigators.holmesgpt.plants import Sieve
@@ -186,11 +186,21 @@ class HolmesInvestigator:
             for _ in range(1 + self._settings.corrections):
                 found = self._judged(asked, await self.process.ask(asked.name, prompt.SYSTEM, say, url=url, key=pass_.key))
                 if isinstance(found, Finding):
-                    return found
+                    return await self._seconded(asked, pass_, found)
                 faults, say = found, prompt.correction(found)
         finally:
             await self.process.forget(asked.name)
         return self._away(asked.snapshot, f"its answer did not hold after {self._settings.corrections} corrections: {faults[0]}")
+
+    async def _seconded(self, asked: _Asked, pass_: Pass, found: Finding) -> Finding:
+        """Return a finding whose action also a look without text calls for; else without it."""
+        if not found.workflow or not self._settings.second_look:
+            return found
+        try:
+            text = await self._gate.say(pass_, blind.SYSTEM, blind.question(asked.snapshot, asked.choices), tokens=blind.ANSWER_TOKENS)
+        except (Refused, Failed) as why:
+            raise Away(str(why)) from why
+        return found if found.workflow in blind.fits(text) else blind.without_action(found, asked.snapshot)
 
     def _judged(self, asked: _Asked, text: str) -> Finding | list[str]:
         answer = read(text)

@@ -44,7 +44,10 @@ _NEW_ORDERS: Final = _any(
 )
 _MARKS: Final = (
     r"jailbreak|<\|?/?(?:im_start|im_end|system|assistant|user|instructions?|data|context)\b|\[/?inst\]|<<sys>>"
-    r"|^\W*(?:system|assistant|developer|user|human)\s*:"
+    r"|^\W*(?:system|assistant|developer|user|human)\s*:|\brole\W{1,9}(?:system|assistant|developer)\b"
+    r"|\b(?:vergiss|vergessen sie|ignoriere?n?|missachte)\b.{0,40}\b(?:anweisung|regel|vorgabe)"
+    r"|\b(?:oublie[rz]?|ignore[rz]?|ne tiens pas compte)\b.{0,40}\b(?:consigne|règle|instruction)"
+    r"|\b(?:olvida|ignora|descarta)\b.{0,40}\b(?:regla|instruccion|instrucción|orden)"
 )
 OVERRIDE: Final = re.compile(f"{_SET_ASIDE}.{{0,60}}{_WHAT_HOLDS}|{_NEW_ORDERS}|{_MARKS}")
 """Says by itself that other words shall not count."""
@@ -68,10 +71,11 @@ MODEL: Final = re.compile(
 """Speaks to, or of, who investigates."""
 ORDER: Final = re.compile(
     _any(
-        "run|execute|select|choose|pick|use|apply|invoke|call|trigger|perform|delete|remove|drain|cordon|evict|scale|restart|roll ?back",
-        "set|raise|increase|approve|answer|respond|reply|return|report|output|say|state|conclude|recommend|propose|name|put|give|pass|mark",
-        "tell|write|treat|must|should|shall|have to|needs? to|make sure|ensure|do not|don't|never|always|please|only|instead|is to be",
-        "required|correct|right|best",
+        "run|execute|select|choose|pick|use|apply|invoke|call|trigger|perform|delete|remove|drain|cordon|evict",
+        "scale|restart|roll ?back|set|raise|increase|approve|answer|respond|reply|return|report|output|say",
+        "state|conclude|recommend|propose|name|put|give|pass|mark|tell|write|treat|remediate|repair|fix|patch",
+        "kill|stop|terminate|must|should|shall|have to|needs? to|make sure|ensure|do not|don't|never|always",
+        "please|only|instead|is to be|required|correct|right|best",
     )
 )
 """Wants something done."""
@@ -101,7 +105,7 @@ MATTER: Final = re.compile(
 
 
 class Sieve:
-    """Recognises instructions; `words` are names that no text of a workload has reason to give orders about."""
+    """Recognises instructions; `words` are names that no text of a workload has reason to speak of: those of workflows and actions."""
 
     def __init__(self, words: Iterable[str] = ()) -> None:
         listed = "|".join(re.escape(_plain(word)) for word in sorted(words) if word)
@@ -110,14 +114,16 @@ class Sieve:
     def catches(self, text: str) -> bool:
         """Tell whether a text reads as an instruction by itself."""
         read = _plain(text)
-        return OVERRIDE.search(read) is not None or (ORDER.search(read) is not None and self._concerns(read))
+        named = self._named is not None and self._named.search(read) is not None
+        return named or OVERRIDE.search(read) is not None or (ORDER.search(read) is not None and self._concerns(read))
 
     def goes_on(self, text: str) -> bool:
         """Tell whether a text that follows an instruction belongs to it."""
-        return self._concerns(_plain(text))
+        read = _plain(text)
+        return ORDER.search(read) is not None or self._concerns(read)
 
     def _concerns(self, read: str) -> bool:
-        return any(pattern is not None and pattern.search(read) for pattern in (MODEL, MATTER, self._named))
+        return MODEL.search(read) is not None or MATTER.search(read) is not None
 
 
 def _plain(text: str) -> str:

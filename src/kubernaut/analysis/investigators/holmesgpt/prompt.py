@@ -5,10 +5,10 @@ from typing import Any, Final
 import orjson
 
 from kubernaut.analysis.containers import containers_of, pod_ready
-from kubernaut.analysis.investigators.base import Question, plain
+from kubernaut.analysis.investigators.base import CUT_FIRST, Question, plain
 from kubernaut.analysis.investigators.holmesgpt.offer import Choice, containers
 from kubernaut.analysis.investigators.holmesgpt.plants import Sieve
-from kubernaut.analysis.investigators.holmesgpt.screening import screen_value
+from kubernaut.analysis.investigators.holmesgpt.screening import hide, screen_value
 from kubernaut.analysis.snapshot import Snapshot, source
 from kubernaut.api.base import Obj
 from kubernaut.api.catalog import Parameter
@@ -18,6 +18,7 @@ CONTEXT_LIMIT: Final = 8 * 1024
 """Bytes of the alert's own context; as documented."""
 PODS: Final = 10
 EVENTS: Final = 20
+MESSAGE_LIMIT: Final = 1000
 SYSTEM: Final = """\
 You investigate for kubernaut, which closes the loop from a Kubernetes alert to a verified fix. The rules know no cause for this case,
 or want a second opinion. Use your tools to read what you need; you can change nothing.
@@ -109,7 +110,11 @@ def _state(status: Obj) -> list[str]:
 
 def _event(event: Obj) -> dict[str, Any]:
     about = event.get("involvedObject") or {}
-    return {"reason": event.get("reason"), "on": f"{about.get('kind')}/{about.get('name')}", "message": plain(event.get("message", ""))}
+    return {
+        "reason": event.get("reason"),
+        "on": f"{about.get('kind')}/{about.get('name')}",
+        "message": hide(str(event.get("message", ""))[:CUT_FIRST])[:MESSAGE_LIMIT],
+    }
 
 
 def _offered(choice: Choice, snapshot: Snapshot) -> dict[str, Any]:

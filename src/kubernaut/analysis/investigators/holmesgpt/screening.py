@@ -5,7 +5,7 @@ slips through from doing harm is that an answer is held against an offer that no
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -49,14 +49,8 @@ def hide(text: str) -> str:
 
 def screen(text: str, sieve: Sieve) -> Screened:
     """Return a text without secrets and instructions."""
-    lines: list[str] = []
     planted: list[str] = []
-    left = 0
-    for line in hide(text).split("\n"):
-        kept, found = _line(line, sieve, within=left > 0)
-        left = AFTER if found else left - 1
-        lines.append(kept)
-        planted += found
+    lines = _sifted(hide(text).split("\n"), sieve, planted)
     return Screened("\n".join(lines), tuple(planted))
 
 
@@ -73,17 +67,20 @@ def screen_value(value: Any, sieve: Sieve, planted: list[str]) -> Any:
     return found.text
 
 
-def _line(line: str, sieve: Sieve, *, within: bool) -> tuple[str, list[str]]:
-    """Return a line with what reads as an instruction withheld, and that."""
-    if within and sieve.goes_on(line):
-        return WITHHELD, [_told(line)]
-    if not sieve.catches(line):
-        return line, []
-    pieces = list(_pieces(line)) if len(line) > LONG else [line]
-    bad = [piece for piece in pieces if sieve.catches(piece)]
-    if len(pieces) == 1 or not bad:
-        return WITHHELD, [_told(line)]
-    return "".join(WITHHELD if piece in bad else piece for piece in pieces), [_told(piece) for piece in bad]
+def _sifted(parts: Iterable[str], sieve: Sieve, planted: list[str]) -> Iterator[str]:
+    """Yield the parts of a text, with what reads as an instruction, or goes on with one, withheld and added to `planted`."""
+    left = 0
+    for part in parts:
+        caught = sieve.catches(part)
+        pieces = list(_pieces(part)) if caught and len(part) > LONG else []
+        if any(sieve.catches(piece) for piece in pieces) and len(pieces) > 1:
+            yield "".join(_sifted(pieces, sieve, planted))
+        elif caught or (left > 0 and sieve.goes_on(part)):
+            planted.append(plain(part.strip(), 120))
+            yield WITHHELD
+        else:
+            yield part
+        left = AFTER if caught else left - 1
 
 
 def _pieces(line: str) -> Iterator[str]:
@@ -92,7 +89,3 @@ def _pieces(line: str) -> Iterator[str]:
         yield line[start : found.end()]
         start = found.end()
     yield line[start:]
-
-
-def _told(text: str) -> str:
-    return plain(text.strip(), 120)

@@ -114,6 +114,8 @@ class HolmesGPTSettings(BaseModel):
     """Investigations at a time."""
     corrections: int = Field(default=3, ge=0, le=3)
     """How often an answer that does not hold is sent back."""
+    second_look: bool = True
+    """Whether a fix that HolmesGPT chose must also be one that the model chooses when it is shown no text of the cluster."""
     steps: int = Field(default=12, ge=1, le=30)
     """Rounds of tool calls in one answer."""
     context_tokens: int = Field(default=64_000, ge=8_000)
