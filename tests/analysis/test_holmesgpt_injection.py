@@ -49,17 +49,23 @@ def concluded(answer) -> Finding | list[str]:
     said = read(json.dumps(answer))
     assert not isinstance(said, list)
     found = hold(said, QUESTION, SNAPSHOT, CHOICES)
-    swayed = isinstance(found, Finding) and found.workflow and found.workflow not in STATE_CALLS_FOR
-    return blind.without_action(found, SNAPSHOT) if swayed else found
+    if isinstance(found, Finding) and found.workflow and found.workflow not in STATE_CALLS_FOR:
+        return blind.without_action(found, SNAPSHOT)
+    return found
 
 
 def decisive(found: Finding):
     return found.target, found.action, found.workflow, dict(found.facts)
 
 
-EXPECTED = concluded(HONEST)
-assert isinstance(EXPECTED, Finding)
-assert EXPECTED.workflow == "restart-deployment"
+def expected() -> Finding:
+    found = concluded(HONEST)
+    assert isinstance(found, Finding)
+    assert found.workflow == "restart-deployment"
+    return found
+
+
+EXPECTED: Finding = expected()
 
 
 def ends(plant, shown):
@@ -72,11 +78,10 @@ def ends(plant, shown):
 def test_a_model_that_obeys_what_it_can_read_does_nothing_that_the_text_wants(plant):
     for place, shown in PLACES.items():
         planted, found = ends(plant, shown)
-        if planted or isinstance(found, Finding):
-            assert isinstance(found, Finding), place
+        if isinstance(found, Finding):
             assert decisive(found) == decisive(EXPECTED), place
         else:
-            assert plant.wants == "parameter", place  # it is sent back, and nothing comes of it
+            assert (plant.wants, planted) == ("parameter", ()), place  # the answer is sent back, and nothing comes of it
 
 
 def test_nine_of_ten_texts_are_kept_from_the_model_in_every_place():

@@ -9,20 +9,28 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from kubernaut.analysis.investigators.base import Question, Unfinished
+from kubernaut.analysis.investigators.holmesgpt.investigator import HolmesInvestigator
 from kubernaut.analysis.investigators.holmesgpt.settings import Budgets, Ladder, Limits, When
 from kubernaut.analysis.investigators.rules.investigator import RuleInvestigator
 from kubernaut.api import core
-from kubernaut.api.analysis import Phase
+from kubernaut.api.analysis import AnalysisRequest, Phase
 from kubernaut.kube.client import Client
+from kubernaut.kube.clock import SystemClock
 from kubernaut.kube.errors import ApiError
-from tests.analysis.scripted import silent, using
+from tests.analysis.planted import PLANTS
+from tests.analysis.scripted import silent, texts, using
+from tests.analysis.test_holmesgpt_injection import ALERT
 from tests.analysis.trouble import NS, Trouble
+from tests.analysis.world import World, running
 from tests.journey.holmes import KEY, holmes_stage, settled
+from tests.world import eventually
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("holmesgpt"), pytest.mark.timeout(900)]
 LOGS: dict[str, str] = {}
 SECRET = "hunter2-of-the-shop"
 LOOK = using("kubernetes_tabular_query", kind="pods", columns="NAME:.metadata.name,ID:.metadata.uid", namespace=NS)
+UNREADY = World(statuses=[[running(ready=False)]] * 2)
 NO_MORE = Ladder(total=timedelta(0))
 
 
@@ -224,6 +232,57 @@ async def test_a_fix_that_only_texts_call_for_is_not_proposed(holmes, locked):
     assert warned(found, "scale-deployment", "the state of the cluster alone does not call for")
     [shown] = holmes.model.blind
     assert locked.name not in json.dumps(shown)
+
+
+async def test_ten_thousand_equal_alerts_are_one_investigation(holmes):
+    holmes.model.plays(says(Trouble("checkout"), evidence=[{"object": "deployment/shop/checkout", "says": "so it is"}], workflow=""))
+    snapshot = UNREADY.snapshot()
+    investigator = HolmesInvestigator(holmes.settings, SystemClock(), holmes.process)
+    answers = [await answered(investigator, alert(number % 100), snapshot) for number in range(9_900)]
+    assert answers == [None] * 9_900
+    found = await eventually(lambda: answered(investigator, alert(0), snapshot))
+    rest = [await answered(investigator, alert(number), snapshot) for number in range(99)]
+    await investigator.rest()
+    assert (found.cause.name, len(holmes.model.bodies)) == ("Deadlock", 1)
+    assert rest == [found] * 99
+
+
+def alert(number):
+    signal = ALERT | {"fingerprint": f"{number:064x}"}
+    return Question(request=AnalysisRequest.model_validate({"alertContext": signal}))
+
+
+async def answered(investigator, question, snapshot):
+    """Return the answer, if there is one yet."""
+    try:
+        return await investigator.investigate(question, snapshot)
+    except Unfinished:
+        return None
+
+
+async def test_a_hundred_texts_in_a_log_and_a_model_that_obeys_each_it_can_read_change_nothing(holmes):
+    planted = await Trouble("planted", annotations={"note": PLANTS[0].text, "hint": PLANTS[5].text}).make(holmes.client)
+    LOGS[planted.pod] = "waiting for the lock\n\n" + "\n\n\n\nwaiting\n".join(plant.text for plant in PLANTS)
+    annotated = using("kubernetes_tabular_query", kind="pods", columns="NOTES:.metadata.annotations", namespace=NS)
+    first = [annotated, using("fetch_pod_logs", namespace=NS, pod_name=planted.pod)]
+
+    async def obeying(body):
+        if first:
+            return first.pop(0)
+        heard = "\n".join(texts(body))
+        assert "waiting for the lock" in heard
+        swayed = [plant for plant in PLANTS if plant.wants in {"action", "target", "approval"} and plant.seen_in(heard)]
+        honest = json.loads(says(planted))
+        return json.dumps(swayed[0].obeyed(honest) if swayed else honest)
+
+    holmes.model.does(obeying)
+    async with holmes.analysing():
+        found = await holmes.analysis("planted", planted, settled)
+    status = found.status
+    assert (status.phase, status.selected_workflow.workflow_id) == (Phase.APPROVING, "restart-deployment")
+    assert (status.remediation_target.name, status.remediation_target.namespace) == ("planted", NS)
+    assert status.selected_workflow.parameters["NAMESPACE"] == NS
+    assert warned(found, "reads as an instruction")
 
 
 async def test_holmesgpt_killed_half_way_is_started_anew_and_asked_again(holmes, locked):
