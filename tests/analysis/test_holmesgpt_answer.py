@@ -12,7 +12,7 @@ from kubernaut.analysis.investigators.chain import together
 from kubernaut.analysis.investigators.holmesgpt import blind
 from kubernaut.analysis.investigators.holmesgpt.answer import ANSWER_LIMIT, hold, read
 from kubernaut.analysis.investigators.holmesgpt.evidence import case_of, evidence_of
-from kubernaut.analysis.investigators.holmesgpt.offer import offers
+from kubernaut.analysis.investigators.holmesgpt.offer import offers, words
 from kubernaut.analysis.investigators.holmesgpt.plants import Sieve
 from kubernaut.analysis.investigators.holmesgpt.screening import hide, screen
 from kubernaut.analysis.select import Case, select
@@ -275,3 +275,9 @@ def test_no_secret_passes(text):
 def test_what_is_no_secret_stays():
     text = "env:\n- name: LOG_LEVEL\n  value: debug\n"
     assert screen(text, Sieve()).text == text
+
+
+def test_names_that_are_words_of_the_language_are_no_sign_of_an_order():
+    plain = CATALOGUE[0].model_copy(deep=True)
+    plain.spec = plain.spec.model_copy(update={"workflow_id": "restart", "action_type": "Restart"})
+    assert words([plain, CATALOGUE[3]]) == {"restart-deployment", "RestartDeployment"}

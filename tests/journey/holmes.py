@@ -93,7 +93,7 @@ class Holmes:
     async def analysis(self, name: str, trouble: Trouble, holds: Callable[[AIAnalysis], bool]) -> AIAnalysis:
         """Ask about trouble, and return the analysis as soon as something holds of it."""
         await self.client.create(AIAnalysis.card, trouble.question(name))
-        async with asyncio.timeout(90), aclosing(self.client.watch(AIAnalysis.card, SYSTEM, resource_version="0")) as events:
+        async with asyncio.timeout(400), aclosing(self.client.watch(AIAnalysis.card, SYSTEM, resource_version="0")) as events:
             async for type_, obj in events:
                 if type_ != "BOOKMARK" and obj["metadata"]["name"] == name and holds(found := AIAnalysis.model_validate(obj)):
                     return found

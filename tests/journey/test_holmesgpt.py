@@ -3,13 +3,14 @@
 import json
 import os
 import signal
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from kubernaut.analysis.investigators.base import Question, Unfinished
+from kubernaut.analysis.investigators.base import Question, Unfinished, Verdict
 from kubernaut.analysis.investigators.holmesgpt.investigator import HolmesInvestigator
 from kubernaut.analysis.investigators.holmesgpt.settings import Budgets, Ladder, Limits, When
 from kubernaut.analysis.investigators.rules.investigator import RuleInvestigator
@@ -22,7 +23,7 @@ from tests.analysis.planted import PLANTS
 from tests.analysis.scripted import silent, texts, using
 from tests.analysis.test_holmesgpt_injection import ALERT
 from tests.analysis.trouble import NS, Trouble
-from tests.analysis.world import World, running
+from tests.analysis.world import World, container, running
 from tests.journey.holmes import KEY, holmes_stage, settled
 from tests.world import eventually
 
@@ -60,6 +61,12 @@ def says(trouble, workflow="restart-deployment", **changes):
     read = {"object": f"pod/{NS}/{trouble.pod}", "field": "log", "value": "waiting for the lock", "says": "it waits for ever"}
     answer = {"cause": "Deadlock", "summary": "Two processes wait for each other.", "confidence": 0.95, "evidence": [read]}
     return json.dumps({**answer, "workflow": workflow, "parameters": {}, "advice": "Look at the locks.", **changes})
+
+
+def reached(found):
+    """Return what the condition says of HolmesGPT."""
+    [condition] = [each for each in found.status.conditions if each.type == "HolmesGPTAvailable"]
+    return condition.status.value, condition.reason
 
 
 def warned(found, *words):
@@ -103,6 +110,7 @@ async def test_rules_that_know_are_believed_and_nobody_else_is_asked(holmes, kil
         found = await holmes.analysis("known", killed, settled)
     assert (found.status.investigator, found.status.root_cause_analysis.cause) == ("rules", "OOMKilled")
     assert holmes.model.bodies == []
+    assert found.status.conditions == []
 
 
 async def test_a_second_opinion_that_agrees_is_told_and_changes_nothing(holmes, killed):
@@ -173,8 +181,11 @@ async def test_a_model_that_is_busy_is_asked_again_later(holmes, locked):
     holmes.model.plays(429, 503, says(locked))
     async with holmes.analysing():
         found = await holmes.analysis("busy", locked, settled)
-    assert found.status.investigator == "holmesgpt"
+    status = found.status
+    assert status.investigator == "holmesgpt"
     assert len(holmes.model.bodies) == 3
+    assert (status.holmes_gpt_retry_attempts, status.holmes_gpt_last_error) == (2, "the model's endpoint answered 503")
+    assert reached(found) == ("True", "Answered")
 
 
 async def test_a_model_that_stays_busy_leaves_the_rules_answer(holmes, locked):
@@ -183,6 +194,7 @@ async def test_a_model_that_stays_busy_leaves_the_rules_answer(holmes, locked):
         found = await holmes.analysis("busy-for-ever", locked, settled)
     assert found.status.investigator == "rules"
     assert warned(found, "the model's endpoint answered 429")
+    assert reached(found) == ("False", "HolmesGPTUnavailable")
     assert len(holmes.model.bodies) == 1 + len(holmes.settings.retries.pauses())
 
 
@@ -258,6 +270,28 @@ async def answered(investigator, question, snapshot):
         return await investigator.investigate(question, snapshot)
     except Unfinished:
         return None
+
+
+async def test_what_is_asked_again_after_the_target_changed_is_about_the_target_as_it_is(holmes):
+    first = says(Trouble("checkout"), evidence=[{"object": "deployment/shop/checkout", "says": "so it is"}], workflow="")
+    holmes.model.plays(first, first.replace("Deadlock", "OtherCause"))
+    investigator = HolmesInvestigator(holmes.settings, SystemClock(), holmes.process)
+    changed = World(statuses=[[running(ready=False)]] * 2, containers=[container(image="app:2")]).snapshot()
+    found = await eventually(lambda: answered(investigator, alert(0), UNREADY.snapshot()))
+    again = await answered(investigator, alert(0), UNREADY.snapshot())
+    other = await eventually(lambda: answered(investigator, alert(0), changed))
+    await investigator.rest()
+    assert (found.cause.name, again, other.cause.name) == ("Deadlock", found, "OtherCause")
+
+
+async def test_a_question_whose_time_is_up_is_answered_by_the_rules(holmes):
+    holmes.model.does(silent)
+    investigator = HolmesInvestigator(holmes.settings, SystemClock(), holmes.process)
+    late = replace(alert(0), until=SystemClock().now() + timedelta(seconds=5))
+    found = await answered(investigator, late, UNREADY.snapshot())
+    await investigator.rest()
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "did not come in time" in found.warnings[0]
 
 
 async def test_a_hundred_texts_in_a_log_and_a_model_that_obeys_each_it_can_read_change_nothing(holmes):

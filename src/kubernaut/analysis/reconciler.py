@@ -9,6 +9,7 @@ from kubernaut.analysis.approval_asking import BY_TARGET, SETTLING, VOID, Askers
 from kubernaut.analysis.approval_count import verdict
 from kubernaut.analysis.binding import Bindings
 from kubernaut.analysis.collect import NEEDED, OWNERS, Collector, indexes
+from kubernaut.analysis.contact import note_contact
 from kubernaut.analysis.decide import (
     Answer,
     Ask,
@@ -140,7 +141,9 @@ class Analyst:
             finding, snapshot = await self._finding(analysis, now)
         except Unfinished as wait:
             analysis.status.message = str(wait)
+            note_contact(analysis.status, wait.contact, now)
             return again(now + wait.pause)
+        note_contact(analysis.status, finding.contact, now)
         catalogue = self._cluster.where(RemediationWorkflow, BY_ACTION, finding.action) if finding.action else []
         plan = plan_for(analysis.spec, finding, snapshot, catalogue, self._policy, self._settings.mode)
         write_plan(analysis, plan, self._settings.mode)

@@ -65,6 +65,22 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """How an investigator that may be away could be reached."""
+
+    available: bool | None = None
+    """None while it is being tried."""
+    message: str = ""
+    retries: int = 0
+    """Tries after the first of each call."""
+    last_error: str = ""
+    last_at: datetime | None = None
+    next_at: datetime | None = None
+    waited: timedelta = timedelta()
+    """For all retries together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """An investigator's answer."""
 
@@ -84,6 +100,8 @@ class Finding:
     alternatives: tuple[Alternative, ...] = ()
     warnings: tuple[str, ...] = ()
     looked_at: tuple[str, ...] = ()
+    contact: Contact | None = None
+    """How HolmesGPT could be reached, where it was asked."""
 
 
 def _empty() -> Sequence[RemediationWorkflow]:
@@ -107,9 +125,10 @@ class Question:
 class Unfinished(Exception):  # noqa: N818  (a plain statement)
     """The answer needs longer than one pass: the same question is to be asked again after `pause`, and nothing is started twice."""
 
-    def __init__(self, message: str, pause: timedelta) -> None:
+    def __init__(self, message: str, pause: timedelta, contact: Contact | None = None) -> None:
         super().__init__(message)
         self.pause = pause
+        self.contact = contact
 
 
 class Investigator(Protocol):

@@ -40,7 +40,8 @@ class Chain:
         known = await ask_in_turn(self._first, question, snapshot)
         if not self._wanted(known):
             return known
-        return together(known, await self._then.investigate(replace(question, known=known), snapshot))
+        second = await self._then.investigate(replace(question, known=known), snapshot)
+        return replace(together(known, second), contact=second.contact)
 
     def _wanted(self, known: Finding) -> bool:
         match self._settings.asked:

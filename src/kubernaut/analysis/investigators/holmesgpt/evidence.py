@@ -36,7 +36,7 @@ def evidence_of(question: Question, snapshot: Snapshot, choices: tuple[Choice, .
             _distinct(_pod(pod) for pod in snapshot.pods),
             _distinct([event.get("reason"), _lasting(event.get("message"))] for event in snapshot.events if event.get("type") == "Warning"),
             {name: sorted(keys) for name, keys in (snapshot.config_maps or {}).items()},
-            [[each.id, each.workflow.spec.version, each.target.path()] for each in choices],
+            [[each.id, each.workflow.spec.version, dict(each.facts)] for each in choices],
             [row.model_dump(mode="json") for row in question.tried],
             list(snapshot.unread),
             question.known.cause.name if question.known else "",

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kubernaut.analysis.investigators.base import Contact
 from kubernaut.analysis.investigators.holmesgpt import metrics
 from kubernaut.analysis.investigators.holmesgpt.breaker import Breaker
 from kubernaut.analysis.investigators.holmesgpt.ledger import Account, Ledger
@@ -59,13 +61,20 @@ class Pass:
     """What was withheld from the model."""
     refused: str = ""
     """Why a call was not made, or did not succeed."""
-    over_budget: bool = False
+    contact: Contact = field(default_factory=Contact)
+    """How the model could be reached so far."""
     calls: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def note(self, planted: tuple[str, ...]) -> None:
         """Keep what was withheld, each once, as far as people would read it."""
         new = [each for each in dict.fromkeys(planted) if each not in self.planted]
         self.planted += new[: PLANTED_LIMIT - len(self.planted)]
+
+    def failed(self, why: str, now: datetime, pause: timedelta | None) -> None:
+        """Keep why a try failed, and when the next one is, if there is one."""
+        tries, waited = (self.contact.retries + 1, self.contact.waited + pause) if pause else (self.contact.retries, self.contact.waited)
+        next_at = now + pause if pause else None
+        self.contact = Contact(last_error=why, last_at=now, next_at=next_at, retries=tries, waited=waited)
 
 
 class Gate:
@@ -124,7 +133,7 @@ class Gate:
         try:
             return _answer(await task)
         except Refused as why:
-            found.refused, found.over_budget = str(why), True
+            found.refused = str(why)
             return _error(HTTPStatus.BAD_REQUEST, str(why))
         except Failed as why:
             found.refused = str(why)
@@ -170,8 +179,9 @@ class Gate:
             try:
                 return await self._try(found, body)
             except Failed as fault:
-                pause = next(pauses, None)
-                if not fault.again or pause is None:
+                pause = next(pauses, None) if fault.again else None
+                found.failed(str(fault), now, pause)
+                if pause is None:
                     raise
                 await asyncio.sleep(pause.total_seconds())
 

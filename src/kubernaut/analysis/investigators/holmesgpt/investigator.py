@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from kubernaut.analysis.investigators.base import Cause, Finding, Question, Unfinished, Verdict
+from kubernaut.analysis.investigators.base import Cause, Contact, Finding, Question, Unfinished, Verdict
 from kubernaut.analysis.investigators.holmesgpt import blind, metrics, prompt
 from kubernaut.analysis.investigators.holmesgpt.answer import NAME, hold, read
 from kubernaut.analysis.investigators.holmesgpt.breaker import Breaker
@@ -75,6 +75,8 @@ class HolmesInvestigator:
         self._cases: OrderedDict[str, str] = OrderedDict()
         """The evidence that each case has asked about; it keeps its question while the cluster moves on."""
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._passes: dict[str, Pass] = {}
+        """Of the investigations that are under way."""
 
     @property
     def name(self) -> str:
@@ -110,10 +112,18 @@ class HolmesInvestigator:
             self._remember(case, key)
             self._begin(key, case, question, snapshot, choices)
         if (finding := self._kept(key, now)) is not None:
+            del self._cases[case]  # asked anew, it is about the cluster as it is then
             return finding
         if question.until is not None and now >= question.until - IN_TIME:
             return self._away(snapshot, "its answer did not come in time")
-        raise Unfinished("HolmesGPT is looking into it", self._settings.look_again)
+        raise self._unfinished(key)
+
+    def _unfinished(self, key: str) -> Unfinished:
+        """Return what is said while the answer is being looked for."""
+        contact = self._passes[key].contact if key in self._passes else Contact()
+        again = f"; the model is asked again at {contact.next_at:%H:%M:%S} UTC, since {contact.last_error}" if contact.next_at else ""
+        message = f"HolmesGPT is looking into it{again}"
+        return Unfinished(message, self._settings.look_again, replace(contact, message=message))
 
     def _begin(self, key: str, case: str, question: Question, snapshot: Snapshot, choices: tuple[Choice, ...]) -> None:
         """Start an investigation, unless there is one of the same evidence, or its answer."""
@@ -129,17 +139,17 @@ class HolmesInvestigator:
     async def _investigated(self, key: str, asked: _Asked) -> None:
         """Find the answer, and keep it."""
         began = self._clock.now()
-        finding, kept = self._away(asked.snapshot, "it failed"), AWAY_FOR
+        finding, well = self._away(asked.snapshot, "it failed"), False
         try:
             async with self._turns, asyncio.timeout(self._settings.timeout.total_seconds()):
-                finding, kept = await self._found(asked), self._settings.kept
+                finding, well = await self._found(key, asked), True
             outcome = finding.verdict.value
         except TimeoutError:
             finding, outcome = self._away(asked.snapshot, f"it took longer than {self._settings.timeout.total_seconds():g} s"), "timed out"
         except Away as why:
             finding, outcome = self._away(asked.snapshot, str(why)), "away"
         finally:
-            self._keep(key, finding, kept)
+            self._keep(key, self._reached(key, finding, well=well), self._settings.kept if well else AWAY_FOR)
             del self._tasks[key]
         metrics.INVESTIGATIONS.labels(outcome).inc()
         metrics.SECONDS.observe((self._clock.now() - began).total_seconds())
@@ -153,17 +163,28 @@ class HolmesInvestigator:
             why=finding.warnings[:1],
         )
 
-    async def _found(self, asked: _Asked) -> Finding:
+    async def _found(self, key: str, asked: _Asked) -> Finding:
         """Ask, and once more where HolmesGPT's process died half-way; raise Away."""
-        if why := self.ledger.refusal(asked.account, self._clock.now()):
+        now, until = self._clock.now(), asked.question.until
+        if until is not None and now >= until - IN_TIME:
+            raise Away("its turn came too late")
+        if why := self.ledger.refusal(asked.account, now):
             raise Away(why)
         url = await self._opened()
         with self._gate.passing(asked.account, asked.sieve) as pass_:
+            self._passes[key] = pass_
             finding = await self._persist(asked, pass_, url)
         metrics.PLANTED.inc(len(pass_.planted))
         told = tuple(f"a text in the cluster reads as an instruction and was kept from HolmesGPT: “{each}”" for each in pass_.planted[:5])
         limit = min(finding.cause.confidence, self._settings.confidence_limit)
         return replace(finding, cause=replace(finding.cause, confidence=limit), warnings=told + finding.warnings)
+
+    def _reached(self, key: str, finding: Finding, *, well: bool) -> Finding:
+        """Return a finding with how HolmesGPT could be reached for it."""
+        pass_ = self._passes.pop(key, None)
+        known = pass_.contact if pass_ else Contact()
+        message = "HolmesGPT answered" if well else finding.cause.summary
+        return replace(finding, contact=replace(known, available=well, next_at=None, message=message))
 
     async def _persist(self, asked: _Asked, pass_: Pass, url: str) -> Finding:
         for left in range(STARTED_ANEW, -1, -1):

@@ -53,8 +53,12 @@ def offers(question: Question, snapshot: Snapshot) -> tuple[Choice, ...]:
 
 
 def words(catalogue: Iterable[RemediationWorkflow]) -> frozenset[str]:
-    """Return the names by which workflows and actions are called: no text of a workload has a reason to use them."""
-    return frozenset(name for row in catalogue for name in (row.spec.workflow_id, row.spec.action_type))
+    """Return the names by which workflows and actions are called: no text of a workload has a reason to use them.
+
+    Names that are words of the language, such as `restart`, are left out.
+    """
+    named = (name for row in catalogue for name in (row.spec.workflow_id, row.spec.action_type))
+    return frozenset(name for name in named if "-" in name or sum(char.isupper() for char in name) > 1)
 
 
 def _choice(workflow: RemediationWorkflow, snapshot: Snapshot) -> Choice | None:
