@@ -5,6 +5,7 @@ put in, which HolmesGPT's process never sees; failures are retried. A pass is va
 """
 
 import asyncio
+import hashlib
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -25,7 +26,7 @@ from kubernaut.analysis.investigators.holmesgpt import metrics
 from kubernaut.analysis.investigators.holmesgpt.breaker import Breaker
 from kubernaut.analysis.investigators.holmesgpt.ledger import Account, Ledger
 from kubernaut.analysis.investigators.holmesgpt.plants import Sieve
-from kubernaut.analysis.investigators.holmesgpt.screening import hide, screen
+from kubernaut.analysis.investigators.holmesgpt.screening import Screened, hide, screen
 from kubernaut.analysis.investigators.holmesgpt.settings import HolmesGPTSettings
 from kubernaut.kube.clock import Clock
 from kubernaut.service import serving
@@ -64,6 +65,8 @@ class Pass:
     contact: Contact = field(default_factory=Contact)
     """How the model could be reached so far."""
     calls: set[asyncio.Task[Any]] = field(default_factory=set)
+    cleaned: dict[str, str] = field(default_factory=dict)
+    """Texts as the model may see them, by their hash; bounded by the calls that one investigation may make."""
 
     def note(self, planted: tuple[str, ...]) -> None:
         """Keep what was withheld, each once, as far as people would read it."""
@@ -159,12 +162,14 @@ class Gate:
         return {**part, "text": self._text(found, message, part["text"])} if isinstance(part.get("text"), str) else part
 
     def _text(self, found: Pass, message: Any, text: str) -> str:
-        """Take out secrets; and instructions, where a tool has read the text."""
-        if message.get("role") != "tool":
-            return hide(text)
-        screened = screen(text, found.sieve)
-        found.note(screened.planted)
-        return screened.text
+        """Take out secrets; and instructions, where a tool has read the text. A conversation comes again with each call: it is known."""
+        tool = message.get("role") == "tool"
+        key = f"{tool} {hashlib.sha256(text.encode(errors='replace')).hexdigest()}"
+        if key not in found.cleaned:
+            screened = screen(text, found.sieve) if tool else Screened(hide(text))
+            found.note(screened.planted)
+            found.cleaned[key] = screened.text
+        return found.cleaned[key]
 
     async def _ask(self, found: Pass, body: Any) -> Any:
         """Ask the model, again after each failure that may pass, up the ladder; every try is booked."""

@@ -18,12 +18,13 @@ LONG: Final = 300
 """A longer line is looked at piece by piece, lest a whole document is withheld for one field."""
 AFTER: Final = 3
 """Lines after an instruction that are withheld too where they go on with it."""
-_NAME: Final = r"[\w.-]{0,64}(?:password|passwd|pwd|secret|api[_-]?key|access[_-]?key|token|credential|private[_-]?key)[\w.-]{0,64}"
+_KEY: Final = r"(?:password|passwd|pwd|secret|api[_-]?key|access[_-]?key|token|credential|private[_-]?key)[\w.-]{0,64}"
+_NAME: Final = rf"[\w.-]{{0,64}}{_KEY}"
 _QUOTE: Final = r"\\{0,7}[\"']?"
 _MORE_SECRETS: Final = (
     re.compile(rf"(?i)(name{_QUOTE}\s*[:=]\s*{_QUOTE}{_NAME}{_QUOTE}\s*,?\s*{_QUOTE}value{_QUOTE}\s*[:=]\s*{_QUOTE})([^\s\"'\\,}}]+)"),
     re.compile(rf"(?i)(value{_QUOTE}\s*[:=]\s*{_QUOTE})([^\s\"'\\,}}]+)(?={_QUOTE}\s*,?\s*{_QUOTE}name{_QUOTE}\s*[:=]\s*{_QUOTE}{_NAME})"),
-    re.compile(rf"(?i)({_NAME}\\{{1,7}}\"\s*:\s*\\{{1,7}}\")([^\"\\]+)"),
+    re.compile(rf"(?i)({_KEY}\\{{1,7}}\"\s*:\s*\\{{1,7}}\")([^\"\\]+)"),
 )
 """What stands in environment variables of containers, and in JSON within JSON."""
 _FIELD_ENDS: Final = re.compile(r"(?<=[\"\d\]}el]),\s*(?=\\{0,7}[\"{\[])|\\n")
