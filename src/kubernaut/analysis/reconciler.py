@@ -138,11 +138,9 @@ class Analyst:
     async def _investigate(self, analysis: AIAnalysis, round_: int, now: datetime) -> Outcome:
         """Find cause and fix: rules need milliseconds, and who needs longer is asked again."""
         try:
-            finding, snapshot = await self._finding(analysis, now)
+            finding, snapshot = await self._finding(analysis, round_, now)
         except Unfinished as wait:
-            analysis.status.message = str(wait)
-            note_contact(analysis.status, wait.contact, now)
-            return again(now + wait.pause)
+            return _wait(analysis, wait, now)
         note_contact(analysis.status, finding.contact, now)
         catalogue = self._cluster.where(RemediationWorkflow, BY_ACTION, finding.action) if finding.action else []
         plan = plan_for(analysis.spec, finding, snapshot, catalogue, self._policy, self._settings.mode)
@@ -151,14 +149,14 @@ class Analyst:
         _note_finding(analysis, plan, now)
         return await self._follow(analysis, plan, round_, now)
 
-    async def _finding(self, analysis: AIAnalysis, now: datetime) -> tuple[Finding, Snapshot]:
+    async def _finding(self, analysis: AIAnalysis, round_: int, now: datetime) -> tuple[Finding, Snapshot]:
         """Ask about every subject of the scope, and keep the finding that says most."""
         request = analysis.spec.analysis_request
         question = Question(
             request=request,
             tried=tuple(analysis.spec.previous_executions),
             catalogue=lambda: self._cluster.where(RemediationWorkflow, ALL_WORKFLOWS, ""),
-            until=self._deadline(analysis, now),
+            until=self._deadline(analysis, now) if round_ == 1 else None,  # people took their time
         )
         found = []
         for subject in self._collector.subjects(request):
@@ -239,6 +237,14 @@ def _begin(analysis: AIAnalysis, now: datetime) -> Outcome:
     analysis.status.started_at, analysis.status.phase = now, Phase.INVESTIGATING
     analysis.status.message = f"Looking at {alert.resource_kind} {alert.namespace}/{alert.resource_name} and what stands around it"
     return again(now)
+
+
+def _wait(analysis: AIAnalysis, wait: Unfinished, now: datetime) -> Outcome:
+    """Say what is waited for; a plan from before is not gone on with."""
+    status = analysis.status
+    status.phase, status.message, status.investigator = Phase.INVESTIGATING, str(wait), ""
+    note_contact(status, wait.contact, now)
+    return again(now + wait.pause)
 
 
 def _note_finding(analysis: AIAnalysis, plan: Plan, now: datetime) -> None:

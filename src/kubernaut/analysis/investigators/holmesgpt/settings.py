@@ -120,7 +120,7 @@ class HolmesGPTSettings(BaseModel):
     """Rounds of tool calls in one answer."""
     context_tokens: int = Field(default=64_000, ge=8_000)
     answer_tokens: int = Field(default=4_000, ge=256)
-    start_timeout: timedelta = Field(default=timedelta(minutes=2), gt=timedelta())
+    start_timeout: timedelta = Field(default=timedelta(minutes=3), gt=timedelta())
     call_timeout: timedelta = Field(default=timedelta(seconds=60), gt=timedelta())
     """For one answer of the model."""
     timeout: timedelta = Field(default=timedelta(minutes=8), gt=timedelta(), le=LATEST)
