@@ -93,11 +93,18 @@ class Holmes:
     async def analysis(self, name: str, trouble: Trouble, holds: Callable[[AIAnalysis], bool]) -> AIAnalysis:
         """Ask about trouble, and return the analysis as soon as something holds of it."""
         await self.client.create(AIAnalysis.card, trouble.question(name))
-        async with asyncio.timeout(400), aclosing(self.client.watch(AIAnalysis.card, SYSTEM, resource_version="0")) as events:
+        async with asyncio.timeout(600):
+            while (found := await self._seen(name, holds)) is None:
+                pass  # a watch ends after some minutes; loading HolmesGPT may take longer on a busy machine
+        return found
+
+    async def _seen(self, name: str, holds: Callable[[AIAnalysis], bool]) -> AIAnalysis | None:
+        """Watch the analysis until something holds of it; None where the watch ends before."""
+        async with aclosing(self.client.watch(AIAnalysis.card, SYSTEM, resource_version="0")) as events:
             async for type_, obj in events:
                 if type_ != "BOOKMARK" and obj["metadata"]["name"] == name and holds(found := AIAnalysis.model_validate(obj)):
                     return found
-        raise AssertionError("the watch ended")
+        return None
 
 
 def settled(found: AIAnalysis) -> bool:
@@ -125,7 +132,7 @@ async def holmes_stage(place: Path) -> AsyncIterator[Holmes]:
             api_key_file=str(_written(place / "key", KEY)),
             kubeconfig=str(_written(place / "kubeconfig", await reader(client, cluster))),
             path=f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
-            start_timeout=timedelta(minutes=5),
+            start_timeout=timedelta(minutes=8),
             look_again=timedelta(milliseconds=100),
             retries=Ladder(first=timedelta(milliseconds=20), longest=timedelta(milliseconds=50), total=timedelta(milliseconds=200)),
         )

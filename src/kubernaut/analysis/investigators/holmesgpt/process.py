@@ -111,6 +111,9 @@ class HolmesProcess:
         except OSError as fault:
             home.cleanup()
             raise Away(f"HolmesGPT cannot be started: {fault.strerror} ({self._settings.python})") from fault
+        except asyncio.CancelledError:
+            home.cleanup()
+            raise
         metrics.STARTS.inc()
         return await self._settled(_Life(process, home))
 
