@@ -9,6 +9,8 @@ from kubernaut.api.execution import RESTORABLE
 
 _RBAC: Final = "rbac.authorization.k8s.io"
 READ: Final = ("get", "list", "watch")
+HOLMESGPT: Final = "holmesgpt"
+"""Not a part of ours: the program that the analysis asks, with an account that can change nothing."""
 OWN: Final = {
     "gateway": (),
     "orchestration": ("remediationrequests", "remediationbrakes"),
@@ -41,7 +43,7 @@ _TOOLS: Final = (gitops.ARGO_APPLICATION, gitops.FLUX_KUSTOMIZATION, gitops.FLUX
 
 def part_accounts(namespace: str) -> list[Obj]:
     """Return service accounts, roles and bindings of the parts in our namespace; data storage needs nothing of a cluster."""
-    return [_leases(namespace), *(obj for part in OWN for obj in _account(part, namespace))]
+    return [_leases(namespace), *(obj for part in OWN for obj in _account(part, namespace)), *_holmesgpt(namespace)]
 
 
 def account_of(part: str) -> str:
@@ -161,6 +163,19 @@ def _account(part: str, namespace: str) -> list[Obj]:
         {"apiVersion": f"{_RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rights(part)},
         _binding("ClusterRoleBinding", {"name": name}, {"kind": "ClusterRole", "name": name}, name, namespace),
         _binding("RoleBinding", {"name": name, "namespace": namespace}, {"kind": "Role", "name": "kubernaut-leases"}, name, namespace),
+    ]
+
+
+def _holmesgpt(namespace: str) -> list[Obj]:
+    """Return the account of HolmesGPT's kubectl: it reads what the analysis reads, and logs, but no ConfigMap, and never a Secret."""
+    from kubernaut.analysis.collect import indexes  # noqa: PLC0415  (a command loads only what it runs)
+
+    rules = [*reading((kind for kind in indexes() if kind != core.CONFIG_MAP), READ), _rule("", ["pods/log"], ["get"])]
+    name = account_of(HOLMESGPT)
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}},
+        {"apiVersion": f"{_RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules},
+        _binding("ClusterRoleBinding", {"name": name}, {"kind": "ClusterRole", "name": name}, name, namespace),
     ]
 
 

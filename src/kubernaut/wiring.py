@@ -10,6 +10,7 @@ import aiohttp
 
 from kubernaut.analysis import reconciler as analysis
 from kubernaut.analysis.investigators.base import Investigator
+from kubernaut.analysis.investigators.chain import Chain, holmesgpt
 from kubernaut.analysis.investigators.rules.investigator import RuleInvestigator
 from kubernaut.api import core
 from kubernaut.api.analysis import AIAnalysis
@@ -210,7 +211,11 @@ def add_controllers(
 
 def _add_analysis(manager: Manager, settings: Settings) -> None:
     """Add the analysis, and beside it who judges the catalogue that it chooses from."""
-    analysis.setup(manager, settings.analysis, INVESTIGATORS)
+    asked = INVESTIGATORS
+    if (second := holmesgpt(settings.analysis.holmesgpt, manager.cluster.clock)) is not None:
+        asked = (Chain(INVESTIGATORS, second, settings.analysis.holmesgpt),)
+        manager.background("HolmesGPT", second.run)
+    analysis.setup(manager, settings.analysis, asked)
     catalog.setup(manager)
 
 

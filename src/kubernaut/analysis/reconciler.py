@@ -9,6 +9,7 @@ from kubernaut.analysis.approval_asking import BY_TARGET, SETTLING, VOID, Askers
 from kubernaut.analysis.approval_count import verdict
 from kubernaut.analysis.binding import Bindings
 from kubernaut.analysis.collect import NEEDED, OWNERS, Collector, indexes
+from kubernaut.analysis.contact import note_contact
 from kubernaut.analysis.decide import (
     Answer,
     Ask,
@@ -26,7 +27,8 @@ from kubernaut.analysis.decide import (
     Withdraw,
     decide,
 )
-from kubernaut.analysis.investigators.base import Finding, Investigator, Question, Verdict
+from kubernaut.analysis.investigators.base import Finding, Investigator, Question, Unfinished, Verdict
+from kubernaut.analysis.investigators.chain import ask_in_turn
 from kubernaut.analysis.investigators.rules.investigator import RuleInvestigator
 from kubernaut.analysis.plan import Next, Plan, plan_for
 from kubernaut.analysis.policy import Policy
@@ -54,6 +56,7 @@ from kubernaut.kube.manager import Manager
 from kubernaut.kube.outcome import DONE, Outcome, again
 
 BY_ACTION: Final = "analysis.action"
+ALL_WORKFLOWS: Final = "analysis.workflows"
 GRACE: Final = timedelta(seconds=5)
 """How long to leave the clock's own answer to be written before looking again; its watch comes first."""
 _RANKS: Final = {Verdict.CAUSE_FOUND: 0, Verdict.INCONCLUSIVE: 1, Verdict.NO_ACTION: 2}
@@ -83,18 +86,21 @@ class Analyst:
         return outcome
 
     def _observe(self, analysis: AIAnalysis, now: datetime) -> Seen:
-        status, spec = analysis.status, analysis.spec
-        began = analysis.metadata.creation_timestamp or now
+        status = analysis.status
         return Seen(
             ended=status.completed_at is not None,
             started=status.started_at is not None,
             investigated=bool(status.investigator),
-            deadline=spec.times_out_at or began + self._settings.time_limit,
+            deadline=self._deadline(analysis, now),
             asked=self._asked(analysis),
             rounds=self._settings.approval_rounds,
             void=status.approvals_void,
             cancelled=CANCEL_ANNOTATION in analysis.metadata.annotations,
         )
+
+    def _deadline(self, analysis: AIAnalysis, now: datetime) -> datetime:
+        """Return when an analysis that has asked nobody is given up."""
+        return analysis.spec.times_out_at or (analysis.metadata.creation_timestamp or now) + self._settings.time_limit
 
     def _asked(self, analysis: AIAnalysis) -> Asked | None:
         """Return what came of the latest approval request that exists."""
@@ -130,8 +136,12 @@ class Analyst:
                 assert_never(step)
 
     async def _investigate(self, analysis: AIAnalysis, round_: int, now: datetime) -> Outcome:
-        """Find cause and fix in one pass: rules need milliseconds. An investigator that needs longer becomes an object of its own here."""
-        finding, snapshot = await self._finding(analysis, now)
+        """Find cause and fix: rules need milliseconds, and who needs longer is asked again."""
+        try:
+            finding, snapshot = await self._finding(analysis, round_, now)
+        except Unfinished as wait:
+            return _wait(analysis, wait, now)
+        note_contact(analysis.status, finding.contact, now)
         catalogue = self._cluster.where(RemediationWorkflow, BY_ACTION, finding.action) if finding.action else []
         plan = plan_for(analysis.spec, finding, snapshot, catalogue, self._policy, self._settings.mode)
         write_plan(analysis, plan, self._settings.mode)
@@ -139,24 +149,20 @@ class Analyst:
         _note_finding(analysis, plan, now)
         return await self._follow(analysis, plan, round_, now)
 
-    async def _finding(self, analysis: AIAnalysis, now: datetime) -> tuple[Finding, Snapshot]:
+    async def _finding(self, analysis: AIAnalysis, round_: int, now: datetime) -> tuple[Finding, Snapshot]:
         """Ask about every subject of the scope, and keep the finding that says most."""
         request = analysis.spec.analysis_request
-        question = Question(request=request, tried=tuple(analysis.spec.previous_executions))
+        question = Question(
+            request=request,
+            tried=tuple(analysis.spec.previous_executions),
+            catalogue=lambda: self._cluster.where(RemediationWorkflow, ALL_WORKFLOWS, ""),
+            until=self._deadline(analysis, now) if round_ == 1 else None,  # people took their time
+        )
         found = []
         for subject in self._collector.subjects(request):
             snapshot = self._collector.collect(request, subject, now)
-            found.append((await self._ask(question, snapshot), snapshot))
+            found.append((await ask_in_turn(self._investigators, question, snapshot), snapshot))
         return min(found, key=lambda row: (_RANKS[row[0].verdict], -row[0].cause.confidence))
-
-    async def _ask(self, question: Question, snapshot: Snapshot) -> Finding:
-        """Ask the investigators in turn until one knows; the first one's answer stands when none does."""
-        findings = []
-        for investigator in self._investigators:
-            findings.append(await investigator.investigate(question, snapshot))
-            if findings[-1].verdict is not Verdict.INCONCLUSIVE:
-                return findings[-1]
-        return findings[0]
 
     async def _follow(self, analysis: AIAnalysis, plan: Plan, round_: int, now: datetime) -> Outcome:
         match plan.next:
@@ -233,6 +239,14 @@ def _begin(analysis: AIAnalysis, now: datetime) -> Outcome:
     return again(now)
 
 
+def _wait(analysis: AIAnalysis, wait: Unfinished, now: datetime) -> Outcome:
+    """Say what is waited for; a plan from before is not gone on with."""
+    status = analysis.status
+    status.phase, status.message, status.investigator = Phase.INVESTIGATING, str(wait), ""
+    note_contact(status, wait.contact, now)
+    return again(now + wait.pause)
+
+
 def _note_finding(analysis: AIAnalysis, plan: Plan, now: datetime) -> None:
     """Write down what was found and chosen, for the audit trail."""
     found, chosen = plan.finding, plan.selection.chosen
@@ -254,7 +268,7 @@ def setup(manager: Manager, settings: AnalysisSettings, investigators: Sequence[
     """Add the analysis stage to a manager; the investigators are asked in their order, the rules alone where none are named."""
     for kind, functions in indexes().items():
         manager.informer(kind, indexes=functions, required=kind in NEEDED)
-    manager.informer(RemediationWorkflow, indexes={BY_ACTION: _action})
+    manager.informer(RemediationWorkflow, indexes={BY_ACTION: _action, ALL_WORKFLOWS: lambda _: ("",)})
     analyst, requests = Analyst(manager.cluster, investigators or (RuleInvestigator(),), settings), Requests(manager.cluster)
     manager.informer(AIAnalysis, indexes={BY_TARGET: target_waited_for})
     analyses = manager.controller(AIAnalysis, analyst.reconcile).owns(AIApprovalRequest).owns(KubernetesExecution)

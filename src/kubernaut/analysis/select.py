@@ -59,7 +59,7 @@ def select(catalogue: Iterable[RemediationWorkflow], case: Case) -> Selection:
     fits: list[_Fit] = []
     rejected: list[Rejected] = []
     for workflow in sorted(catalogue, key=_by_name):
-        if workflow.spec.action_type == case.finding.action:
+        if workflow.spec.action_type == case.finding.action and case.finding.workflow in {"", workflow.spec.workflow_id}:
             judged = _judge(workflow, case)
             if isinstance(judged, _Fit):
                 fits.append(judged)

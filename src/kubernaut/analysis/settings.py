@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kubernaut.analysis.investigators.holmesgpt.settings import HolmesGPTSettings
 from kubernaut.analysis.policy import ApprovalPolicy, PolicyDecision, PolicyRule
 
 
@@ -101,3 +102,5 @@ class AnalysisSettings(BaseModel):
     """How long an analysis may take where its spec does not say; waiting for a person does not count."""
     time_window_limit: timedelta = Field(default=timedelta(days=7), gt=timedelta())
     """How far back a scope may look."""
+    holmesgpt: HolmesGPTSettings = HolmesGPTSettings()
+    """When HolmesGPT is asked, and what it may cost."""

@@ -225,6 +225,14 @@ class AIAnalysisStatus(Status):
     degraded_mode: bool = False
     requires_approval: bool = False
     approval_required: bool = False
+    holmes_gpt_retry_attempts: int = Field(default=0, ge=0, alias="holmesGPTRetryAttempts")
+    """How often its model was tried again; of HolmesGPT, where it was asked. After ADR-019."""
+    holmes_gpt_last_error: Annotated[Short, Field(alias="holmesGPTLastError")] = ""
+    holmes_gpt_last_attempt_time: datetime | None = Field(default=None, alias="holmesGPTLastAttemptTime")
+    """When a try failed last."""
+    holmes_gpt_next_retry_time: datetime | None = Field(default=None, alias="holmesGPTNextRetryTime")
+    holmes_gpt_total_retry_duration: str = Field(default="", alias="holmesGPTTotalRetryDuration")
+    """How long was waited for retries; a Go duration."""
     binding: Binding | None = None
     """What the plan is for; it is carried out only while its target still is that."""
     approvals_void: int = Field(default=0, ge=0)

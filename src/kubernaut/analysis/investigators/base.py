@@ -4,14 +4,16 @@ Whatever an investigator read (logs, annotations, messages) is data: it fills ev
 the catalogue's schema would not allow.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.analysis import AnalysisRequest, PreviousExecution
 from kubernaut.api.base import ResourceIdentifier
+from kubernaut.api.catalog import RemediationWorkflow
 from kubernaut.api.redact import redact
 
 Facts = Mapping[str, str]
@@ -63,6 +65,22 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """How an investigator that may be away could be reached."""
+
+    available: bool | None = None
+    """None while it is being tried."""
+    message: str = ""
+    retries: int = 0
+    """Tries after the first of each call."""
+    last_error: str = ""
+    last_at: datetime | None = None
+    next_at: datetime | None = None
+    waited: timedelta = timedelta()
+    """For all retries together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """An investigator's answer."""
 
@@ -74,12 +92,20 @@ class Finding:
     """For NO_ACTION and INCONCLUSIVE: why not."""
     action: str = ""
     """The action type wanted, such as IncreaseMemoryLimits; empty where a person must act."""
+    workflow: str = ""
+    """The one workflow that may carry it out, by id, where the investigator chose it itself; empty leaves the choice open."""
     advice: str = ""
     """What a person should do; never executed."""
     facts: Facts = field(default_factory=dict)
     alternatives: tuple[Alternative, ...] = ()
     warnings: tuple[str, ...] = ()
     looked_at: tuple[str, ...] = ()
+    contact: Contact | None = None
+    """How HolmesGPT could be reached, where it was asked."""
+
+
+def _empty() -> Sequence[RemediationWorkflow]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +114,21 @@ class Question:
 
     request: AnalysisRequest
     tried: tuple[PreviousExecution, ...] = ()
+    catalogue: Callable[[], Sequence[RemediationWorkflow]] = _empty
+    """Returns all workflows there are; read only by those who choose from them."""
+    until: datetime | None = None
+    """When nobody waits for the answer any more."""
+    known: Finding | None = None
+    """What an investigator that was asked before found."""
+
+
+class Unfinished(Exception):  # noqa: N818  (a plain statement)
+    """The answer needs longer than one pass: the same question is to be asked again after `pause`, and nothing is started twice."""
+
+    def __init__(self, message: str, pause: timedelta, contact: Contact | None = None) -> None:
+        super().__init__(message)
+        self.pause = pause
+        self.contact = contact
 
 
 class Investigator(Protocol):
@@ -99,7 +140,7 @@ class Investigator(Protocol):
         ...
 
     async def investigate(self, question: Question, snapshot: Snapshot) -> Finding:
-        """Answer from the snapshot. The same question and snapshot give the same answer."""
+        """Answer from the snapshot: always the same to the same question. Raise `Unfinished` while it is being looked for."""
         ...
 
 
