@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from kubernaut.analysis.containers import containers_of, judged_pods
 from kubernaut.analysis.investigators.base import Evidence, plain
-from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evidence, place, pod_key, sure, told_by
-from kubernaut.analysis.investigators.rules.remedies import ROLLBACK, regression
+from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence, place, pod_key, sure, told_by
+from kubernaut.analysis.investigators.rules.remedies import regression
 from kubernaut.analysis.rollouts import Change
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.base import Obj
@@ -17,6 +17,8 @@ _KEY = re.compile(r"^couldn't find key (\S+) in (ConfigMap|Secret) [^/\s]+/(\S+)
 _MOUNTED_KEY = re.compile(
     r'^MountVolume\.SetUp failed for volume "([^"]+)" : (?:configmap )?references non-existent (config|secret) key: (\S+)$'
 )
+RESTORE = "RestoreConfigMapKey"
+_WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 _KINDS = {"configmap": "ConfigMap", "secret": "Secret", "config": "ConfigMap"}
 
 
@@ -90,13 +92,20 @@ def _judge(snapshot: Snapshot, cause: str) -> Candidate | None:
         confidence=sure(0.8, back.weight if back else 0.05, -0.45 if there else 0.0),
         target=snapshot.target,
         evidence=(first.told, *_presence(snapshot, first, there=there), *(back.evidence() if back else ())),
-        action=ROLLBACK if back else "",
+        action=back.action if back else RESTORE if _restorable(snapshot, first) else "",
         advice="" if back else f"Create {what}, or correct the reference: what should stand in it only a person knows.",
         facts=(back.facts(snapshot) if back else place(snapshot))
         | {"missing.kind": first.kind, "missing.name": first.name}
         | ({"missing.key": first.key} if first.key else {}),
         subjects=frozenset(pod_key(row.pod) for row in rows),
     )
+
+
+def _restorable(snapshot: Snapshot, row: Missing) -> bool:
+    """Tell whether the key was applied to the ConfigMap once and taken out since, so that its value is known."""
+    if row.kind != "ConfigMap" or not row.key or snapshot.target.kind not in _WORKLOADS:
+        return False
+    return row.key in (snapshot.applied_keys or {}).get(row.name, ()) and not _there_now(snapshot, row)
 
 
 def _there_now(snapshot: Snapshot, row: Missing) -> bool:
@@ -142,10 +151,9 @@ def secret_key_missing(snapshot: Snapshot) -> Candidate | None:
     return _judge(snapshot, "SecretKeyMissing")
 
 
-_CONSEQUENCES = frozenset({"ReadinessProbeFailing", "ApplicationCrash"})
 RULES = (
-    Rule("ConfigMapMissing", config_map_missing, explains=_CONSEQUENCES),
-    Rule("SecretMissing", secret_missing, explains=_CONSEQUENCES),
-    Rule("ConfigMapKeyMissing", config_key_missing, explains=_CONSEQUENCES),
-    Rule("SecretKeyMissing", secret_key_missing, explains=_CONSEQUENCES),
+    Rule("ConfigMapMissing", config_map_missing, explains=SYMPTOMS),
+    Rule("SecretMissing", secret_missing, explains=SYMPTOMS),
+    Rule("ConfigMapKeyMissing", config_key_missing, explains=SYMPTOMS),
+    Rule("SecretKeyMissing", secret_key_missing, explains=SYMPTOMS),
 )

@@ -2,8 +2,8 @@
 
 from kubernaut.analysis.containers import Container, Ended, containers, names_of
 from kubernaut.analysis.investigators.base import Evidence
-from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, keys, place, sure, told_by
-from kubernaut.analysis.investigators.rules.remedies import ROLLBACK, Regression, in_container, regression
+from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, keys, place, sure, told_by
+from kubernaut.analysis.investigators.rules.remedies import Regression, in_container, regression
 from kubernaut.analysis.snapshot import Snapshot
 
 _KILLED = frozenset({137, 143})
@@ -69,7 +69,7 @@ def application_crash(snapshot: Snapshot) -> Candidate | None:
     The exit code and the termination message say how. When it began with a recent roll-out and the revision before worked, going back is
     the remedy. Otherwise a person must read its log: starting it again is what kubelet does already, so no restart is recommended.
     """
-    found = [(container, ended) for container, ended in crashes(snapshot) if not _not_started(ended)]
+    found = [(container, ended) for container, ended in crashes(snapshot) if not _not_started(ended) and not container.init]
     if not found:
         return None
     said = f"its program ends with exit code {found[0][1].exit_code} ({meaning(found[0][1].exit_code)})"
@@ -81,6 +81,19 @@ def application_crash(snapshot: Snapshot) -> Candidate | None:
         said,
         "Read the container's log of before the crash; a restart would not help, kubelet does that already.",
     )
+
+
+def init_failing(snapshot: Snapshot) -> Candidate | None:
+    """An init container fails again and again, so that the pod's own containers are never started: its last words say why.
+
+    When it came with a recent roll-out and the revision before worked, going back is the remedy.
+    """
+    found = [(container, ended) for container, ended in crashes(snapshot) if not _not_started(ended) and container.init]
+    if not found:
+        return None
+    code = found[0][1].exit_code
+    said = f"it is an init container and ends with exit code {code} ({meaning(code)}), so the pod never starts"
+    return _candidate(snapshot, found, "InitContainerFailing", 0.74, said, "Read the init container's log: what it prepares or waits for fails.")
 
 
 def ends_cleanly(snapshot: Snapshot) -> Candidate | None:
@@ -126,7 +139,7 @@ def _candidate(
         confidence=sure(base, repeated, down, back.weight if back else 0.0),
         target=snapshot.target,
         evidence=_evidence(rows[0], found[0][1]) + (back.evidence() if back else ()),
-        action=ROLLBACK if back else "",
+        action=back.action if back else "",
         advice="" if back else advice,
         facts=(back.facts(snapshot) if back else place(snapshot)) | facts,
         subjects=keys(rows),
@@ -148,8 +161,10 @@ def _evidence(container: Container, ended: Ended) -> tuple[Evidence, ...]:
     return (code, count, words) if words else (code, count)
 
 
+_PROBES = frozenset({"ReadinessProbeFailing"})
 RULES = (
-    Rule("CommandNotFound", command_not_found),
-    Rule("ApplicationCrash", application_crash, explains=frozenset({"ReadinessProbeFailing"})),
-    Rule("ContainerExitsCleanly", ends_cleanly, explains=frozenset({"ReadinessProbeFailing"})),
+    Rule("CommandNotFound", command_not_found, explains=SYMPTOMS),
+    Rule("InitContainerFailing", init_failing, explains=frozenset({"ReadinessProbeFailing", "ApplicationCrash"})),
+    Rule("ApplicationCrash", application_crash, explains=_PROBES),
+    Rule("ContainerExitsCleanly", ends_cleanly, explains=_PROBES),
 )
