@@ -129,9 +129,14 @@ def _selector(policy: Obj) -> str:
 
 
 def _policies(snapshot: Snapshot | None, pod: Obj, type_: str) -> list[Obj]:
-    """Return the policies of a pod's namespace that choose it and restrict a direction."""
-    found = snapshot.of("NetworkPolicy") if snapshot else ()
+    """Return the policies of a pod's namespace that choose it and restrict a direction, the one that chooses most narrowly first."""
+    found = sorted(snapshot.of("NetworkPolicy") if snapshot else (), key=_breadth)
     return [policy for policy in found if type_ in _types(policy) and matches(selector_of(policy), labels_of(pod))]
+
+
+def _breadth(policy: Obj) -> tuple[int, str]:
+    selector = selector_of(policy) or {}
+    return -len(selector.get("matchLabels") or {}) - len(selector.get("matchExpressions") or ()), policy["metadata"]["name"]
 
 
 def _types(policy: Obj) -> set[str]:

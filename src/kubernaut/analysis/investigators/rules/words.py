@@ -257,7 +257,8 @@ PROGRAM = (
         cause="FilePermissionDenied",
         doc="The program may not read or write a file: the user it runs as and the owner of the files do not fit.",
         said=Said.PROGRAM,
-        words=r"(open|mkdir|create|unlink|chown|chmod|access|write|bind|read)\S*\b.{0,200}(permission denied|operation not permitted)|EACCES",
+        words=r"(open|mkdir|create|unlink|chown|chmod|access|write|bind|read|permissions of|change|rename|stat|lock)\S*\b.{0,200}"
+        r"(permission denied|operation not permitted)|EACCES|EPERM|PermissionError|AccessDeniedException: /",
         means="The program of {target} may not use a file or port: its user and the owner of the files do not fit.",
         advice="Set runAsUser and fsGroup to what the image and its volumes expect.",
         base=0.78,
@@ -299,7 +300,8 @@ PROGRAM = (
         doc="The program cannot read its configuration: a flag it does not know, a file that does not parse, a setting that is missing.",
         said=Said.PROGRAM,
         words=r"unknown (flag|shorthand flag|option|command line)|flag provided but not defined|unrecognized (option|arguments?)"
-        r"|(yaml|toml|json|xml|config\w*|properties)\b.{0,80}(parse|syntax|unmarshal|invalid|unexpected|malformed|did not find expected)"
+        r"|(yaml|toml|json|xml|config\w*|properties)\b.{0,80}(parse|syntax|unmarshal|invalid|unexpected|malformed|did not find expected"
+        r"|cannot start any token|mapping values are not allowed|invalid character)"
         r"|(failed|cannot|could not|unable) to (parse|load|read) .{0,40}(config|settings|properties)|invalid configuration"
         r"|(required|missing).{0,40}(environment variable|env var|setting|configuration)|environment variable \S+ (is )?(not set|required|missing)"
         r"|KeyError: '[A-Z_]+'",
