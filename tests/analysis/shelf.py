@@ -56,7 +56,14 @@ class Shelf:
         return self.put(core.POD, *world.pods()).put(core.NODE, *world.nodes)
 
     def collect(
-        self, kind: str = "Pod", name: str = "checkout-hash1-0", context: Obj | None = None, *, at: datetime = T0, namespace: str = NS, **scope: Any
+        self,
+        kind: str = "Pod",
+        name: str = "checkout-hash1-0",
+        context: Obj | None = None,
+        *,
+        at: datetime = T0,
+        namespace: str = NS,
+        **scope: Any,
     ) -> Snapshot:
         alert = {
             "fingerprint": "f",

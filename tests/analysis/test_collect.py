@@ -1,6 +1,7 @@
 """A snapshot from the caches: how far it reaches, how much it holds, and what it never holds."""
 
 from datetime import timedelta
+
 import pytest
 
 from kubernaut.analysis.collect import LIMITS

@@ -57,7 +57,9 @@ def test_its_healthy_twin_yields_nothing(case):
 
 @every_case
 def test_the_same_snapshot_gives_the_same_answer_byte_for_byte(case):
-    first, second = (orjson.dumps(judge(case.snapshot(objects)), default=lambda each: each.wire()) for objects in (None, case.objects[::-1]))
+    first, second = (
+        orjson.dumps(judge(case.snapshot(objects)), default=lambda each: each.wire()) for objects in (None, case.objects[::-1])
+    )
     assert first == second
 
 

@@ -11,13 +11,23 @@ from typing import Final
 from kubernaut.api.base import Obj
 
 _ADDRESS: Final = re.compile(
-    r"(?:[a-z][a-z0-9+.-]*://)?(?:[^@/\s,;]*@)?(?P<host>[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?)(?::(?P<port>\d{1,5}))?(?=[/,;?\s]|$)", re.IGNORECASE
+    r"(?:[a-z][a-z0-9+.-]*://)?(?:[^@/\s,;]*@)?(?P<host>[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?)(?::(?P<port>\d{1,5}))?(?=[/,;?\s]|$)",
+    re.IGNORECASE,
 )
 _WEBHOOK: Final = re.compile(r'failed calling webhook "(?P<name>[^"]{1,253})"')
 _VALUE_LIMIT: Final = 2048
 _NAMES_LIMIT: Final = 40
 _SERVICE_DOMAIN: Final = "svc"
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443, "redis": 6379, "postgres": 5432, "postgresql": 5432, "mysql": 3306, "amqp": 5672, "mongodb": 27017}
+_DEFAULT_PORTS: Final = {
+    "http": 80,
+    "https": 443,
+    "redis": 6379,
+    "postgres": 5432,
+    "postgresql": 5432,
+    "mysql": 3306,
+    "amqp": 5672,
+    "mongodb": 27017,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The last roll-out of a workload as its ReplicaSets or ControllerRevisions tell it: what changed, and whether what was before it served."""
+"""The last roll-out of a workload, by its ReplicaSets or ControllerRevisions: what changed, and whether what was before it served."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

@@ -93,7 +93,9 @@ def init_failing(snapshot: Snapshot) -> Candidate | None:
         return None
     code = found[0][1].exit_code
     said = f"it is an init container and ends with exit code {code} ({meaning(code)}), so the pod never starts"
-    return _candidate(snapshot, found, "InitContainerFailing", 0.74, said, "Read the init container's log: what it prepares or waits for fails.")
+    return _candidate(
+        snapshot, found, "InitContainerFailing", 0.74, said, "Read the init container's log: what it prepares or waits for fails."
+    )
 
 
 def ends_cleanly(snapshot: Snapshot) -> Candidate | None:

@@ -124,7 +124,9 @@ def pull_secret_missing(snapshot: Snapshot) -> Candidate | None:
 def wrong_platform(snapshot: Snapshot) -> Candidate | None:
     """The image exists, but not for the processor or system of the node: its manifest has no such platform."""
     found = [pull for pull in pulls(snapshot) if _PLATFORM.search(pull.why)]
-    return _candidate(snapshot, found, "ImagePlatformMissing", 0.85, "is not built for the node's platform", "Build the image for the node's platform.")
+    return _candidate(
+        snapshot, found, "ImagePlatformMissing", 0.85, "is not built for the node's platform", "Build the image for the node's platform."
+    )
 
 
 def registry_away(snapshot: Snapshot) -> Candidate | None:

@@ -41,9 +41,9 @@ class RuleInvestigator:
 def judge(snapshot: Snapshot, rules: Sequence[Rule] = ALL) -> Finding:
     """Return the cause that explains most, or that nothing is to be done, or that we do not know."""
     found = _found(snapshot, rules)
-    if not found:
-        return _without_cause(snapshot, len(rules))
     best = _best(found)
+    if best is None:
+        return _without_cause(snapshot, len(rules))
     others = tuple(_lost(one, best, found) for _, one in sorted(found, key=lambda row: _order(row[1])) if one is not best)
     return _caused(snapshot, best, others)
 

@@ -65,7 +65,9 @@ def backoff_limit_exceeded(snapshot: Snapshot) -> Candidate | None:
 def stuck(snapshot: Snapshot) -> Candidate | None:
     """A Job of a CronJob does not end, and the next one may not start beside it: the CronJob's controller says that it waits."""
     for job in _jobs(snapshot):
-        owner = next((obj for obj in (*snapshot.chain, *snapshot.of("CronJob")) if obj["metadata"].get("uid") == _owner(job).get("uid")), None)
+        owner = next(
+            (obj for obj in (*snapshot.chain, *snapshot.of("CronJob")) if obj["metadata"].get("uid") == _owner(job).get("uid")), None
+        )
         if owner is None or owner["kind"] != "CronJob" or owner["spec"].get("concurrencyPolicy") != "Forbid":
             continue
         told = next(iter(snapshot.events_about(owner, "JobAlreadyActive")), None)
@@ -88,9 +90,9 @@ def suspended(snapshot: Snapshot) -> Candidate | None:
     top = snapshot.top
     if top is None or top["kind"] != "CronJob" or not top["spec"].get("suspend"):
         return None
-    said = (evidence(top, "spec.suspend", "true", "it starts no Jobs"),)
+    said = [evidence(top, "spec.suspend", "true", "it starts no Jobs")]
     last = (top.get("status") or {}).get("lastScheduleTime")
-    said += (evidence(top, "status.lastScheduleTime", last, "when it last started one"),) if last else ()
+    said += [evidence(top, "status.lastScheduleTime", last, "when it last started one")] if last else []
     remedy = Remedy(advice="Ask who suspended it; let it start Jobs again when that was forgotten.", action="ResumeCronJob", target=top)
     return concluded(snapshot, "CronJobSuspended", f"CronJob {top['metadata']['name']} is suspended and starts no Jobs.", 0.8, said, remedy)
 
@@ -100,7 +102,9 @@ def schedule_invalid(snapshot: Snapshot) -> Candidate | None:
     top = snapshot.top
     if top is None or top["kind"] != "CronJob":
         return None
-    told = next(iter(snapshot.events_about(top, "UnparseableSchedule", "UnParseableCronJobSchedule", "UnknownTimeZone", "InvalidSchedule")), None)
+    told = next(
+        iter(snapshot.events_about(top, "UnparseableSchedule", "UnParseableCronJobSchedule", "UnknownTimeZone", "InvalidSchedule")), None
+    )
     missed = next(iter(snapshot.events_about(top, "TooManyMissedTimes")), None)
     event = told or missed
     if event is None:

@@ -36,7 +36,11 @@ def finalizer_hangs(snapshot: Snapshot) -> Candidate | None:
             evidence(obj, "metadata.finalizers", ", ".join(names), "who has to let it go"),
         )
         protected = any(name.startswith("kubernetes.io/pv") for name in names)
-        advice = "A pod still uses it: end that first." if protected else f"Look at the controller of {names[0]}; take the finalizer off only when it is gone for good."
+        advice = (
+            "A pod still uses it: end that first."
+            if protected
+            else f"Look at the controller of {names[0]}; take the finalizer off only when it is gone for good."
+        )
         summary = f"{identity(obj).path()} was deleted {_minutes(length)} minutes ago and stays: finalizer {names[0]} is not taken off."
         return concluded(snapshot, "FinalizerHangs", summary, 0.86, said, Remedy(advice=advice, target=obj))
     return None
@@ -65,8 +69,12 @@ def pod_stuck(snapshot: Snapshot) -> Candidate | None:
                 evidence(obj, "metadata.deletionTimestamp", obj["metadata"]["deletionTimestamp"], "when it should have gone"),
                 evidence(obj, "spec.nodeName", node, "the node whose kubelet has to end it"),
             )
-            summary = f"Pod {obj['metadata']['name']} was deleted {_minutes(length)} minutes ago and stays: kubelet of {node} does not end it."
-            remedy = Remedy(advice="Look at kubelet and the runtime of the node: a process that cannot be killed, a volume that cannot be unmounted.")
+            summary = (
+                f"Pod {obj['metadata']['name']} was deleted {_minutes(length)} minutes ago and stays: kubelet of {node} does not end it."
+            )
+            remedy = Remedy(
+                advice="Look at kubelet and the runtime of the node: a process that cannot be killed, a volume that cannot be unmounted."
+            )
             return concluded(snapshot, "PodStuckTerminating", summary, 0.78, said, remedy)
     return None
 
@@ -87,7 +95,9 @@ def rollout_paused(snapshot: Snapshot) -> Candidate | None:
         *((evidence(top, "status.conditions[Progressing].reason", row.get("reason", ""), "its controller says so"),) if row else ()),
     )
     summary = f"The roll-out of {snapshot.target.path()} is paused: {updated} of {wanted} pods are of its present template."
-    return concluded(snapshot, "RolloutPaused", summary, 0.85, said, Remedy(advice="Resume it (kubectl rollout resume), or take the change back."))
+    return concluded(
+        snapshot, "RolloutPaused", summary, 0.85, said, Remedy(advice="Resume it (kubectl rollout resume), or take the change back.")
+    )
 
 
 def webhook_failing(snapshot: Snapshot) -> Candidate | None:
@@ -95,13 +105,17 @@ def webhook_failing(snapshot: Snapshot) -> Candidate | None:
     for message, told in refusals(snapshot):
         if not (found := _CALL.search(message)):
             continue
-        configuration = next((obj for obj in _hooks(snapshot) if any(row.get("name") == found["hook"] for row in obj.get("webhooks") or ())), None)
+        configuration = next(
+            (obj for obj in _hooks(snapshot) if any(row.get("name") == found["hook"] for row in obj.get("webhooks") or ())), None
+        )
         leads = [lead for lead in snapshot.leads if lead.through is Through.ADMITS]
         behind = f" It is answered by {leads[0].snapshot.target.path()}." if leads and leads[0].snapshot else ""
         said: list[Evidence] = [told]
         if configuration is not None:
             said.append(evidence(configuration, f"webhooks[{found['hook']}].failurePolicy", "Fail", "without its answer nothing is made"))
-        remedy = Remedy(advice="Repair the workload behind the webhook; failurePolicy Ignore lets pods through meanwhile.", target=configuration)
+        remedy = Remedy(
+            advice="Repair the workload behind the webhook; failurePolicy Ignore lets pods through meanwhile.", target=configuration
+        )
         summary = f"No pod of {snapshot.target.path()} can be made: webhook {found['hook']} does not answer.{behind}"
         return concluded(snapshot, "WebhookFailing", summary, 0.86, said, remedy)
     return None

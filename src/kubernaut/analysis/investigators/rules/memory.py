@@ -194,7 +194,5 @@ RULES = (
         killed_at_limit,
         explains=SYMPTOMS,
     ),
-    Rule(
-        "NodeOutOfMemory", killed_without_limit, explains=SYMPTOMS
-    ),
+    Rule("NodeOutOfMemory", killed_without_limit, explains=SYMPTOMS),
 )

@@ -88,7 +88,9 @@ def egress_blocked(snapshot: Snapshot) -> Candidate | None:
         if not policies or any(_allows(policy, "egress", "to", way.there, way, way.there) for policy in policies):
             continue
         policy = policies[0]
-        summary = f"NetworkPolicy {policy['metadata']['name']} does not let {snapshot.target.path()} out to {way.lead.host} on port {way.port}."
+        summary = (
+            f"NetworkPolicy {policy['metadata']['name']} does not let {snapshot.target.path()} out to {way.lead.host} on port {way.port}."
+        )
         remedy = Remedy(advice=f"Add an egress rule to {way.lead.host} on port {way.port} to the policy.", target=policy)
         return concluded(snapshot, "NetworkPolicyBlocksEgress", summary, _confidence(snapshot), _said(way, policy, "Egress"), remedy)
     return None

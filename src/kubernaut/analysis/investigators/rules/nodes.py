@@ -1,6 +1,7 @@
 """Nodes: pods that suffer because their node does, and nodes that keep pods out."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from kubernaut.analysis.containers import condition, judged_pods, pod_ready
@@ -49,7 +50,7 @@ def node_not_ready(snapshot: Snapshot) -> Candidate | None:
 
 
 def node_flapping(snapshot: Snapshot) -> Candidate | None:
-    """A node becomes not ready again and again within the time window, though it may be ready now: taking it out of use protects its pods."""
+    """A node becomes not ready again and again, though it may be ready now: taking it out of use protects its pods."""
     for node in _concerned(snapshot, all_pods=True):
         told = next(iter(snapshot.events_about(node, "NodeNotReady")), None)
         count = sum(int(event.get("count") or 1) for event in snapshot.events_about(node, "NodeNotReady"))
@@ -121,8 +122,6 @@ def pods_evicted(snapshot: Snapshot) -> Candidate | None:
 
 
 def _in_namespace(candidate: Candidate, namespace: Obj) -> Candidate:
-    from dataclasses import replace  # noqa: PLC0415
-
     return replace(candidate, facts={**candidate.facts, "target.namespace": namespace["metadata"]["name"]})
 
 
@@ -178,7 +177,8 @@ RULES = (
     Rule(
         "NodeNotReady",
         node_not_ready,
-        explains=SYMPTOMS | {"PodsEvicted", "NodeFlapping", "PodStuckTerminating", "UntoleratedTaint", "VolumeMultiAttach", "SandboxFailed"},
+        explains=SYMPTOMS
+        | {"PodsEvicted", "NodeFlapping", "PodStuckTerminating", "UntoleratedTaint", "VolumeMultiAttach", "SandboxFailed"},
     ),
     Rule("NodeFlapping", node_flapping, explains=SYMPTOMS),
     *_PRESSURE_RULES,

@@ -120,7 +120,9 @@ def _repelling(pod: Obj, node: Obj) -> list[Obj]:
     """Return a node's taints that keep a pod out; the one of a cordon aside."""
     taints: Iterable[Obj] = (node.get("spec") or {}).get("taints") or ()
     return [
-        row for row in taints if row.get("effect") in _EFFECTS and row["key"] != "node.kubernetes.io/unschedulable" and not _tolerated(pod, row)
+        row
+        for row in taints
+        if row.get("effect") in _EFFECTS and row["key"] != "node.kubernetes.io/unschedulable" and not _tolerated(pod, row)
     ]
 
 
@@ -131,7 +133,7 @@ def _tolerated(pod: Obj, taint: Obj) -> bool:
 def _covers(row: Obj, taint: Obj) -> bool:
     if row.get("effect") not in {None, "", taint["effect"]} or row.get("key") not in {None, "", taint["key"]}:
         return False
-    return row.get("operator", "Equal") == "Exists" or row.get("value", "") == taint.get("value", "")
+    return bool(row.get("operator", "Equal") == "Exists" or row.get("value", "") == taint.get("value", ""))
 
 
 def _may_go(taint: Obj) -> bool:

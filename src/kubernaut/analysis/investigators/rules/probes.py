@@ -1,4 +1,4 @@
-"""Probes: a container that runs but whose probe fails; told apart by what kubelet saw, and held against the container's ports and limits."""
+"""Probes: a container that runs but whose probe fails: what kubelet saw, held against the container's ports and limits."""
 
 import re
 from dataclasses import dataclass
@@ -18,7 +18,9 @@ SIGNALLED = frozenset({137, 143})
 KINDS = ("startup", "liveness", "readiness")
 _TIMED_OUT = re.compile(r"deadline exceeded|timeout|timed out|Timeout exceeded", re.IGNORECASE)
 _ABSENT = re.compile(r"statuscode: (404|405)")
-_SCHEME = re.compile(r"server gave HTTP response to HTTPS client|malformed HTTP response|first record does not look like a TLS handshake|statuscode: 400")
+_SCHEME = re.compile(
+    r"server gave HTTP response to HTTPS client|malformed HTTP response|first record does not look like a TLS handshake|statuscode: 400"
+)
 _SMALL_CPU = Decimal("0.5")
 _LENIENT = 3
 """Kubernetes' own failureThreshold: a probe that allows as many failures is not strict."""
@@ -125,7 +127,14 @@ def _facts(row: Failing) -> dict[str, str]:
 
 
 def _concluded(
-    snapshot: Snapshot, cause: str, summary: str, base: float, found: list[Failing], remedy: Remedy, *more: Evidence, fields: tuple[str, ...] = ()
+    snapshot: Snapshot,
+    cause: str,
+    summary: str,
+    base: float,
+    found: list[Failing],
+    remedy: Remedy,
+    *more: Evidence,
+    fields: tuple[str, ...] = (),
 ) -> Candidate:
     first, rows = found[0], [row.container for row in found]
     said = evidence(first.event, "message", first.words, "what kubelet saw when it asked")
@@ -251,7 +260,9 @@ def throttled(snapshot: Snapshot) -> Candidate | None:
             action="IncreaseCPULimits" if proposed and snapshot.target.kind == "Deployment" else "",
             facts=_facts(first) | {"cpu.limit.current": limit} | ({"cpu.limit.proposed": proposed} if proposed else {}),
         )
-        told = evidence(first.container.pod, f"spec.containers[{first.container.name}].resources.limits.cpu", limit, "how little it may use")
+        told = evidence(
+            first.container.pod, f"spec.containers[{first.container.name}].resources.limits.cpu", limit, "how little it may use"
+        )
         summary = f"Container {first.container.name} answers too late, and may use {limit} CPU at most: it is throttled."
         return _concluded(snapshot, "CPUThrottled", summary, 0.74, found, remedy, told, fields=("resources",))
     return None
@@ -278,7 +289,9 @@ def hangs(snapshot: Snapshot) -> Candidate | None:
     since = condition(first, "Ready").get("lastTransitionTime")
     told = evidence(first, "status.conditions[Ready].lastTransitionTime", since, "it was ready before that, long after its start")
     names = ", ".join(sorted(pods)[:3])
-    return _concluded(snapshot, "ApplicationHangs", f"The program in {names} served and does not answer any more.", 0.7, found, remedy, told)
+    return _concluded(
+        snapshot, "ApplicationHangs", f"The program in {names} served and does not answer any more.", 0.7, found, remedy, told
+    )
 
 
 def _served(container: Container) -> bool:
@@ -291,8 +304,16 @@ RULES = (
     Rule("ProbePortWrong", port_wrong, explains=SYMPTOMS),
     Rule("ProbePathWrong", path_wrong, explains=SYMPTOMS),
     Rule("ProbeSchemeWrong", scheme_wrong, explains=SYMPTOMS),
-    Rule("CPUThrottled", throttled, explains=frozenset({"LivenessProbeFailing", "ReadinessProbeFailing", "StartupProbeFailing", "ProbeTooStrict", "ApplicationHangs"})),
-    Rule("ProbeTooStrict", too_strict, explains=frozenset({"LivenessProbeFailing", "ReadinessProbeFailing", "StartupProbeFailing", "ApplicationHangs"})),
+    Rule(
+        "CPUThrottled",
+        throttled,
+        explains=frozenset({"LivenessProbeFailing", "ReadinessProbeFailing", "StartupProbeFailing", "ProbeTooStrict", "ApplicationHangs"}),
+    ),
+    Rule(
+        "ProbeTooStrict",
+        too_strict,
+        explains=frozenset({"LivenessProbeFailing", "ReadinessProbeFailing", "StartupProbeFailing", "ApplicationHangs"}),
+    ),
     Rule("ApplicationHangs", hangs, explains=frozenset({"ReadinessProbeFailing"})),
     Rule("LivenessProbeFailing", liveness, explains=frozenset({"ReadinessProbeFailing", "ApplicationCrash"})),
     Rule("StartupProbeFailing", startup, explains=frozenset({"ReadinessProbeFailing", "LivenessProbeFailing", "ApplicationCrash"})),

@@ -10,7 +10,8 @@ from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.base import Obj
 
 _FORBIDDEN = re.compile(
-    r'User "system:serviceaccount:(?P<space>[a-z0-9-]+):(?P<account>[a-z0-9.-]+)" cannot (?P<verb>[a-z]+) resource "(?P<resource>[a-z0-9./-]+)"'
+    r'User "system:serviceaccount:(?P<space>[a-z0-9-]+):(?P<account>[a-z0-9.-]+)" cannot (?P<verb>[a-z]+) '
+    r'resource "(?P<resource>[a-z0-9./-]+)"'
     r'(?: in API group "(?P<group>[a-z0-9.-]*)")?'
 )
 
@@ -47,12 +48,18 @@ def _bound(snapshot: Snapshot, account: str) -> list[Obj]:
     """Return the RoleBindings of the namespace that name the account."""
     rows = snapshot.of("RoleBinding")
     return [
-        row for row in rows if any(each.get("kind") == "ServiceAccount" and each.get("name") == account for each in row.get("subjects") or ())
+        row
+        for row in rows
+        if any(each.get("kind") == "ServiceAccount" and each.get("name") == account for each in row.get("subjects") or ())
     ]
 
 
 def _grants(snapshot: Snapshot, binding: Obj, wanted: re.Match[str]) -> bool:
-    role = snapshot.named("Role", str((binding.get("roleRef") or {}).get("name"))) if (binding.get("roleRef") or {}).get("kind") == "Role" else None
+    role = (
+        snapshot.named("Role", str((binding.get("roleRef") or {}).get("name")))
+        if (binding.get("roleRef") or {}).get("kind") == "Role"
+        else None
+    )
     return any(
         {wanted["verb"], "*"} & set(rule.get("verbs") or ()) and {wanted["resource"], "*"} & set(rule.get("resources") or ())
         for rule in (role or {}).get("rules") or ()
@@ -63,7 +70,9 @@ def _standing(snapshot: Snapshot, account: str, granted: list[Obj]) -> tuple[Evi
     if granted:
         return (evidence(granted[0], "roleRef", (granted[0].get("roleRef") or {}).get("name"), "speaks against it: by now it may"),)
     rows = _bound(snapshot, account)
-    return tuple(evidence(row, "roleRef", (row.get("roleRef") or {}).get("name"), "a role it has, which does not allow this") for row in rows[:2])
+    return tuple(
+        evidence(row, "roleRef", (row.get("roleRef") or {}).get("name"), "a role it has, which does not allow this") for row in rows[:2]
+    )
 
 
 RULES = (Rule("PermissionMissing", forbidden, explains=SYMPTOMS),)

@@ -34,7 +34,12 @@ def at_maximum(snapshot: Snapshot) -> Candidate | None:
     for scaler in _autoscalers(snapshot):
         row, status, most = condition(scaler, "ScalingLimited"), scaler.get("status") or {}, int(scaler["spec"]["maxReplicas"])
         full = int(status.get("currentReplicas") or 0) >= most
-        if not full or row.get("status") != "True" or row.get("reason") != "TooManyReplicas" or condition(scaler, "ScalingActive").get("status") == "False":
+        if (
+            not full
+            or row.get("status") != "True"
+            or row.get("reason") != "TooManyReplicas"
+            or condition(scaler, "ScalingActive").get("status") == "False"
+        ):
             continue
         proposed = min(most * _GROWTH, most + _MOST_MORE)
         name = scaler["metadata"]["name"]
@@ -48,7 +53,9 @@ def at_maximum(snapshot: Snapshot) -> Candidate | None:
             target=scaler,
             facts={"hpa.maxReplicas.current": str(most), "hpa.maxReplicas.proposed": str(proposed)},
         )
-        return concluded(snapshot, "AutoscalerAtMaximum", f"Autoscaler {name} is at its maximum of {most} and wants more.", 0.82, said, remedy)
+        return concluded(
+            snapshot, "AutoscalerAtMaximum", f"Autoscaler {name} is at its maximum of {most} and wants more.", 0.82, said, remedy
+        )
     return None
 
 
@@ -71,8 +78,13 @@ def without_metrics(snapshot: Snapshot) -> Candidate | None:
         if reason.startswith("FailedGet") and not _UNMEASURED.search(message):
             name = scaler["metadata"]["name"]
             said = (evidence(scaler, "status.conditions[ScalingActive].message", message, "why it cannot measure"),)
-            remedy = Remedy(advice="Look at the metrics service (APIService metrics.k8s.io or custom.metrics.k8s.io) and the metric's name.", target=scaler)
-            return concluded(snapshot, "AutoscalerWithoutMetrics", f"Autoscaler {name} cannot scale: it gets no metrics.", 0.85, said, remedy)
+            remedy = Remedy(
+                advice="Look at the metrics service (APIService metrics.k8s.io or custom.metrics.k8s.io) and the metric's name.",
+                target=scaler,
+            )
+            return concluded(
+                snapshot, "AutoscalerWithoutMetrics", f"Autoscaler {name} cannot scale: it gets no metrics.", 0.85, said, remedy
+            )
     return None
 
 
@@ -84,7 +96,9 @@ def target_missing(snapshot: Snapshot) -> Candidate | None:
             name, aim = scaler["metadata"]["name"], f"{named.get('kind')} {named.get('name')}"
             said = (evidence(scaler, "status.conditions[AbleToScale].message", row.get("message", ""), "it does not find what it scales"),)
             remedy = Remedy(advice="Correct scaleTargetRef, or delete the autoscaler.", target=scaler)
-            return concluded(snapshot, "AutoscalerTargetMissing", f"Autoscaler {name} scales {aim}, which is not there.", 0.87, said, remedy)
+            return concluded(
+                snapshot, "AutoscalerTargetMissing", f"Autoscaler {name} scales {aim}, which is not there.", 0.87, said, remedy
+            )
     return None
 
 

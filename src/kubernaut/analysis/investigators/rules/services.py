@@ -79,7 +79,9 @@ def selects_nothing(snapshot: Snapshot) -> Candidate | None:
             advice=f"Correct the selector of Service {name}, or the labels of the pods it is for.",
             action="FixServiceSelector" if slip else "",
             target=row.service,
-            facts=dict(zip(("service.selector.key", "service.selector.current", "service.selector.proposed"), slip[:3], strict=True)) if slip else {},
+            facts=dict(zip(("service.selector.key", "service.selector.current", "service.selector.proposed"), slip[:3], strict=True))
+            if slip
+            else {},
         )
         return concluded(snapshot, "ServiceSelectsNothing", f"Service {name} chooses no pods.{near}", 0.86 if slip else 0.78, said, remedy)
     return None

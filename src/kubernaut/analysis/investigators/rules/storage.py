@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from kubernaut.analysis.containers import judged_pods, pod_ready
-from kubernaut.analysis.investigators.rules.crashes import crashes
+from kubernaut.analysis.containers import Container, judged_pods, pod_ready
+from kubernaut.analysis.investigators.base import Evidence
+from kubernaut.analysis.investigators.rules.crashes import Crash, crashes
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence, told_by
 from kubernaut.analysis.investigators.rules.memory import memory_text
 from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded
@@ -127,53 +128,58 @@ def resize_stuck(snapshot: Snapshot) -> Candidate | None:
 
 
 def volume_full(snapshot: Snapshot) -> Candidate | None:
-    """A program ends because the volume it writes to is full, by its last words; a claim whose class can grow is asked for twice as much."""
+    """A program ends because the volume it writes to is full; a claim whose class can grow is asked for twice as much."""
     for container, ended in _writers(snapshot):
         if not _FULL.search(ended.message[:4096]):
             continue
-        held = [claim for claim, _ in _all_claims(snapshot) if claim["metadata"]["name"] in claims_of(container.pod)]
-        held = [claim for claim in held if _mounted(container.pod, container.spec, claim["metadata"]["name"])]
-        if len(held) != 1:
-            continue
-        told = told_by(container, f"{ended.where}.terminated.message", ended.message, "the program's last words")
-        return _full(snapshot, held[0], told, container.pod)
+        held = [claim for claim, _ in _all_claims(snapshot) if _mounted(container, claim["metadata"]["name"])]
+        if len(held) == 1:
+            told = told_by(container, f"{ended.where}.terminated.message", ended.message, "the program's last words")
+            return _full(snapshot, held[0], told, container.pod)
     return None
 
 
-def _writers(snapshot: Snapshot) -> list:  # type: ignore[type-arg]
-    found = crashes(snapshot)
-    for lead in snapshot.leads:
-        found += crashes(lead.snapshot) if lead.snapshot and snapshot.top and snapshot.top["kind"] == "PersistentVolumeClaim" else []
-    return found
+def _writers(snapshot: Snapshot) -> list[Crash]:
+    """Return the crashes of the subject's pods; of those that mount it where it is a claim."""
+    behind = [lead.snapshot for lead in snapshot.leads if lead.snapshot] if _is_claim(snapshot) else []
+    return [row for each in (snapshot, *behind) for row in crashes(each)]
 
 
-def _full(snapshot: Snapshot, claim: Obj, told, pod: Obj) -> Candidate:  # type: ignore[no-untyped-def]
+def _is_claim(snapshot: Snapshot) -> bool:
+    return snapshot.top is not None and snapshot.top["kind"] == "PersistentVolumeClaim"
+
+
+def _full(snapshot: Snapshot, claim: Obj, told: Evidence, pod: Obj) -> Candidate:
     size = str(((claim.get("status") or {}).get("capacity") or claim["spec"]["resources"]["requests"])["storage"])
-    grows = snapshot.named("StorageClass", str(claim["spec"].get("storageClassName") or ""))
-    can = bool(grows and grows.get("allowVolumeExpansion"))
-    proposed = memory_text(parse_quantity(size) * _GROWTH)
+    kind = snapshot.named("StorageClass", str(claim["spec"].get("storageClassName") or ""))
+    grows = bool(kind and kind.get("allowVolumeExpansion"))
+    proposed = {"pvc.size.proposed": memory_text(parse_quantity(size) * _GROWTH)} if grows else {}
     said = (told, evidence(claim, "status.capacity.storage", size, "the size of the only claim it writes to"))
     remedy = Remedy(
-        advice="Free space on the volume, or ask for a larger one." if can else "Free space on the volume: its class does not let it grow.",
-        action="ExpandPersistentVolumeClaim" if can else "",
+        advice="Free space on the volume, or ask for a larger one." if grows else "Free space on it: its class does not let it grow.",
+        action="ExpandPersistentVolumeClaim" if grows else "",
         target=claim,
-        facts={"pvc.size.current": size} | ({"pvc.size.proposed": proposed} if can else {}),
+        facts={"pvc.size.current": size} | proposed,
     )
     summary = f"The volume of claim {claim['metadata']['name']} ({size}) is full: a program that writes to it ends for that."
-    pods = [] if snapshot.top and snapshot.top["kind"] == "PersistentVolumeClaim" else [pod]
-    return concluded(snapshot, "VolumeFull", summary, 0.8, said, remedy, pods=pods)
+    return concluded(snapshot, "VolumeFull", summary, 0.8, said, remedy, pods=[] if _is_claim(snapshot) else [pod])
 
 
-def _mounted(pod: Obj, container: Obj, claim: str) -> bool:
-    volumes = {row["name"] for row in pod["spec"].get("volumes") or () if (row.get("persistentVolumeClaim") or {}).get("claimName") == claim}
-    return any(row["name"] in volumes and not row.get("readOnly") for row in container.get("volumeMounts") or ())
+def _mounted(container: Container, claim: str) -> bool:
+    """Tell whether a container may write to a claim."""
+    volumes = container.pod["spec"].get("volumes") or ()
+    names = {row["name"] for row in volumes if (row.get("persistentVolumeClaim") or {}).get("claimName") == claim}
+    return any(row["name"] in names and not row.get("readOnly") for row in container.spec.get("volumeMounts") or ())
 
 
 def _all_claims(snapshot: Snapshot) -> list[tuple[Obj, list[Obj]]]:
     top = snapshot.top
     if top is not None and top["kind"] == "PersistentVolumeClaim":
         return [(top, [])]
-    found = ((claim, [pod for pod in snapshot.pods if claim["metadata"]["name"] in claims_of(pod)]) for claim in snapshot.of("PersistentVolumeClaim"))
+    found = (
+        (claim, [pod for pod in snapshot.pods if claim["metadata"]["name"] in claims_of(pod)])
+        for claim in snapshot.of("PersistentVolumeClaim")
+    )
     return [(claim, pods) for claim, pods in found if pods]
 
 

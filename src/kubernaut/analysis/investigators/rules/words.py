@@ -303,7 +303,8 @@ PROGRAM = (
         r"|(yaml|toml|json|xml|config\w*|properties)\b.{0,80}(parse|syntax|unmarshal|invalid|unexpected|malformed|did not find expected"
         r"|cannot start any token|mapping values are not allowed|invalid character)"
         r"|(failed|cannot|could not|unable) to (parse|load|read) .{0,40}(config|settings|properties)|invalid configuration"
-        r"|(required|missing).{0,40}(environment variable|env var|setting|configuration)|environment variable \S+ (is )?(not set|required|missing)"
+        r"|(required|missing).{0,40}(environment variable|env var|setting|configuration)"
+        r"|environment variable \S+ (is )?(not set|required|missing)"
         r"|KeyError: '[A-Z_]+'",
         means="The program of {target} refuses its configuration.",
         advice="Correct the flag, file or variable that the last words name.",
@@ -314,8 +315,8 @@ PROGRAM = (
         cause="DatabaseSchemaMismatch",
         doc="The program and its database do not fit: a table or column is missing, or a migration failed.",
         said=Said.PROGRAM,
-        words=r"(relation|table|column) \S+ (does not exist|doesn't exist)|no such (table|column)|Unknown column|migration .{0,60}(failed|checksum|dirty)"
-        r"|dirty database version",
+        words=r"(relation|table|column) \S+ (does not exist|doesn't exist)|no such (table|column)|Unknown column"
+        r"|migration .{0,60}(failed|checksum|dirty)|dirty database version",
         means="The program of {target} and its database do not fit each other: a migration is missing or failed.",
         advice="Run or repair the migration; or go back to the version that fits the database.",
         base=0.78,
