@@ -49,10 +49,10 @@ OWNERS: Final = (core.POD, core.REPLICA_SET, core.DEPLOYMENT, core.STATEFUL_SET,
 NEEDED: Final = frozenset({core.POD, core.REPLICA_SET, core.DEPLOYMENT, core.STATEFUL_SET, core.DAEMON_SET})
 """Kinds without which nothing can be said: work begins when they are known. Of the others a snapshot says that they are unread."""
 CHAIN_LIMIT: Final = 8
-LIMITS: Final[Mapping[str, int]] = {"Pod": 100, "ReplicaSet": 20, "Event": 200, "Node": 1000, "ConfigMap": 500, "Namespace": 1000}
-LIMIT: Final = 200
+LIMITS: Final[Mapping[str, int]] = {"Pod": 100, "ReplicaSet": 20, "Event": 200, "Node": 1000, "ConfigMap": 1000}
+LIMIT: Final = 1000
 """Of the kinds that LIMITS does not name."""
-NEIGHBOURS: Final = 400
+NEIGHBOURS: Final = 2000
 """Pods of the namespace."""
 
 

@@ -1,11 +1,10 @@
 """Nodes: pods that suffer because their node does, and nodes that keep pods out."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 
 from kubernaut.analysis.containers import condition, judged_pods, pod_ready
-from kubernaut.analysis.investigators.base import Evidence
+from kubernaut.analysis.investigators.base import Evidence, plain
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Judge, Rule, evidence
 from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded
 from kubernaut.analysis.snapshot import Snapshot, moment
@@ -106,23 +105,18 @@ def pods_evicted(snapshot: Snapshot) -> Candidate | None:
     found = own or [pod for pod in snapshot.of("Pod") if evicted(pod) and not pod["metadata"].get("ownerReferences")]
     if not found or any(_overused(pod) for pod in found):
         return None
-    about = top if own or snapshot.namespace is None else snapshot.namespace
-    remedy = Remedy(advice="Delete the evicted pods; look at the node if it happens again.", action="CleanupPods", target=about)
-    pod = found[0]
-    candidate = concluded(
+    facts = {"target.namespace": top["metadata"]["name"]} if top["kind"] == "Namespace" else {}
+    remedy = Remedy(advice="Delete the evicted pods; look at the node if it happens again.", action="CleanupPods", target=top, facts=facts)
+    where, said = found[0]["metadata"].get("namespace", ""), str(found[0]["status"].get("message") or "")
+    return concluded(
         snapshot,
         "PodsEvicted",
-        f"{len(found)} evicted pods are left behind in {pod['metadata'].get('namespace', '')}: {pod['status'].get('message', '')[:120]}",
+        f"{len(found)} evicted pods are left behind in {where}: {plain(said, 120)}",
         0.65,
-        tuple(evidence(each, "status.reason", "Evicted", str(each["status"].get("message") or "kubelet evicted it")) for each in found[:3]),
+        tuple(evidence(each, "status.reason", "Evicted", "kubelet evicted it, and it stands in lists since") for each in found[:3]),
         remedy,
         pods=found,
     )
-    return candidate if about["kind"] != "Namespace" else _in_namespace(candidate, about)
-
-
-def _in_namespace(candidate: Candidate, namespace: Obj) -> Candidate:
-    return replace(candidate, facts={**candidate.facts, "target.namespace": namespace["metadata"]["name"]})
 
 
 def ephemeral_storage_exceeded(snapshot: Snapshot) -> Candidate | None:
