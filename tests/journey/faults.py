@@ -2,13 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from kubernaut.api import core
 from kubernaut.api.base import Kind, Obj
 from kubernaut.kube.client import Client
 from kubernaut.kube.errors import ApiError
+from tests.world import eventually
 
 STORAGE_CLASS = Kind(kind="StorageClass", plural="storageclasses", group="storage.k8s.io", version="v1", namespaced=False)
 APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -53,7 +54,14 @@ class Place:
     async def sicken(self) -> None:
         """Let the pods that are there fail, and none that comes after them."""
         for pod in await self.pods():
-            await self.client.patch(core.POD, pod["metadata"]["name"], self.namespace, {"metadata": {"labels": SICK}})
+            await self._sicken(pod)
+
+    async def sicken_one(self) -> None:
+        """Let one of the pods that are there fail."""
+        await self._sicken((await self.pods())[0])
+
+    async def _sicken(self, pod: Obj) -> None:
+        await self.client.patch(core.POD, pod["metadata"]["name"], self.namespace, {"metadata": {"labels": SICK}})
 
 
 Look = Callable[[Place], Awaitable[bool]]
@@ -169,6 +177,21 @@ def limited(kind: Kind, memory: str) -> Look:
         return bool(container["resources"]["limits"]["memory"] == memory)
 
     return look
+
+
+def once_stood(make: Make) -> Make:
+    """Break something once its containers have run for as long as Kubernetes' times, which are in seconds, can tell."""
+
+    async def stood(place: Place) -> bool:
+        rows = [row for pod in await place.pods() for row in pod["status"]["containerStatuses"]]
+        now = datetime.now(UTC)
+        return all(now - datetime.fromisoformat(row["state"]["running"]["startedAt"]) > timedelta(seconds=2) for row in rows)
+
+    async def then(place: Place) -> None:
+        await eventually(lambda: stood(place), seconds=30, pause=0.2)
+        await make(place)
+
+    return then
 
 
 def new_image(kind: Kind = core.DEPLOYMENT) -> Make:
