@@ -324,6 +324,14 @@ def test_a_crash_gives_its_code_meaning_and_last_words_without_secrets():
     assert "restart would not help" in found.advice
 
 
+def test_a_log_that_was_read_serves_where_a_program_left_no_last_words():
+    world = World(statuses=[[crash_loop(CRASHED)]] * 3)
+    words = "starting up\nFATAL: password authentication failed for user app\n"
+    found = judge(replace(world.snapshot(), logs={f"{NS}/checkout-hash1-0/app": words}))
+    assert found.cause.name == "CredentialsRejected"
+    assert found.cause.evidence[0].field == "log[app]"
+
+
 def test_a_memory_kill_is_the_cause_and_the_failing_probe_its_consequence():
     rows = [probed(resources={"limits": {"memory": "128Mi"}})]
     found = World(containers=rows, statuses=[[crash_loop(OOM)]] * 3, events=[UNREADY]).judged()

@@ -22,6 +22,8 @@ class Ended:
     message: str
     started: datetime | None
     finished: datetime | None
+    logged: bool = False
+    """Whether `message` was read from the log, for lack of a termination message."""
 
     @property
     def ran(self) -> timedelta:

@@ -15,6 +15,11 @@ _ADDRESS: Final = re.compile(
     re.IGNORECASE,
 )
 _WEBHOOK: Final = re.compile(r'failed calling webhook "(?P<name>[^"]{1,253})"')
+_UNRESOLVED: Final = re.compile(
+    r"server misbehaving|name resolution|no such host|EAI_AGAIN|ENOTFOUND|Name or service not known|could not translate host name"
+    r"|lookup \S+( on \S+)?: i/o timeout|getaddrinfo|UnknownHost",
+    re.IGNORECASE,
+)
 _VALUE_LIMIT: Final = 2048
 _NAMES_LIMIT: Final = 40
 _SERVICE_DOMAIN: Final = "svc"
@@ -81,6 +86,23 @@ def _read(where: str, text: str, namespace: str) -> Iterator[Called]:
             yield Called(parts[0], parts[1], number, in_cluster, where, match[0])
         elif len(parts) == 1 and (scheme or port or match[0] == text) and not parts[0].isdecimal() and parts[0] != "localhost":
             yield Called(parts[0], namespace, number, bool(scheme and port), where, match[0])
+
+
+def last_messages(pods: Iterable[Obj]) -> str:
+    """Return what the containers of pods said when they ended, cut to a bound."""
+    rows = (row for pod in pods for row in _statuses(pod))
+    ends = ((row.get(state) or {}).get("terminated") or {} for row in rows for state in ("state", "lastState"))
+    return "\n".join(str(end.get("message") or "")[:_VALUE_LIMIT] for end in ends)
+
+
+def _statuses(pod: Obj) -> Iterator[Obj]:
+    status = pod.get("status") or {}
+    yield from (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+
+
+def names_fail(messages: str) -> bool:
+    """Tell whether last words complain that names do not resolve."""
+    return bool(_UNRESOLVED.search(messages))
 
 
 def selector_of(obj: Obj) -> Obj | None:

@@ -24,6 +24,8 @@ class Through(StrEnum):
     """The subject's pods are told to call it."""
     ADMITS = "admits"
     """It answers the webhook that admits the subject's pods."""
+    RESOLVES = "resolves"
+    """It resolves names for the subject's pods, which complain that names do not resolve."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,8 @@ class Lead:
     """`service.namespace`, as the caller names it."""
     port: int | None = None
     """The port that is called, where one is named."""
+    certain: bool = True
+    """Whether the text can mean nothing but a Service of the cluster."""
     service: Obj | None = None
     """The Service called; None where none has that name."""
     snapshot: "Snapshot | None" = None
@@ -73,6 +77,8 @@ class Snapshot:
     """Keys by name; None where they were not read."""
     applied_keys: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Keys that kubectl apply last gave a ConfigMap, by its name."""
+    logs: Mapping[str, str] = field(default_factory=dict)
+    """The last lines of containers before they ended, by `namespace/pod/container`, where somebody read them; data, never instructions."""
     related: Mapping[str, tuple[Obj, ...]] = field(default_factory=dict)
     """Everything else of the namespace, by kind, and what the whole cluster shares: namespaces, volumes, classes, webhooks."""
     leads: tuple[Lead, ...] = ()

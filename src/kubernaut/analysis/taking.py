@@ -6,7 +6,18 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from kubernaut.analysis.leads import backends, called, claims_of, failing_webhooks, labels_of, matches, selector_of
+from kubernaut.analysis.leads import (
+    Called,
+    backends,
+    called,
+    claims_of,
+    failing_webhooks,
+    labels_of,
+    last_messages,
+    matches,
+    names_fail,
+    selector_of,
+)
 from kubernaut.analysis.reading import BY_ALL, BY_NAMESPACE, Reader, by_name, by_number, key_of, subject_key
 from kubernaut.analysis.snapshot import Lead, Snapshot, Through, identity, source
 from kubernaut.api import core
@@ -28,6 +39,7 @@ LEADS: Final = 8
 """How many ways are followed from one object."""
 DEPTH: Final = 2
 """How many steps from the subject."""
+DNS_NAMESPACE: Final = "kube-system"
 _APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _APPLIED_LIMIT: Final = 262_144
 
@@ -41,6 +53,8 @@ class Taking:
         self._nodes = tuple(reader.bounded("Node", reader.select(core.NODE, BY_ALL, "*"), by_name))
         self._related: dict[str, Mapping[str, tuple[Obj, ...]]] = {}
         self._seen: set[str] = set()
+        """What is being taken, or was: the ways that lead back to it end."""
+        self._taken: dict[str, Snapshot | None] = {}
 
     def snapshot(self, subject: ResourceIdentifier, alert: AlertContext | None, depth: int) -> Snapshot:
         """Return what stands around a subject, and around what it leads to, so many steps deep."""
@@ -104,6 +118,7 @@ class Taking:
         yield from self._behind(found, top, depth)
         yield from self._calls(found, top, values, depth)
         yield from self._admits(found, depth)
+        yield from self._resolves(found, depth)
 
     def _behind(self, found: Snapshot, top: Obj, depth: int) -> Iterator[Lead]:
         owners: dict[str, tuple[str, Obj]] = {}
@@ -116,11 +131,10 @@ class Taking:
                 yield Lead(through=Through.STANDS_FOR, source=source(top), field=where, value=value, snapshot=self._deeper(owner, depth))
 
     def _calls(self, found: Snapshot, top: Obj, values: Mapping[str, Mapping[str, str]], depth: int) -> Iterator[Lead]:
-        namespace, followed = top["metadata"].get("namespace", ""), 0
+        namespace, words, followed = top["metadata"].get("namespace", ""), last_messages(found.pods), 0
         for row in called(found.template, namespace, values):
             service = self._reader.read(core.SERVICE, row.namespace, row.name)
-            known = row.namespace == namespace or self._reader.read(core.NAMESPACE, "", row.namespace) is not None
-            if followed >= LEADS or (service is None and not (row.certain and known)):
+            if followed >= LEADS or (service is None and not self._missed(row, namespace, words)):
                 continue
             followed += 1
             yield Lead(
@@ -130,9 +144,28 @@ class Taking:
                 value=row.value,
                 host=f"{row.name}.{row.namespace}",
                 port=row.port,
+                certain=row.certain,
                 service=service,
                 snapshot=self._of_service(service, depth),
             )
+
+    def _missed(self, row: Called, namespace: str, words: str) -> bool:
+        """Tell whether a name that no Service has was meant for one: by its form, or since the program complains of it."""
+        known = row.namespace == namespace or self._reader.read(core.NAMESPACE, "", row.namespace) is not None
+        return known and (row.certain or row.name in words)
+
+    def _resolves(self, found: Snapshot, depth: int) -> Iterator[Lead]:
+        """Yield the cluster's DNS where names do not resolve; Kubernetes itself marks its Service by a label."""
+        for service in self._around(DNS_NAMESPACE).get("Service", ()) if names_fail(last_messages(found.pods)) else ():
+            if labels_of(service).get("k8s-app") == "kube-dns":
+                yield Lead(
+                    through=Through.RESOLVES,
+                    source=source(service),
+                    field="metadata.labels[k8s-app]",
+                    value="kube-dns",
+                    service=service,
+                    snapshot=self._of_service(service, depth),
+                )
 
     def _admits(self, found: Snapshot, depth: int) -> Iterator[Lead]:
         messages = (str(event.get("message") or "") for event in found.events_of("FailedCreate", "FailedUpdate"))
@@ -161,10 +194,14 @@ class Taking:
         around = self._around(namespace)
         pods = [pod for pod in around.get("Pod", ()) if matches(selector, labels_of(pod))]
         owners = [self._reader.owners(pods[0])[-1]] if pods else _templates(around, selector)
-        return self._deeper(owners[0], depth) if owners and key_of(owners[0]) not in self._seen else None
+        return self._deeper(owners[0] if owners else service, depth)
 
-    def _deeper(self, top: Obj, depth: int) -> Snapshot:
-        return self.snapshot(identity(top), None, depth)
+    def _deeper(self, top: Obj, depth: int) -> Snapshot | None:
+        """Return what stands around something that is led to; None where the way leads back."""
+        key = key_of(top)
+        if key not in self._taken:
+            self._taken[key] = None if key in self._seen else self.snapshot(identity(top), None, depth)
+        return self._taken[key]
 
 
 def _chosen(found: Snapshot, top: Obj) -> Iterator[tuple[str, Obj]]:

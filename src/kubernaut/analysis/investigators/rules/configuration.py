@@ -18,6 +18,7 @@ _MOUNTED_KEY = re.compile(
     r'^MountVolume\.SetUp failed for volume "([^"]+)" : (?:configmap )?references non-existent (config|secret) key: (\S+)$'
 )
 RESTORE = "RestoreConfigMapKey"
+_WAITS = frozenset({"ContainerCreating", "CreateContainerConfigError", "PodInitializing"})
 _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 _KINDS = {"configmap": "ConfigMap", "secret": "Secret", "config": "ConfigMap"}
 
@@ -51,6 +52,42 @@ def missing(snapshot: Snapshot) -> Iterator[Missing]:
             yield from _read(pod, message, evidence(event, "message", message, "kubelet cannot mount the volume"))
 
 
+def referred(snapshot: Snapshot) -> Iterator[Missing]:
+    """Yield ConfigMaps and keys that waiting pods refer to and that are not there, where kubelet's words are not left."""
+    held = snapshot.config_maps
+    if held is None or "ConfigMap" in snapshot.unread or "ConfigMap" in snapshot.cut:
+        return
+    for pod in judged_pods(snapshot):
+        waits = any(row.waiting.get("reason") in _WAITS for row in containers_of(pod)) and not any(row.ends() for row in containers_of(pod))
+        for where, name, key in _references(pod) if waits else ():
+            if name not in held or (key and key not in held[name]):
+                yield Missing(
+                    pod,
+                    "ConfigMap",
+                    name,
+                    key if name in held else "",
+                    evidence(pod, where, f"{name} {key}".strip(), "the pod refers to it"),
+                )
+
+
+def _references(pod: Obj) -> Iterator[tuple[str, str, str]]:
+    """Yield field, ConfigMap and key ("": the whole) of each reference that is not optional."""
+    for row in (*(pod["spec"].get("initContainers") or ()), *(pod["spec"].get("containers") or ())):
+        at = f"spec.containers[{row['name']}]"
+        for item in row.get("env") or ():
+            found = (item.get("valueFrom") or {}).get("configMapKeyRef") or {}
+            if found and not found.get("optional"):
+                yield f"{at}.env[{item['name']}]", str(found.get("name")), str(found.get("key"))
+        for item in row.get("envFrom") or ():
+            found = item.get("configMapRef") or {}
+            if found and not found.get("optional"):
+                yield f"{at}.envFrom", str(found.get("name")), ""
+    for volume in pod["spec"].get("volumes") or ():
+        found = volume.get("configMap") or {}
+        if found and not found.get("optional"):
+            yield f"spec.volumes[{volume['name']}]", str(found.get("name")), ""
+
+
 def _mounts(snapshot: Snapshot, pod: Obj) -> Iterator[Obj]:
     """Yield mount failures of a pod none of whose containers was ever started: of one that runs they are history."""
     started = any("running" in (row.status.get("state") or {}) or row.ends() for row in containers_of(pod))
@@ -77,7 +114,8 @@ def _mounted(pod: Obj, volume: str) -> str:
 
 
 def _judge(snapshot: Snapshot, cause: str) -> Candidate | None:
-    found = [row for row in missing(snapshot) if row.cause == cause]
+    told = list(missing(snapshot))
+    found = [row for row in told or referred(snapshot) if row.cause == cause]
     if not found:
         return None
     first = found[0]
@@ -89,7 +127,7 @@ def _judge(snapshot: Snapshot, cause: str) -> Candidate | None:
     return Candidate(
         cause=cause,
         summary=f"{summary} {back.sentence()}" if back else summary,
-        confidence=sure(0.8, back.weight if back else 0.05, -0.45 if there else 0.0),
+        confidence=sure(0.8 if told else 0.7, back.weight if back else 0.05, -0.45 if there else 0.0),
         target=snapshot.target,
         evidence=(first.told, *_presence(snapshot, first, there=there), *(back.evidence() if back else ())),
         action=back.action if back else RESTORE if _restorable(snapshot, first) else "",

@@ -3,24 +3,30 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from kubernaut.analysis.containers import containers, pod_ready
+from kubernaut.analysis.containers import pod_ready
 from kubernaut.analysis.investigators.base import Evidence
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, sure
-from kubernaut.analysis.investigators.rules.services import unwell
+from kubernaut.analysis.investigators.rules.services import spoken_of, unwell
 from kubernaut.analysis.leads import labels_of, matches, selector_of
 from kubernaut.analysis.snapshot import Lead, Snapshot, Through
 
 Found = list[tuple[Rule, Candidate]]
 _SURE_ENOUGH = 0.6
-_DOUBT = {Through.STANDS_FOR: -0.01, Through.CALLS: -0.02, Through.ADMITS: -0.01}
+_DOUBT = {Through.STANDS_FOR: -0.01, Through.CALLS: -0.02, Through.ADMITS: -0.01, Through.RESOLVES: -0.01}
 _WELL_DOUBT = -0.12
 """Where the subject itself shows nothing: its alert may be about something else."""
 _WORDS = {
     Through.STANDS_FOR: "the workload behind it",
     Through.CALLS: "what it calls; none of the pods there is ready",
     Through.ADMITS: "the workload that answers the webhook; none of its pods is ready",
+    Through.RESOLVES: "what resolves names for it; none of the pods there is ready",
 }
-_EXPLAINED = {Through.STANDS_FOR: frozenset[str](), Through.CALLS: SYMPTOMS, Through.ADMITS: frozenset({"WebhookFailing"})}
+_EXPLAINED = {
+    Through.STANDS_FOR: frozenset[str](),
+    Through.CALLS: SYMPTOMS,
+    Through.ADMITS: frozenset({"WebhookFailing"}),
+    Through.RESOLVES: SYMPTOMS | {"ServiceNotFound"},
+}
 
 
 def followed(snapshot: Snapshot, own: Found, best_of: Callable[[Snapshot], Candidate | None]) -> Found:
@@ -53,21 +59,13 @@ def _counts(snapshot: Snapshot, own: Found, lead: Lead) -> bool:
         return True
     if lead.through is Through.CALLS and any(one.cause not in SYMPTOMS for _, one in own):
         return False
-    return not _answers(lead) or (unwell(snapshot) and _spoken_of(snapshot, lead))
+    return not _answers(lead) or (unwell(snapshot) and spoken_of(snapshot, lead))
 
 
 def _answers(lead: Lead) -> bool:
     """Tell whether a ready pod is behind the Service of a lead."""
     selector = selector_of(lead.service) if lead.service else None
     return any(matches(selector, labels_of(pod)) and pod_ready(pod) for pod in (lead.snapshot.of("Pod") if lead.snapshot else ()))
-
-
-def _spoken_of(snapshot: Snapshot, lead: Lead) -> bool:
-    """Tell whether last words or probe reports of the subject's pods name the host."""
-    name = lead.host.partition(".")[0]
-    words = [ended.message for container in containers(snapshot) for ended in container.ends()]
-    words += [str(event.get("message") or "") for event in snapshot.events_of("Unhealthy")]
-    return bool(name) and any(name in text for text in words)
 
 
 def explained_by(candidate: Candidate, found: Sequence[tuple[Rule, Candidate]]) -> str:

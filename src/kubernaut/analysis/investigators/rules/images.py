@@ -129,6 +129,16 @@ def wrong_platform(snapshot: Snapshot) -> Candidate | None:
     )
 
 
+def pull_failing(snapshot: Snapshot) -> Candidate | None:
+    """An image cannot be pulled, and nothing tells why: no words of the runtime are left, or none that are known.
+
+    When a recent roll-out changed the image and the revision before worked, going back is the remedy.
+    """
+    found = [pull for pull in pulls(snapshot) if not pull.why]
+    advice = "Look at the events of the pod, or pull the image by hand, to see why."
+    return _candidate(snapshot, found, "ImagePullFailing", 0.64, "cannot be pulled", advice)
+
+
 def registry_away(snapshot: Snapshot) -> Candidate | None:
     """The registry cannot be reached or turns clients away: no fault of the workload, so nothing of it is changed."""
     found = [pull for pull in pulls(snapshot) if _AWAY.search(pull.why) and not (_MISSING.search(pull.why) or _DENIED.search(pull.why))]
@@ -201,5 +211,6 @@ RULES = (
     Rule("ImagePlatformMissing", wrong_platform, explains=SYMPTOMS),
     Rule("ImagePullDenied", image_denied, explains=SYMPTOMS),
     Rule("RegistryUnreachable", registry_away, explains=SYMPTOMS),
+    Rule("ImagePullFailing", pull_failing, explains=SYMPTOMS),
     Rule("InvalidImageName", image_invalid, explains=SYMPTOMS),
 )

@@ -45,6 +45,8 @@ SYMPTOMS = frozenset(
         "ApplicationCrash",
         "ApplicationHangs",
         "ContainerExitsCleanly",
+        "ContainerKilled",
+        "CrashLoopUnexplained",
         "CPUThrottled",
         "DependencyUnreachable",
         "InitContainerFailing",

@@ -14,6 +14,7 @@ from kubernaut.api.base import Obj
 
 _EFFECTS = frozenset({"NoSchedule", "NoExecute"})
 _KUBERNETES = re.compile(r"(^|\.)kubernetes\.io/|(^|\.)k8s\.io/")
+_UNMATCHED = ("didn't match Pod's node affinity/selector", "didn't match node selector", "didn't match node affinity")
 _TOTAL = re.compile(r"^\d+/(\d+) nodes are available")
 
 
@@ -69,7 +70,7 @@ def untolerated_taint(snapshot: Snapshot) -> Candidate | None:
 
 def no_node_matches(snapshot: Snapshot) -> Candidate | None:
     """The pods' node selector or affinity fits no node."""
-    found = _waiting(snapshot, "didn't match Pod's node affinity/selector")
+    found = [row for word in _UNMATCHED for row in _waiting(snapshot, word)]
     if not found or not _decides(snapshot, found[0], "didn't match"):
         return None
     pod, message = found[0]

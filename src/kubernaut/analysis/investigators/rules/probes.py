@@ -34,12 +34,19 @@ class Failing:
     container: Container
     kind: str
     probe: Obj
-    event: Obj
+    event: Obj | None
+    """Kubelet's report; None where none is left, and the container's state alone tells that the probe fails."""
 
     @property
     def words(self) -> str:
         """What kubelet saw."""
-        return str(self.event.get("message") or "")
+        return str((self.event or {}).get("message") or "")
+
+    def said(self) -> Evidence:
+        """Return kubelet's report, else what its state says."""
+        if self.event is not None:
+            return evidence(self.event, "message", self.words, "what kubelet saw when it asked")
+        return told_by(self.container, "ready", "false", f"it runs and is not ready, so its {self.kind} probe does not succeed")
 
     @property
     def field(self) -> str:
@@ -53,9 +60,15 @@ def failing(snapshot: Snapshot, kind: str) -> list[Failing]:
     for container in containers(snapshot):
         probe = container.spec.get(f"{kind}Probe")
         event = _report(snapshot, container, f"{kind.capitalize()} probe ")
-        if probe and event and _still(snapshot, container, kind):
+        if probe and (event or _silent(snapshot, container, kind)) and _still(snapshot, container, kind):
             found.append(Failing(container, kind, probe, event))
     return found
+
+
+def _silent(snapshot: Snapshot, container: Container, kind: str) -> bool:
+    """Tell whether a readiness probe must be failing though nothing was reported: the container runs and is not ready."""
+    started = container.status.get("started") is not False and not container.spec.get("startupProbe")
+    return kind == "readiness" and started and not any(snapshot.events_about(container.pod, "Unhealthy"))
 
 
 def _any_failing(snapshot: Snapshot) -> list[list[Failing]]:
@@ -119,7 +132,7 @@ def _plain(snapshot: Snapshot, kind: str, cause: str, consequence: str) -> Candi
     rows = [row.container for row in found]
     summary = f"The {kind} probe of container {rows[0].name} in {names_of(rows)} fails, so it {consequence}."
     remedy = Remedy(advice="Find out why the program does not answer; its log and what it depends on come first.", facts=_facts(found[0]))
-    return _concluded(snapshot, cause, summary, 0.66, found, remedy)
+    return _concluded(snapshot, cause, summary, 0.66 if found[0].event else 0.61, found, remedy)
 
 
 def _facts(row: Failing) -> dict[str, str]:
@@ -137,7 +150,6 @@ def _concluded(
     fields: tuple[str, ...] = (),
 ) -> Candidate:
     first, rows = found[0], [row.container for row in found]
-    said = evidence(first.event, "message", first.words, "what kubelet saw when it asked")
     state = told_by(first.container, "ready", str(first.container.ready).lower(), "whether it gets traffic")
     about = in_container(first.container, f"{first.kind}Probe", "ports", *(fields or ("image", "command", "args", "env")))
     back = regression(snapshot, [row.pod for row in rows], about)
@@ -148,12 +160,12 @@ def _concluded(
         cause,
         summary,
         base,
-        (said, *more, state),
+        (first.said(), *more, state),
         remedy,
         pods=[row.pod for row in rows],
         back=back,
         factors=(f"{len(rows)} of {len(snapshot.pods)} pods are affected",) if len(snapshot.pods) > 1 else (),
-        since=moment(first.event.get("firstTimestamp")),
+        since=moment((first.event or {}).get("firstTimestamp")),
     )
 
 
@@ -175,7 +187,7 @@ def port_wrong(snapshot: Snapshot) -> Candidate | None:
         )
         summary = f"The {first.kind} probe of container {first.container.name} fails: it asks {wrong}."
         told = evidence(first.container.pod, first.field, _port(first.probe), f"it asks {wrong}")
-        return _concluded(snapshot, "ProbePortWrong", summary, 0.82, found, remedy, told)
+        return _concluded(snapshot, "ProbePortWrong", summary, 0.82 if first.event else 0.72, found, remedy, told)
     return None
 
 

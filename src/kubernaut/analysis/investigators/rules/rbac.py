@@ -3,8 +3,8 @@
 import re
 
 from kubernaut.analysis.investigators.base import Evidence
-from kubernaut.analysis.investigators.rules.crashes import crashes
-from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence, told_by
+from kubernaut.analysis.investigators.rules.crashes import crashes, last_words
+from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence
 from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded, regression
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.base import Obj
@@ -27,7 +27,7 @@ def forbidden(snapshot: Snapshot) -> Candidate | None:
         if found is None or found["account"] != account or found["space"] != container.pod["metadata"].get("namespace"):
             continue
         granted = [row for row in _bound(snapshot, account) if _grants(snapshot, row, found)]
-        told = told_by(container, f"{ended.where}.terminated.message", ended.message, "the program's last words")
+        told = last_words(container, ended)
         what = f"{found['verb']} {found['resource']}"
         summary = f"ServiceAccount {account} of {snapshot.target.path()} may not {what}, and its program needs to."
         advice = f"Bind ServiceAccount {account} to a role that lets it {what}."

@@ -10,7 +10,7 @@ from enum import Enum
 
 from kubernaut.analysis.containers import condition, containers, containers_of, judged_pods, pod_ready
 from kubernaut.analysis.investigators.base import Evidence, plain
-from kubernaut.analysis.investigators.rules.crashes import crashes
+from kubernaut.analysis.investigators.rules.crashes import crashes, last_words
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence, told_by
 from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded, regression
 from kubernaut.analysis.investigators.rules.scheduling import unschedulable
@@ -149,8 +149,7 @@ def _controller(snapshot: Snapshot, _: frozenset[str], pattern: re.Pattern[str])
 def _program(snapshot: Snapshot, _: frozenset[str], pattern: re.Pattern[str]) -> Iterator[Heard]:
     for container, ended in crashes(snapshot):
         if found := pattern.search(ended.message[:4096]):
-            told = told_by(container, f"{ended.where}.terminated.message", ended.message, "the program's last words")
-            yield Heard(container.pod, found, told)
+            yield Heard(container.pod, found, last_words(container, ended))
 
 
 _HEARD: dict[Said, _Listen] = {

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from kubernaut.analysis.containers import condition, pod_ready
+from kubernaut.analysis.containers import condition, containers, pod_ready
 from kubernaut.analysis.investigators.base import Evidence
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence
 from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded
@@ -187,12 +187,27 @@ def port_not_offered(snapshot: Snapshot) -> Candidate | None:
 def service_not_found(snapshot: Snapshot) -> Candidate | None:
     """A workload that is not well is told to call a Service that does not exist: the name is wrong, or the Service was deleted."""
     for lead in _calls(snapshot):
-        if lead.service is None and unwell(snapshot):
+        if lead.service is None and unwell(snapshot) and (lead.certain or spoken_of(snapshot, lead)):
             host = lead.host
             near = _nearest(host.partition(".")[0], snapshot) if host.endswith(f".{snapshot.target.namespace}") else ""
             advice = f"Create the Service {host}, or correct the address in {lead.field}." + (f" Service {near} exists." if near else "")
             summary = f"{snapshot.target.path()} calls Service {host}, which does not exist."
             return concluded(snapshot, "ServiceNotFound", summary, 0.84, (_named(lead),), Remedy(advice=advice))
+    return None
+
+
+def load_balancer_failed(snapshot: Snapshot) -> Candidate | None:
+    """A Service of type LoadBalancer gets no address: the cloud's controller refuses or fails."""
+    for row in concerned(snapshot):
+        status = (row.service.get("status") or {}).get("loadBalancer") or {}
+        if row.lead or row.service["spec"].get("type") != "LoadBalancer" or status.get("ingress"):
+            continue
+        told = next(iter(snapshot.events_about(row.service, "SyncLoadBalancerFailed", "EnsureLoadBalancerFailed")), None)
+        if told is not None:
+            name = row.service["metadata"]["name"]
+            said = (evidence(told, "message", told.get("message", ""), "why it has no address"),)
+            remedy = Remedy(advice="Read the cloud controller's message: quota, subnets, annotations or permissions.", target=row.service)
+            return concluded(snapshot, "LoadBalancerFailed", f"Service {name} gets no address from outside.", 0.84, said, remedy)
     return None
 
 
@@ -209,6 +224,15 @@ def unwell(snapshot: Snapshot) -> bool:
     return any(not pod_ready(pod) and condition(pod, "PodScheduled").get("status") != "False" for pod in snapshot.pods)
 
 
+def spoken_of(snapshot: Snapshot, lead: Lead) -> bool:
+    """Tell whether last words or probe reports of the subject's pods name the host."""
+    name = lead.host.partition(".")[0]
+    words = [ended.message for container in containers(snapshot) for ended in container.ends()]
+    words += [str(event.get("message") or "") for event in snapshot.events_of("Unhealthy")]
+    words += snapshot.logs.values()
+    return bool(name) and any(name in text for text in words)
+
+
 def _nearest(name: str, snapshot: Snapshot) -> str:
     rows = [(SequenceMatcher(None, name, each["metadata"]["name"]).ratio(), each["metadata"]["name"]) for each in snapshot.of("Service")]
     best = max(rows, default=(0.0, ""))
@@ -220,5 +244,6 @@ RULES = (
     Rule("ServiceSelectsNothing", selects_nothing, explains=_EXPLAINS),
     Rule("ServicePortWrong", port_wrong, explains=_EXPLAINS),
     Rule("ServicePortNotOffered", port_not_offered, explains=_EXPLAINS),
+    Rule("LoadBalancerFailed", load_balancer_failed),
     Rule("ServiceNotFound", service_not_found, explains=_EXPLAINS),
 )

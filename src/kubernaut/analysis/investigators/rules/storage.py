@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterator
 
-from kubernaut.analysis.containers import Container, judged_pods, pod_ready
+from kubernaut.analysis.containers import Container, condition, judged_pods, pod_ready
 from kubernaut.analysis.investigators.base import Evidence
-from kubernaut.analysis.investigators.rules.crashes import Crash, crashes
-from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence, told_by
+from kubernaut.analysis.investigators.rules.crashes import Crash, crashes, last_words
+from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence
 from kubernaut.analysis.investigators.rules.memory import memory_text
-from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded
+from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded, regression
 from kubernaut.analysis.leads import claims_of
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.base import Obj
@@ -98,6 +98,29 @@ def _fitting(snapshot: Snapshot, claim: Obj) -> bool:
     return any((each["spec"].get("storageClassName") or "") == wanted for each in free)
 
 
+def claim_missing(snapshot: Snapshot) -> Candidate | None:
+    """A pod mounts a PersistentVolumeClaim that does not exist: the scheduler says so, or the claim is not among those of the namespace."""
+    for pod in judged_pods(snapshot):
+        message = str(condition(pod, "PodScheduled").get("message") or "")
+        names = [name for name in claims_of(pod) if _absent(snapshot, name, message)]
+        if not names or pod["spec"].get("nodeName"):
+            continue
+        told = f'persistentvolumeclaim "{names[0]}" not found' in message
+        said = [evidence(pod, "spec.volumes[*].persistentVolumeClaim", names[0], "the pod mounts it, and it does not exist")]
+        said += [evidence(pod, "status.conditions[PodScheduled].message", message, "what the scheduler says")] if told else []
+        back = regression(snapshot, [pod], lambda change: ".volumes" in change.path)
+        remedy = Remedy(advice=f"Create the PersistentVolumeClaim {names[0]}, or correct the name.")
+        summary = f"Pods of {snapshot.target.path()} mount the claim {names[0]}, which does not exist."
+        return concluded(snapshot, "ClaimMissing", summary, 0.88 if told else 0.74, said, remedy, pods=[pod], back=back)
+    return None
+
+
+def _absent(snapshot: Snapshot, name: str, message: str) -> bool:
+    known = snapshot.knows("PersistentVolumeClaim")
+    there = snapshot.named("PersistentVolumeClaim", name) is not None
+    return (known and not there) or (not there and f'persistentvolumeclaim "{name}" not found' in message)
+
+
 def volume_lost(snapshot: Snapshot) -> Candidate | None:
     """The volume behind a claim is gone: whatever was on it is lost, or must come from a backup."""
     for claim, pods in claims(snapshot):
@@ -134,8 +157,7 @@ def volume_full(snapshot: Snapshot) -> Candidate | None:
             continue
         held = [claim for claim, _ in _all_claims(snapshot) if _mounted(container, claim["metadata"]["name"])]
         if len(held) == 1:
-            told = told_by(container, f"{ended.where}.terminated.message", ended.message, "the program's last words")
-            return _full(snapshot, held[0], told, container.pod)
+            return _full(snapshot, held[0], last_words(container, ended), container.pod)
     return None
 
 
@@ -188,6 +210,7 @@ RULES = (
     Rule("StorageClassMissing", storage_class_missing, explains=_EXPLAINS | {"ProvisioningFailed"}),
     Rule("NoDefaultStorageClass", no_default_class, explains=_EXPLAINS),
     Rule("ProvisioningFailed", provisioning_failed, explains=_EXPLAINS),
+    Rule("ClaimMissing", claim_missing, explains=_EXPLAINS),
     Rule("VolumeLost", volume_lost, explains=_EXPLAINS),
     Rule("VolumeResizeFailed", resize_stuck, explains=_EXPLAINS | {"VolumeFull"}),
     Rule("VolumeFull", volume_full, explains=_EXPLAINS),

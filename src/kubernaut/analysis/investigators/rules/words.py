@@ -87,16 +87,6 @@ KUBELET = (
 )
 SCHEDULER = (
     Saying(
-        cause="ClaimMissing",
-        doc="A pod mounts a PersistentVolumeClaim that does not exist.",
-        said=Said.SCHEDULER,
-        words=r'persistentvolumeclaim "(?P<claim>[^"]+)" not found',
-        means="Pods of {target} mount the claim {claim}, which does not exist.",
-        advice="Create the PersistentVolumeClaim {claim}, or correct the name.",
-        base=0.88,
-        changed=(".volumes",),
-    ),
-    Saying(
         cause="ClaimUnbound",
         doc="A pod's claim has no volume yet, and nothing says why.",
         said=Said.SCHEDULER,
