@@ -16,7 +16,7 @@ _ADDRESS: Final = re.compile(
 )
 _WEBHOOK: Final = re.compile(r'failed calling webhook "(?P<name>[^"]{1,253})"')
 _UNRESOLVED: Final = re.compile(
-    r"server misbehaving|name resolution|no such host|EAI_AGAIN|ENOTFOUND|Name or service not known|could not translate host name"
+    r"server misbehaving|name resolution|no such host|\bEAI_AGAIN\b|\bENOTFOUND\b|Name or service not known|could not translate host name"
     r"|lookup \S+( on \S+)?: i/o timeout|getaddrinfo|UnknownHost",
     re.IGNORECASE,
 )

@@ -16,7 +16,7 @@ from kubernaut.api.quantity import parse_quantity
 
 _DEFAULT = "storageclass.kubernetes.io/is-default-class"
 _CLASS_MISSING = re.compile(r'storageclass\.storage\.k8s\.io "(?P<name>[^"]+)" not found')
-_FULL = re.compile(r"no space left on device|ENOSPC|disk quota exceeded", re.IGNORECASE)
+_FULL = re.compile(r"no space left on device|\bENOSPC\b|disk quota exceeded", re.IGNORECASE)
 _GROWTH = 2
 
 

@@ -248,7 +248,7 @@ PROGRAM = (
         doc="The program may not read or write a file: the user it runs as and the owner of the files do not fit.",
         said=Said.PROGRAM,
         words=r"(open|mkdir|create|unlink|chown|chmod|access|write|bind|read|permissions of|change|rename|stat|lock)\S*\b.{0,200}"
-        r"(permission denied|operation not permitted)|EACCES|EPERM|PermissionError|AccessDeniedException: /",
+        r"(permission denied|operation not permitted)|\bEACCES\b|\bEPERM\b|PermissionError|AccessDeniedException: /",
         means="The program of {target} may not use a file or port: its user and the owner of the files do not fit.",
         advice="Set runAsUser and fsGroup to what the image and its volumes expect.",
         base=0.78,
@@ -258,7 +258,7 @@ PROGRAM = (
         cause="PortInUse",
         doc="The program cannot listen: another container of the pod, or the node, has its port.",
         said=Said.PROGRAM,
-        words=r"address already in use|EADDRINUSE",
+        words=r"address already in use|\bEADDRINUSE\b",
         means="The program of {target} cannot listen: its port is taken by another container of the pod, or by the node.",
         advice="Give the containers of the pod different ports; with hostNetwork the node's own ports count too.",
         base=0.82,
@@ -316,7 +316,7 @@ PROGRAM = (
         cause="DependencyUnreachable",
         doc="The program ends because it cannot reach something it needs, and nothing in the cluster tells why.",
         said=Said.PROGRAM,
-        words=r"connection refused|no such host|connection timed out|i/o timeout|could not connect|ECONNREFUSED|ENOTFOUND|ETIMEDOUT"
+        words=r"connection refused|no such host|connection timed out|i/o timeout|could not connect|\bECONNREFUSED\b|\bENOTFOUND\b|\bETIMEDOUT\b"
         r"|name resolution|no route to host|network is unreachable|connection reset",
         means="The program of {target} ends because it cannot reach something it needs.",
         advice="The last words name what it cannot reach: look whether that runs, and whether the address is right.",
