@@ -316,7 +316,8 @@ PROGRAM = (
         cause="DependencyUnreachable",
         doc="The program ends because it cannot reach something it needs, and nothing in the cluster tells why.",
         said=Said.PROGRAM,
-        words=r"connection refused|no such host|connection timed out|i/o timeout|could not connect|\bECONNREFUSED\b|\bENOTFOUND\b|\bETIMEDOUT\b"
+        words=r"connection refused|no such host|connection timed out|i/o timeout|could not connect"
+        r"|\bECONNREFUSED\b|\bENOTFOUND\b|\bETIMEDOUT\b"
         r"|name resolution|no route to host|network is unreachable|connection reset",
         means="The program of {target} ends because it cannot reach something it needs.",
         advice="The last words name what it cannot reach: look whether that runs, and whether the address is right.",
