@@ -1,29 +1,25 @@
-"""What each workflow of the shipped catalogue is for: a fault, its alert, and how it looks when it is cured.
+"""What each workflow of the shipped catalogue is for: a fault, its alert, and how it looks when it is cured."""
 
-Where the rules cannot find a cause yet, a colleague of theirs names it (`told`): what to act on, the action wanted, and the facts measured.
-"""
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-
-from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api import core
-from kubernaut.api.base import Obj, ResourceIdentifier
+from kubernaut.api.base import Obj
 from tests.journey.faults import (
     IMAGE,
     SICK,
-    UNREADY_POD,
     Look,
     Make,
     Place,
-    at_once,
+    all_ready,
     autoscaler,
-    beside,
     both,
     closed,
     cordoned,
+    emptied,
     evicted,
     field_is,
+    flapping,
     full,
     gone,
     key_is_back,
@@ -37,17 +33,17 @@ from tests.journey.faults import (
     none_evicted,
     on_failing_node,
     on_node,
+    once_stood,
     opened,
     probed,
     quota,
     restarting,
+    scaled_down,
     serving,
     short_of_pods,
-    sick_pod,
     some_evicted,
     strict,
     stuck,
-    stuck_job,
     suspended,
     there,
     unready,
@@ -56,18 +52,6 @@ from tests.journey.faults import (
     waiting,
     workload,
 )
-
-
-@dataclass(frozen=True)
-class Told:
-    """What the colleague says."""
-
-    cause: str
-    action: str
-    target: ResourceIdentifier | None = None
-    """What to act on; the workload itself where it is not named."""
-    facts: Mapping[str, str] = field(default_factory=dict)
-    measured: Callable[[Snapshot], Mapping[str, str]] = lambda _: {}
 
 
 @dataclass(frozen=True)
@@ -83,7 +67,6 @@ class Cure:
     """What containers do, without the namespace."""
     then: Make | None = None
     """What breaks it, once all is well."""
-    told: Told | None = None
 
 
 NODES: tuple[Obj, ...] = (
@@ -103,7 +86,6 @@ _SET = {"alertname": "KubeStatefulSetReplicasMismatch", "severity": "warning", "
 _OOM = {"needsMemory": {"memory": "200Mi", "after": 0.4}}
 _NO_IMAGE = {"match": {"image": f"{IMAGE}:2"}, "imageMissing": {"why": "notFound"}}
 _SICK = {"match": {"labels": SICK}, "probeFails": {"probe": "readiness", "message": "context deadline exceeded"}}
-_BACK = {"rollout.revision.previous": "1", "rollout.revision.current": "2"}
 
 CURES = (
     Cure(
@@ -138,7 +120,6 @@ CURES = (
         _UNREADY,
         (_SICK,),
         Place.sicken,
-        Told("CPUThrottled", "IncreaseCPULimits", facts={"container": "web", "cpu.limit.current": "200m", "cpu.limit.proposed": "400m"}),
     ),
     Cure(
         "rollback-deployment",
@@ -157,7 +138,6 @@ CURES = (
         _SET,
         (_NO_IMAGE,),
         new_image(core.STATEFUL_SET),
-        Told("ImageNotFound", "RollbackStatefulSet", facts=_BACK),
     ),
     Cure(
         "rollback-daemonset",
@@ -167,35 +147,32 @@ CURES = (
         {"alertname": "KubeDaemonSetRolloutStuck", "severity": "warning", "daemonset": "web"},
         (_NO_IMAGE,),
         new_image(core.DAEMON_SET),
-        Told("ImageNotFound", "RollbackDaemonSet", facts=_BACK),
     ),
     Cure(
         "restart-deployment",
-        workload(container=probed()),
+        workload(container=probed(failureThreshold=3)),
         unready,
         serving(),
         _UNREADY,
         (_SICK,),
-        Place.sicken,
-        Told("ApplicationHangs", "RestartDeployment"),
+        once_stood(Place.sicken),
     ),
     Cure(
         "restart-pod",
-        workload(container=probed()),
+        workload(replicas=2, container=probed(failureThreshold=3)),
         unready,
-        serving(),
+        serving(2),
         {"alertname": "KubePodNotReady", "severity": "warning"},
         (_SICK,),
-        Place.sicken,
-        Told("ApplicationHangs", "RestartPod", UNREADY_POD, measured=sick_pod),
+        once_stood(Place.sicken_one),
     ),
     Cure(
         "scale-deployment",
-        workload(replicas=0),
-        at_once,
+        workload(replicas=2),
+        emptied,
         serving(2),
         {"alertname": "ServiceDown", "severity": "critical", "deployment": "web"},
-        told=Told("ScaledToZero", "ScaleReplicas", facts={"replicas.current": "0", "replicas.proposed": "2"}),
+        then=scaled_down,
     ),
     Cure(
         "uncordon-node",
@@ -203,7 +180,6 @@ CURES = (
         unscheduled,
         serving(),
         _UNREADY,
-        told=Told("NodeCordoned", "UncordonNode", beside(core.NODE, "node-cordoned")),
     ),
     Cure(
         "remove-taint",
@@ -211,12 +187,6 @@ CURES = (
         unscheduled,
         serving(),
         _UNREADY,
-        told=Told(
-            "UntoleratedTaint",
-            "RemoveTaint",
-            beside(core.NODE, "node-tainted"),
-            {"taint.key": "example.com/maintenance", "taint.effect": "NoSchedule"},
-        ),
     ),
     Cure(
         "cordon-drain-node",
@@ -224,8 +194,7 @@ CURES = (
         serving(),
         moved,
         {"alertname": "KubeNodeReadinessFlapping", "severity": "warning", "node": "node-failing"},
-        then=lambda place: place.change(core.NODE, "node-spare", {"unschedulable": None}),
-        told=Told("NodeFailing", "CordonDrainNode", beside(core.NODE, "node-failing")),
+        then=flapping,
     ),
     Cure(
         "raise-resource-quota",
@@ -233,12 +202,6 @@ CURES = (
         short_of_pods,
         serving(2),
         {"alertname": "KubeDeploymentReplicasMismatch", "severity": "warning", "deployment": "web"},
-        told=Told(
-            "QuotaExceeded",
-            "RaiseResourceQuota",
-            beside(core.RESOURCE_QUOTA, "pods"),
-            {"quota.resource": "pods", "quota.hard.current": "1", "quota.hard.proposed": "4"},
-        ),
     ),
     Cure(
         "raise-hpa-maximum",
@@ -246,12 +209,6 @@ CURES = (
         serving(),
         field_is(core.HORIZONTAL_POD_AUTOSCALER, "web", "spec.maxReplicas", 4),
         {"alertname": "KubeHpaMaxedOut", "severity": "warning", "horizontalpodautoscaler": "web"},
-        told=Told(
-            "AutoscalerAtMaximum",
-            "PatchHPA",
-            beside(core.HORIZONTAL_POD_AUTOSCALER, "web"),
-            {"hpa.maxReplicas.current": "2", "hpa.maxReplicas.proposed": "4"},
-        ),
     ),
     Cure(
         "restore-configmap-key",
@@ -259,7 +216,6 @@ CURES = (
         waiting("CreateContainerConfigError"),
         key_is_back,
         _UNREADY,
-        told=Told("ConfigMapKeyMissing", "RestoreConfigMapKey", facts={"missing.name": "settings", "missing.key": "mode"}),
     ),
     Cure(
         "fix-service-selector",
@@ -268,12 +224,6 @@ CURES = (
         both(field_is(core.SERVICE, "web", "spec.selector.app", "web"), serving(2)),
         {"alertname": "KubeServiceWithoutEndpoints", "severity": "warning", "service": "web"},
         ({"match": {"container": "client"}, "exits": {"code": 1, "after": 0.2, "until": {"serviceReady": "web"}}},),
-        told=Told(
-            "ServiceSelectsNothing",
-            "FixServiceSelector",
-            beside(core.SERVICE, "web"),
-            {"service.selector.key": "app", "service.selector.current": "wbe", "service.selector.proposed": "web"},
-        ),
     ),
     Cure(
         "fix-service-port",
@@ -281,9 +231,6 @@ CURES = (
         serving(),
         led_right,
         {"alertname": "ServiceDown", "severity": "warning", "service": "web"},
-        told=Told(
-            "ServicePortWrong", "FixServicePort", beside(core.SERVICE, "web"), {"service.port": "80", "service.targetPort.proposed": "8080"}
-        ),
     ),
     Cure(
         "fix-probe-port",
@@ -293,7 +240,6 @@ CURES = (
         _UNREADY,
         (_SICK,),
         Place.sicken,
-        Told("ReadinessProbeFailing", "FixProbePort", facts={"container": "web", "probe": "readiness", "probe.port.proposed": "8080"}),
     ),
     Cure(
         "relax-probe",
@@ -303,9 +249,6 @@ CURES = (
         _UNREADY,
         (_SICK,),
         Place.sicken,
-        Told(
-            "ReadinessProbeFailing", "RelaxProbe", facts={"container": "web", "probe": "readiness", "probe.failureThreshold.proposed": "5"}
-        ),
     ),
     Cure(
         "delete-evicted-pods",
@@ -313,7 +256,6 @@ CURES = (
         some_evicted,
         none_evicted,
         {"alertname": "KubePodsEvicted", "severity": "warning", "deployment": "web"},
-        told=Told("PodsEvicted", "CleanupPods"),
     ),
     Cure(
         "resume-cronjob",
@@ -321,7 +263,6 @@ CURES = (
         there(core.CRON_JOB, "nightly"),
         field_is(core.CRON_JOB, "nightly", "spec.suspend", False),
         {"alertname": "KubeCronJobSuspended", "severity": "warning", "cronjob": "nightly"},
-        told=Told("CronJobSuspended", "ResumeCronJob"),
     ),
     Cure(
         "delete-stuck-job",
@@ -330,35 +271,27 @@ CURES = (
         gone(core.JOB, "nightly-1"),
         {"alertname": "KubeJobNotCompleted", "severity": "warning", "job_name": "nightly-1"},
         ({"match": {"container": "job"}, "exits": {"code": 0, "after": 80000}},),
-        told=Told("JobStuck", "DeleteJob", beside(core.JOB, "nightly-1"), measured=stuck_job),
     ),
     Cure(
         "allow-ingress",
         closed,
-        serving(),
+        all_ready,
         opened,
-        {"alertname": "UpstreamUnreachable", "severity": "warning", "deployment": "web"},
-        told=Told(
-            "NetworkPolicyBlocks",
-            "FixNetworkPolicy",
-            beside(core.NETWORK_POLICY, "deny"),
-            {"network.from.namespace": "shop", "network.port": "8080"},
-        ),
+        {"alertname": "UpstreamUnreachable", "severity": "warning", "deployment": "client"},
     ),
     Cure(
         "relax-disruption-budget",
         strict,
-        serving(),
+        both(serving(), field_is(core.POD_DISRUPTION_BUDGET, "web", "status.currentHealthy", 1)),
         field_is(core.POD_DISRUPTION_BUDGET, "web", "status.disruptionsAllowed", 1),
         {"alertname": "KubePdbBlocksDrain", "severity": "warning", "poddisruptionbudget": "web"},
-        told=Told("BudgetAllowsNothing", "RelaxPDB", beside(core.POD_DISRUPTION_BUDGET, "web"), {"pdb.maxUnavailable.proposed": "1"}),
     ),
     Cure(
         "expand-volume-claim",
         full,
-        field_is(core.PERSISTENT_VOLUME_CLAIM, "data", "status.phase", "Bound"),
+        restarting,
         field_is(core.PERSISTENT_VOLUME_CLAIM, "data", "status.capacity.storage", "10Gi"),
         {"alertname": "KubePersistentVolumeFillingUp", "severity": "critical", "persistentvolumeclaim": "data"},
-        told=Told("VolumeFull", "ExpandPersistentVolumeClaim", beside(core.PERSISTENT_VOLUME_CLAIM, "data"), {"pvc.size.proposed": "10Gi"}),
+        ({"match": {}, "exits": {"code": 1, "after": 0.2, "message": "write /data/log: no space left on device"}},),
     ),
 )

@@ -2,19 +2,18 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api import core
-from kubernaut.api.base import Kind, Obj, ResourceIdentifier
+from kubernaut.api.base import Kind, Obj
 from kubernaut.kube.client import Client
 from kubernaut.kube.errors import ApiError
+from tests.world import eventually
 
 STORAGE_CLASS = Kind(kind="StorageClass", plural="storageclasses", group="storage.k8s.io", version="v1", namespaced=False)
 APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 IMAGE = "registry.example.com/shop/web"
-UNREADY_POD = ResourceIdentifier(kind="Pod", name="unready", api_version="v1")
-"""Stands for the pod of the workload that is not ready."""
 SICK = {"sick": "true"}
 """A label put on pods that are to fail; those that take their place do not have it."""
 
@@ -39,13 +38,30 @@ class Place:
     async def state(self, kind: Kind, name: str, status: Obj) -> None:
         await self.client.patch(kind, name, self.namespace, {"status": status}, subresource="status")
 
+    async def say(self, namespace: str, about: Obj, reason: str, message: str, count: int = 1) -> None:
+        """Report what a controller would that does not run here."""
+        meta = about["metadata"]
+        involved = {"apiVersion": about["apiVersion"], "kind": about["kind"], "name": meta["name"], "uid": meta["uid"]}
+        involved |= {"namespace": meta["namespace"]} if "namespace" in meta else {}
+        now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        told = {"reason": reason, "message": message, "count": count, "type": "Warning", "firstTimestamp": now, "lastTimestamp": now}
+        event = {"metadata": {"name": f"{meta['name']}.{reason.lower()}", "namespace": namespace}, "involvedObject": involved, **told}
+        await self.client.create(core.EVENT, event)
+
     async def pods(self) -> list[Obj]:
         return list((await self.client.list(core.POD, self.namespace)).items)
 
     async def sicken(self) -> None:
         """Let the pods that are there fail, and none that comes after them."""
         for pod in await self.pods():
-            await self.client.patch(core.POD, pod["metadata"]["name"], self.namespace, {"metadata": {"labels": SICK}})
+            await self._sicken(pod)
+
+    async def sicken_one(self) -> None:
+        """Let one of the pods that are there fail."""
+        await self._sicken((await self.pods())[0])
+
+    async def _sicken(self, pod: Obj) -> None:
+        await self.client.patch(core.POD, pod["metadata"]["name"], self.namespace, {"metadata": {"labels": SICK}})
 
 
 Look = Callable[[Place], Awaitable[bool]]
@@ -148,10 +164,6 @@ def gone(kind: Kind, name: str) -> Look:
     return look
 
 
-async def at_once(_: Place) -> bool:
-    return True
-
-
 def both(one: Look, other: Look) -> Look:
     async def look(place: Place) -> bool:
         return await one(place) and await other(place)
@@ -167,9 +179,19 @@ def limited(kind: Kind, memory: str) -> Look:
     return look
 
 
-def beside(kind: Kind, name: str) -> ResourceIdentifier:
-    """Name something that is acted on beside the workload; its namespace is the case's."""
-    return ResourceIdentifier(kind=kind.kind, name=name, api_version=f"{kind.group}/{kind.version}".lstrip("/"))
+def once_stood(make: Make) -> Make:
+    """Break something once its containers have run for as long as Kubernetes' times, which are in seconds, can tell."""
+
+    async def stood(place: Place) -> bool:
+        rows = [row for pod in await place.pods() for row in pod["status"]["containerStatuses"]]
+        now = datetime.now(UTC)
+        return all(now - datetime.fromisoformat(row["state"]["running"]["startedAt"]) > timedelta(seconds=2) for row in rows)
+
+    async def then(place: Place) -> None:
+        await eventually(lambda: stood(place), seconds=30, pause=0.2)
+        await make(place)
+
+    return then
 
 
 def new_image(kind: Kind = core.DEPLOYMENT) -> Make:
@@ -188,6 +210,21 @@ async def cordoned(place: Place) -> None:
 async def on_failing_node(place: Place) -> None:
     await place.change(core.NODE, "node-spare", {"unschedulable": True})
     await workload(**on_node("draining"))(place)
+
+
+async def flapping(place: Place) -> None:
+    """Free the other node, and let the node controller have said that this one came and went."""
+    await place.change(core.NODE, "node-spare", {"unschedulable": None})
+    node = await place.get(core.NODE, "node-failing")
+    await place.say("default", node, "NodeNotReady", "Node node-failing status is now: NodeNotReady", count=5)
+
+
+async def scaled_down(place: Place) -> None:
+    await place.change(core.DEPLOYMENT, "web", {"replicas": 0})
+
+
+async def emptied(place: Place) -> bool:
+    return not await place.pods()
 
 
 async def moved(place: Place) -> bool:
@@ -210,6 +247,9 @@ async def autoscaler(place: Place) -> None:
     await workload()(place)
     scaled = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
     await place.make(core.HORIZONTAL_POD_AUTOSCALER, "web", spec={"maxReplicas": 2, "scaleTargetRef": scaled})
+    limited = {"type": "ScalingLimited", "status": "True", "reason": "TooManyReplicas", "message": "it wants more than its maximum"}
+    status = {"currentReplicas": 2, "desiredReplicas": 2, "conditions": [limited]}
+    await place.state(core.HORIZONTAL_POD_AUTOSCALER, "web", status)
 
 
 async def keyless(place: Place) -> None:
@@ -271,32 +311,30 @@ async def stuck(place: Place) -> None:
     owner = await place.make(core.CRON_JOB, "nightly", spec=spec)
     reference = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly", "uid": owner["metadata"]["uid"], "controller": True}
     await place.make(core.JOB, "nightly-1", metadata={"ownerReferences": [reference]}, spec=_job_spec())
-
-
-def stuck_job(snapshot: Snapshot) -> dict[str, str]:
-    [owner] = snapshot.pods[0]["metadata"]["ownerReferences"]
-    return {"job.uid": owner["uid"]}
-
-
-def sick_pod(snapshot: Snapshot) -> dict[str, str]:
-    return {"pod.uid": unready_in(snapshot)["metadata"]["uid"]}
-
-
-def unready_in(snapshot: Snapshot) -> Obj:
-    """Return the pod that is not ready."""
-    return next(pod for pod in snapshot.pods if not _is(pod, "Ready"))
+    words = "Not starting job because prior execution is running and concurrency policy is Forbid"
+    await place.say(place.namespace, owner, "JobAlreadyActive", words)
 
 
 async def closed(place: Place) -> None:
     await workload()(place)
+    await place.make(core.SERVICE, "web", spec={"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]})
     await place.make(core.NETWORK_POLICY, "deny", spec={"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Ingress"]})
+    container = {"name": "client", "image": f"{IMAGE}-client:1", "env": [{"name": "UPSTREAM", "value": "http://web:80"}]}
+    template = {"metadata": {"labels": {"app": "client"}}, "spec": {"containers": [container]}}
+    await place.make(core.DEPLOYMENT, "client", spec={"replicas": 1, "selector": {"matchLabels": {"app": "client"}}, "template": template})
+
+
+async def all_ready(place: Place) -> bool:
+    pods = _living(await place.pods())
+    return len(pods) > 1 and all(_is(pod, "Ready") for pod in pods)
 
 
 async def opened(place: Place) -> bool:
-    if not await there(core.NETWORK_POLICY, "deny-from-shop-8080")(place):
+    name = f"deny-from-{place.namespace}-8080"
+    if not await there(core.NETWORK_POLICY, name)(place):
         return False
-    spec = (await place.get(core.NETWORK_POLICY, "deny-from-shop-8080"))["spec"]
-    peer = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "shop"}}}
+    spec = (await place.get(core.NETWORK_POLICY, name))["spec"]
+    peer = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": place.namespace}}}
     return bool(spec["podSelector"] == {"matchLabels": {"app": "web"}} and spec["ingress"][0]["from"] == [peer])
 
 
@@ -309,3 +347,5 @@ async def full(place: Place) -> None:
     await place.make(STORAGE_CLASS, "elastic", provisioner="example.com/disks", allowVolumeExpansion=True)
     requests = {"accessModes": ["ReadWriteOnce"], "storageClassName": "elastic", "resources": {"requests": {"storage": "5Gi"}}}
     await place.make(core.PERSISTENT_VOLUME_CLAIM, "data", spec=requests)
+    volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
+    await workload(container={"volumeMounts": [{"name": "data", "mountPath": "/data"}]}, volumes=volumes)(place)

@@ -12,20 +12,17 @@ from datetime import UTC, datetime
 import pytest
 import pytest_asyncio
 
-from kubernaut import catalog, wiring
-from kubernaut.analysis.investigators.base import Cause, Evidence, Finding, Question, Verdict
-from kubernaut.analysis.investigators.rules.investigator import RuleInvestigator
-from kubernaut.analysis.snapshot import Snapshot, identity
+from kubernaut import catalog
 from kubernaut.api import core
 from kubernaut.api.approval import AIApprovalRequest, Decision
-from kubernaut.api.base import Obj, ResourceIdentifier
+from kubernaut.api.base import Obj
 from kubernaut.api.remediation import Outcome, Phase, RemediationRequest
 from kubernaut.api.workflow import WorkflowExecution
 from kubernaut.cli.approving import answer, is_open
 from kubernaut.cli.story import Story
 from kubernaut.orchestration.gate.brake import BrakeSettings
 from tests.journey.cures import CURES, NODES, Cure
-from tests.journey.faults import UNREADY_POD, Place, unready_in
+from tests.journey.faults import Place
 from tests.journey.stage import Stage, playing, settings_for, standing
 from tests.world import eventually
 
@@ -36,44 +33,6 @@ AT_ONCE = 6
 """How many cases play at the same time: two cores carry no more."""
 NEVER = "0001-01-01T00:00:00Z"
 BY_NAME = {f"cure-{cure.workflow}": cure for cure in CURES}
-
-
-class Colleague:
-    """An investigator that knows the cases whose cause the rules cannot find yet, and says of all others that it does not know."""
-
-    name = "colleague"
-
-    async def investigate(self, question: Question, snapshot: Snapshot) -> Finding:
-        """Answer by the namespace."""
-        alert = question.request.alert_context
-        cure = next(
-            (each for each in CURES if namespace_of(each) == alert.namespace or each.alert.get("node") == alert.resource_name), None
-        )
-        if cure is None or cure.told is None:
-            unknown = Cause(name="Unknown", summary="not a case of mine", confidence=0.0)
-            return Finding(verdict=Verdict.INCONCLUSIVE, investigator=self.name, target=snapshot.target, cause=unknown)
-        told, target = cure.told, _acted_on(cure, snapshot)
-        facts = {"target.namespace": target.namespace, "target.name": target.name, "target.kind": target.kind}
-        said = Evidence("colleague", "", "", "measured outside of the cluster")
-        cause = Cause(name=told.cause, summary=f"{target.path()}: {told.cause}", confidence=0.9, evidence=(said,))
-        return Finding(
-            verdict=Verdict.CAUSE_FOUND,
-            investigator=self.name,
-            target=target,
-            cause=cause,
-            action=told.action,
-            facts={**facts, **told.facts, **told.measured(snapshot)},
-        )
-
-
-def _acted_on(cure: Cure, snapshot: Snapshot) -> ResourceIdentifier:
-    named = cure.told.target if cure.told else None
-    if named is None:
-        return snapshot.target
-    if named is UNREADY_POD:
-        return identity(unready_in(snapshot))
-    kind = core.kind_named(named.kind)
-    return named.model_copy(update={"namespace": namespace_of(cure)}) if kind and kind.namespaced else named
 
 
 @dataclass
@@ -188,7 +147,7 @@ async def _all_well(place: Place) -> bool:
 
 @asynccontextmanager
 async def system(path) -> AsyncIterator[Player]:
-    """Run a whole system in which the colleague is asked before the rules."""
+    """Run a whole system that plays what containers do in every case."""
     rules = [{**rule, "match": rule["match"] | {"namespace": name}} for name, cure in BY_NAME.items() for rule in cure.rules]
     story = Story("catalogue", [], {"nodes": list(NODES), "rules": rules}, "default", "none")
 
@@ -197,8 +156,6 @@ async def system(path) -> AsyncIterator[Player]:
         return settings_for(place, orchestration={"brake": unlimited})
 
     async with AsyncExitStack() as stack:
-        patched = stack.enter_context(pytest.MonkeyPatch.context())
-        patched.setattr(wiring, "INVESTIGATORS", (Colleague(), RuleInvestigator()))
         stage = await stack.enter_async_context(playing(path, played=story, settings=settings))
         player = Player(stage)
         yes = asyncio.create_task(player.say_yes())

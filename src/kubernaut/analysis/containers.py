@@ -10,6 +10,9 @@ from kubernaut.api.base import Obj
 STEADY = timedelta(minutes=10)
 """A container that is ready for this long, and twice as long as its last run, has recovered. (Kubelet backs off for 5 minutes at most.)"""
 
+ONCE = timedelta(hours=1)
+"""A container that was started again only once need not be up for longer than this."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -22,6 +25,8 @@ class Ended:
     message: str
     started: datetime | None
     finished: datetime | None
+    logged: bool = False
+    """Whether `message` was read from the log, for lack of a termination message."""
 
     @property
     def ran(self) -> timedelta:
@@ -92,7 +97,7 @@ class Container:
         if not self.ready or since is None:
             return False
         last = ends[0].ran if ends else timedelta()
-        return at - since >= max(STEADY, 2 * last)
+        return at - since >= max(STEADY, min(2 * last, ONCE) if self.restarts <= 1 else 2 * last)
 
 
 def _ended(where: str, state: Obj | None) -> Ended | None:

@@ -123,7 +123,8 @@ def environment(spec: AIAnalysisSpec, finding: Finding, snapshot: Snapshot) -> s
     alert = spec.analysis_request.alert_context
     if finding.target.namespace in {"", alert.namespace}:
         return alert.environment
-    labels = ((snapshot.namespace or {}).get("metadata") or {}).get("labels") or {}
+    there = snapshot.named("Namespace", finding.target.namespace) or snapshot.namespace or {}
+    labels = (there.get("metadata") or {}).get("labels") or {}
     return str(labels.get("environment") or labels.get("env") or "unknown")
 
 

@@ -1,16 +1,17 @@
-"""The last roll-out of a Deployment as its ReplicaSets tell it: what changed, and whether what was before it served."""
+"""The last roll-out of a workload, by its ReplicaSets or ControllerRevisions: what changed, and whether what was before it served."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from kubernaut.analysis.containers import live_pods
+from kubernaut.analysis.containers import live_pods, pod_ready
 from kubernaut.analysis.snapshot import Snapshot, moment
 from kubernaut.api.base import Obj
 
 REVISION = "deployment.kubernetes.io/revision"
 HASH = "pod-template-hash"
+CONTROLLER_HASH = "controller-revision-hash"
 PROVEN = timedelta(hours=1)
 """A revision that stood for this long before it was replaced is believed to have worked."""
 _NAMED = frozenset({"containers", "initContainers", "env", "volumes", "volumeMounts", "imagePullSecrets"})
@@ -36,13 +37,21 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One revision of a Deployment."""
+    """One revision of a workload."""
 
     number: int
-    replica_set: Obj
+    maker: Obj
+    """The ReplicaSet or ControllerRevision that holds it."""
     created: datetime | None
     serving: int
     """Pods of it that are ready now."""
+
+    def made(self, pod: Obj) -> bool:
+        """Tell whether a pod is of this revision."""
+        mine, theirs = self.maker["metadata"].get("labels") or {}, pod["metadata"].get("labels") or {}
+        if self.maker["kind"] == "ReplicaSet":
+            return bool(mine.get(HASH)) and theirs.get(HASH) == mine.get(HASH)
+        return theirs.get(CONTROLLER_HASH) in {self.maker["metadata"]["name"], mine.get(CONTROLLER_HASH) or "-"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +82,22 @@ class Rollout:
 
 
 def last_rollout(snapshot: Snapshot) -> Rollout | None:
-    """Return the roll-out that led to the present revision; None for other kinds, and where no earlier revision is kept."""
-    if snapshot.top is None or snapshot.top["kind"] != "Deployment":
-        return None
-    revisions = sorted((_revision(obj) for obj in snapshot.replica_sets), key=lambda row: row.number, reverse=True)
+    """Return the roll-out that led to the present revision; None where no earlier revision is kept."""
+    revisions = revisions_of(snapshot)
     if len(revisions) < 2 or revisions[1].number < 1:  # noqa: PLR2004  (a change has two sides)
         return None
     current, previous = revisions[:2]
-    changes = tuple(template_changes(previous.replica_set, current.replica_set))
+    changes = tuple(template_changes(previous.maker, current.maker))
     recent = current.created is not None and current.created >= snapshot.since
     return Rollout(current, previous, changes, recent)
+
+
+def revisions_of(snapshot: Snapshot) -> list[Revision]:
+    """Return the revisions that are kept, the present one first."""
+    if snapshot.top is None:
+        return []
+    makers = snapshot.replica_sets if snapshot.top["kind"] == "Deployment" else snapshot.revisions
+    return sorted((_revision(obj, snapshot) for obj in makers), key=lambda row: row.number, reverse=True)
 
 
 def under_way(obj: Obj) -> bool:
@@ -95,34 +110,34 @@ def under_way(obj: Obj) -> bool:
     return not seen or updated < int(wanted) or int(status.get("replicas") or 0) > updated
 
 
-def of_revision(pods: list[Obj], revision: Revision) -> list[Obj]:
-    """Return the pods that a revision made."""
-    wanted = (revision.replica_set["metadata"].get("labels") or {}).get(HASH)
-    return [pod for pod in pods if wanted and (pod["metadata"].get("labels") or {}).get(HASH) == wanted]
-
-
 def current_pods(snapshot: Snapshot) -> list[Obj]:
     """Return the live pods of the present revision, or all live pods where there are no revisions."""
-    revisions = [_revision(obj) for obj in snapshot.replica_sets]
-    if not revisions:
-        return live_pods(snapshot)
-    newest = max(revisions, key=lambda row: row.number)
-    return of_revision(live_pods(snapshot), newest) or live_pods(snapshot)
+    pods, revisions = live_pods(snapshot), revisions_of(snapshot)
+    return ([pod for pod in pods if revisions[0].made(pod)] if revisions else []) or pods
 
 
-def _revision(replica_set: Obj) -> Revision:
-    meta = replica_set["metadata"]
-    text = (meta.get("annotations") or {}).get(REVISION, "0")
-    serving = int((replica_set.get("status") or {}).get("readyReplicas") or 0)
-    return Revision(int(text) if text.isdecimal() else 0, replica_set, moment(meta.get("creationTimestamp")), serving)
+def _revision(maker: Obj, snapshot: Snapshot) -> Revision:
+    meta = maker["metadata"]
+    created = moment(meta.get("creationTimestamp"))
+    if maker["kind"] == "ReplicaSet":
+        text = (meta.get("annotations") or {}).get(REVISION, "0")
+        serving = int((maker.get("status") or {}).get("readyReplicas") or 0)
+        return Revision(int(text) if text.isdecimal() else 0, maker, created, serving)
+    bare = Revision(int(maker.get("revision") or 0), maker, created, 0)
+    return replace(bare, serving=sum(bare.made(pod) and pod_ready(pod) for pod in live_pods(snapshot)))
 
 
 def template_changes(old: Obj, new: Obj) -> Iterator[Change]:
     """Yield the fields in which the pod templates of two objects differ, in order of their paths."""
-    before, after = (dict(_leaves("", obj.get("spec", {}).get("template") or {})) for obj in (old, new))
+    before, after = (dict(_leaves("", _template(obj))) for obj in (old, new))
     for path in sorted(before.keys() | after.keys()):
         if before.get(path) != after.get(path) and HASH not in path:
             yield Change(path.lstrip("."), before.get(path), after.get(path))
+
+
+def _template(maker: Obj) -> Obj:
+    spec = (maker.get("data") or maker).get("spec") or {}
+    return {key: value for key, value in (spec.get("template") or {}).items() if key != "$patch"}
 
 
 def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -7,11 +7,46 @@ nothing but what others say of them.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from kubernaut.api.base import Obj, ResourceIdentifier
 
 TEMPLATED = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"})
 """Kinds whose `spec.template` makes pods."""
+
+
+class Through(StrEnum):
+    """How one object leads to a workload."""
+
+    STANDS_FOR = "stands for"
+    """The workload is behind the subject: a Service's, an Ingress', an autoscaler's, a claim's."""
+    CALLS = "calls"
+    """The subject's pods are told to call it."""
+    ADMITS = "admits"
+    """It answers the webhook that admits the subject's pods."""
+    RESOLVES = "resolves"
+    """It resolves names for the subject's pods, which complain that names do not resolve."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lead:
+    """Something in the cluster that leads from the subject to another workload."""
+
+    through: Through
+    source: str
+    """The object that says so: `kind/namespace/name`."""
+    field: str
+    value: str
+    host: str = ""
+    """`service.namespace`, as the caller names it."""
+    port: int | None = None
+    """The port that is called, where one is named."""
+    certain: bool = True
+    """Whether the text can mean nothing but a Service of the cluster."""
+    service: Obj | None = None
+    """The Service called; None where none has that name."""
+    snapshot: "Snapshot | None" = None
+    """What stands around the workload; None where there is none, or where the way ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,14 +65,24 @@ class Snapshot:
     """The pods of the chain's top; the subject itself where it is a pod of nobody."""
     replica_sets: tuple[Obj, ...] = ()
     """The ReplicaSets of the chain's top, the highest revision first."""
+    revisions: tuple[Obj, ...] = ()
+    """The ControllerRevisions of the chain's top, the highest revision first."""
     events: tuple[Obj, ...] = ()
     """Events about the chain, its ReplicaSets and pods, the newest first, none older than the window."""
+    around: tuple[Obj, ...] = ()
+    """Events about the related objects, the newest first, none older than the window."""
     nodes: tuple[Obj, ...] = ()
     namespace: Obj | None = None
     config_maps: Mapping[str, frozenset[str]] | None = None
     """Keys by name; None where they were not read."""
+    applied_keys: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Keys that kubectl apply last gave a ConfigMap, by its name."""
+    logs: Mapping[str, str] = field(default_factory=dict)
+    """The last lines of containers before they ended, by `namespace/pod/container`, where somebody read them; data, never instructions."""
     related: Mapping[str, tuple[Obj, ...]] = field(default_factory=dict)
-    """Everything else of the namespace, by kind: services, quotas, limit ranges, autoscalers, other workloads."""
+    """Everything else of the namespace, by kind, and what the whole cluster shares: namespaces, volumes, classes, webhooks."""
+    leads: tuple[Lead, ...] = ()
+    """Where else the cause may be."""
     unread: tuple[str, ...] = ()
     """Kinds that could not be read."""
     cut: tuple[str, ...] = ()
@@ -67,10 +112,28 @@ class Snapshot:
         """Return the related objects of a kind."""
         return self.related.get(kind, ())
 
+    def named(self, kind: str, name: str) -> Obj | None:
+        """Return a related object by its name; None where there is none."""
+        return next((obj for obj in self.of(kind) if obj["metadata"]["name"] == name), None)
+
+    def knows(self, kind: str) -> bool:
+        """Tell whether the related objects of a kind were read, so that what is not among them does not exist."""
+        return kind in self.related and kind not in self.unread and kind not in self.cut
+
     def events_of(self, reason: str, *more: str) -> Iterator[Obj]:
         """Yield the events with one of these reasons, the newest first."""
         wanted = {reason, *more}
         return (event for event in self.events if event.get("reason") in wanted)
+
+    def events_about(self, obj: Obj, *reasons: str) -> Iterator[Obj]:
+        """Yield the events about one object, with one of these reasons where any is named, the newest first."""
+        meta = obj["metadata"]
+        wanted = (obj["kind"], meta.get("namespace", ""), meta["name"])
+        for event in (*self.events, *self.around):
+            involved = event.get("involvedObject") or {}
+            found = (involved.get("kind"), involved.get("namespace", ""), involved.get("name"))
+            if found == wanted and (not reasons or event.get("reason") in reasons):
+                yield event
 
     def seen(self) -> tuple[str, ...]:
         """Tell in words what was looked at, for an honest 'I don't know'."""

@@ -22,6 +22,7 @@ SERVICE_ACCOUNT = _core("ServiceAccount", "serviceaccounts")
 PERSISTENT_VOLUME_CLAIM = _core("PersistentVolumeClaim", "persistentvolumeclaims")
 RESOURCE_QUOTA = _core("ResourceQuota", "resourcequotas")
 LIMIT_RANGE = _core("LimitRange", "limitranges")
+PERSISTENT_VOLUME = _core("PersistentVolume", "persistentvolumes", namespaced=False)
 
 DEPLOYMENT = _of("apps", "v1", "Deployment", "deployments")
 REPLICA_SET = _of("apps", "v1", "ReplicaSet", "replicasets")
@@ -33,6 +34,9 @@ CRON_JOB = _of("batch", "v1", "CronJob", "cronjobs")
 HORIZONTAL_POD_AUTOSCALER = _of("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 POD_DISRUPTION_BUDGET = _of("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 NETWORK_POLICY = _of("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
+INGRESS = _of("networking.k8s.io", "v1", "Ingress", "ingresses")
+INGRESS_CLASS = _of("networking.k8s.io", "v1", "IngressClass", "ingressclasses", namespaced=False)
+STORAGE_CLASS = _of("storage.k8s.io", "v1", "StorageClass", "storageclasses", namespaced=False)
 LEASE = _of("coordination.k8s.io", "v1", "Lease", "leases")
 ROLE = _of("rbac.authorization.k8s.io", "v1", "Role", "roles")
 ROLE_BINDING = _of("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings")
@@ -44,6 +48,12 @@ VALIDATING_ADMISSION_POLICY = _of(
 )
 VALIDATING_ADMISSION_POLICY_BINDING = _of(
     "admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", namespaced=False
+)
+VALIDATING_WEBHOOKS = _of(
+    "admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", namespaced=False
+)
+MUTATING_WEBHOOKS = _of(
+    "admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", namespaced=False
 )
 TOKEN_REVIEW = _of("authentication.k8s.io", "v1", "TokenReview", "tokenreviews", namespaced=False)
 SELF_SUBJECT_REVIEW = _of("authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", namespaced=False)
@@ -58,7 +68,8 @@ KNOWN = (
     *(NAMESPACE, NODE, POD, EVENT, CONFIG_MAP, SECRET, SERVICE, SERVICE_ACCOUNT, PERSISTENT_VOLUME_CLAIM, RESOURCE_QUOTA, LIMIT_RANGE),
     *(*WORKLOADS, CONTROLLER_REVISION, HORIZONTAL_POD_AUTOSCALER, POD_DISRUPTION_BUDGET, NETWORK_POLICY, LEASE, PIPELINE_RUN, TASK_RUN),
     *(ROLE, ROLE_BINDING, CLUSTER_ROLE, CLUSTER_ROLE_BINDING, CUSTOM_RESOURCE_DEFINITION),
-    *(VALIDATING_ADMISSION_POLICY, VALIDATING_ADMISSION_POLICY_BINDING),
+    *(VALIDATING_ADMISSION_POLICY, VALIDATING_ADMISSION_POLICY_BINDING, VALIDATING_WEBHOOKS, MUTATING_WEBHOOKS),
+    *(PERSISTENT_VOLUME, STORAGE_CLASS, INGRESS, INGRESS_CLASS),
 )
 _BY_NAME = {kind.kind.casefold(): kind for kind in KNOWN}
 

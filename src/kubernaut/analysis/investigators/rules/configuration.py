@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from kubernaut.analysis.containers import containers_of, judged_pods
 from kubernaut.analysis.investigators.base import Evidence, plain
-from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evidence, place, pod_key, sure, told_by
-from kubernaut.analysis.investigators.rules.remedies import ROLLBACK, regression
+from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence, place, pod_key, sure, told_by
+from kubernaut.analysis.investigators.rules.remedies import regression
 from kubernaut.analysis.rollouts import Change
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.base import Obj
@@ -17,6 +17,9 @@ _KEY = re.compile(r"^couldn't find key (\S+) in (ConfigMap|Secret) [^/\s]+/(\S+)
 _MOUNTED_KEY = re.compile(
     r'^MountVolume\.SetUp failed for volume "([^"]+)" : (?:configmap )?references non-existent (config|secret) key: (\S+)$'
 )
+RESTORE = "RestoreConfigMapKey"
+_WAITS = frozenset({"ContainerCreating", "CreateContainerConfigError", "PodInitializing"})
+_WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 _KINDS = {"configmap": "ConfigMap", "secret": "Secret", "config": "ConfigMap"}
 
 
@@ -49,6 +52,42 @@ def missing(snapshot: Snapshot) -> Iterator[Missing]:
             yield from _read(pod, message, evidence(event, "message", message, "kubelet cannot mount the volume"))
 
 
+def referred(snapshot: Snapshot) -> Iterator[Missing]:
+    """Yield ConfigMaps and keys that waiting pods refer to and that are not there, where kubelet's words are not left."""
+    held = snapshot.config_maps
+    if held is None or "ConfigMap" in snapshot.unread or "ConfigMap" in snapshot.cut:
+        return
+    for pod in judged_pods(snapshot):
+        waits = any(row.waiting.get("reason") in _WAITS for row in containers_of(pod)) and not any(row.ends() for row in containers_of(pod))
+        for where, name, key in _references(pod) if waits else ():
+            if name not in held or (key and key not in held[name]):
+                yield Missing(
+                    pod,
+                    "ConfigMap",
+                    name,
+                    key if name in held else "",
+                    evidence(pod, where, f"{name} {key}".strip(), "the pod refers to it"),
+                )
+
+
+def _references(pod: Obj) -> Iterator[tuple[str, str, str]]:
+    """Yield field, ConfigMap and key ("": the whole) of each reference that is not optional."""
+    for row in (*(pod["spec"].get("initContainers") or ()), *(pod["spec"].get("containers") or ())):
+        at = f"spec.containers[{row['name']}]"
+        for item in row.get("env") or ():
+            found = (item.get("valueFrom") or {}).get("configMapKeyRef") or {}
+            if found and not found.get("optional"):
+                yield f"{at}.env[{item['name']}]", str(found.get("name")), str(found.get("key"))
+        for item in row.get("envFrom") or ():
+            found = item.get("configMapRef") or {}
+            if found and not found.get("optional"):
+                yield f"{at}.envFrom", str(found.get("name")), ""
+    for volume in pod["spec"].get("volumes") or ():
+        found = volume.get("configMap") or {}
+        if found and not found.get("optional"):
+            yield f"spec.volumes[{volume['name']}]", str(found.get("name")), ""
+
+
 def _mounts(snapshot: Snapshot, pod: Obj) -> Iterator[Obj]:
     """Yield mount failures of a pod none of whose containers was ever started: of one that runs they are history."""
     started = any("running" in (row.status.get("state") or {}) or row.ends() for row in containers_of(pod))
@@ -75,7 +114,8 @@ def _mounted(pod: Obj, volume: str) -> str:
 
 
 def _judge(snapshot: Snapshot, cause: str) -> Candidate | None:
-    found = [row for row in missing(snapshot) if row.cause == cause]
+    told = list(missing(snapshot))
+    found = [row for row in told or referred(snapshot) if row.cause == cause]
     if not found:
         return None
     first = found[0]
@@ -87,16 +127,23 @@ def _judge(snapshot: Snapshot, cause: str) -> Candidate | None:
     return Candidate(
         cause=cause,
         summary=f"{summary} {back.sentence()}" if back else summary,
-        confidence=sure(0.8, back.weight if back else 0.05, -0.45 if there else 0.0),
+        confidence=sure(0.8 if told else 0.7, back.weight if back else 0.05, -0.45 if there else 0.0),
         target=snapshot.target,
         evidence=(first.told, *_presence(snapshot, first, there=there), *(back.evidence() if back else ())),
-        action=ROLLBACK if back else "",
+        action=back.action if back else RESTORE if _restorable(snapshot, first) else "",
         advice="" if back else f"Create {what}, or correct the reference: what should stand in it only a person knows.",
         facts=(back.facts(snapshot) if back else place(snapshot))
         | {"missing.kind": first.kind, "missing.name": first.name}
         | ({"missing.key": first.key} if first.key else {}),
         subjects=frozenset(pod_key(row.pod) for row in rows),
     )
+
+
+def _restorable(snapshot: Snapshot, row: Missing) -> bool:
+    """Tell whether the key was applied to the ConfigMap once and taken out since, so that its value is known."""
+    if row.kind != "ConfigMap" or not row.key or snapshot.target.kind not in _WORKLOADS:
+        return False
+    return row.key in (snapshot.applied_keys or {}).get(row.name, ()) and not _there_now(snapshot, row)
 
 
 def _there_now(snapshot: Snapshot, row: Missing) -> bool:
@@ -142,10 +189,9 @@ def secret_key_missing(snapshot: Snapshot) -> Candidate | None:
     return _judge(snapshot, "SecretKeyMissing")
 
 
-_CONSEQUENCES = frozenset({"ReadinessProbeFailing", "ApplicationCrash"})
 RULES = (
-    Rule("ConfigMapMissing", config_map_missing, explains=_CONSEQUENCES),
-    Rule("SecretMissing", secret_missing, explains=_CONSEQUENCES),
-    Rule("ConfigMapKeyMissing", config_key_missing, explains=_CONSEQUENCES),
-    Rule("SecretKeyMissing", secret_key_missing, explains=_CONSEQUENCES),
+    Rule("ConfigMapMissing", config_map_missing, explains=SYMPTOMS),
+    Rule("SecretMissing", secret_missing, explains=SYMPTOMS),
+    Rule("ConfigMapKeyMissing", config_key_missing, explains=SYMPTOMS),
+    Rule("SecretKeyMissing", secret_key_missing, explains=SYMPTOMS),
 )

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from kubernaut.analysis.containers import Container, condition, containers, live_pods, pod_ready
 from kubernaut.analysis.investigators.base import Evidence
-from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evidence, place, told_by
+from kubernaut.analysis.investigators.rules.judging import evidence, told_by
+from kubernaut.analysis.leads import backends, labels_of, matches, selector_of
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.base import Obj
 
@@ -69,10 +70,70 @@ def _node(_: Snapshot, top: Obj) -> tuple[Evidence, ...]:
     return (evidence(top, "status.conditions[Ready]", "True", "the node is ready and under no pressure"),)
 
 
-def _job(_: Snapshot, top: Obj) -> tuple[Evidence, ...]:
+def _job(snapshot: Snapshot, top: Obj) -> tuple[Evidence, ...]:
+    if int((top.get("status") or {}).get("active") or 0) and _pods_well(snapshot):
+        return (evidence(top, "status.active", top["status"]["active"], "the job is at work, and its pods are well"),)
     if condition(top, "Complete").get("status") != "True":
         return ()
     return (evidence(top, "status.conditions[Complete]", "True", "the job has done its work"),)
+
+
+def _service(snapshot: Snapshot, top: Obj) -> tuple[Evidence, ...]:
+    selector = selector_of(top)
+    ready = [pod for pod in snapshot.of("Pod") if matches(selector, labels_of(pod)) and pod_ready(pod)]
+    if not ready or any(not _well_behind(lead.snapshot) for lead in snapshot.leads):
+        return ()
+    return (evidence(top, "spec.selector", f"{len(ready)} ready pods", "pods that are ready answer it"),)
+
+
+def _ingress(snapshot: Snapshot, top: Obj) -> tuple[Evidence, ...]:
+    names = [name for _, name, _ in backends(top)]
+    found = [service for name in names if (service := snapshot.named("Service", name))]
+    served = [each for each in found if any(matches(selector_of(each), labels_of(pod)) and pod_ready(pod) for pod in snapshot.of("Pod"))]
+    if not names or len(served) < len(names):
+        return ()
+    return (evidence(top, "spec.rules", ", ".join(names), "every Service that it sends to has pods that are ready"),)
+
+
+def _claim(_: Snapshot, top: Obj) -> tuple[Evidence, ...]:
+    if (top.get("status") or {}).get("phase") != "Bound":
+        return ()
+    return (evidence(top, "status.phase", "Bound", "the claim has its volume, and nothing says that it is full"),)
+
+
+def _autoscaler(snapshot: Snapshot, top: Obj) -> tuple[Evidence, ...]:
+    troubled = any(condition(top, name).get("status") == "False" for name in ("ScalingActive", "AbleToScale"))
+    if troubled or any(not _well_behind(lead.snapshot) for lead in snapshot.leads):
+        return ()
+    status = top.get("status") or {}
+    count = f"{status.get('currentReplicas', 0)} of {top['spec'].get('maxReplicas')}"
+    return (evidence(top, "status.currentReplicas", count, "it measures, scales, and does not want more than it may have"),)
+
+
+def _budget(_: Snapshot, top: Obj) -> tuple[Evidence, ...]:
+    allowed = int((top.get("status") or {}).get("disruptionsAllowed") or 0)
+    return (evidence(top, "status.disruptionsAllowed", allowed, "pods may be evicted"),) if allowed else ()
+
+
+def _cron_job(_: Snapshot, top: Obj) -> tuple[Evidence, ...]:
+    if top["spec"].get("suspend"):
+        return ()
+    last = (top.get("status") or {}).get("lastScheduleTime") or "not yet"
+    return (evidence(top, "status.lastScheduleTime", last, "it is scheduled, and its last Job did not fail"),)
+
+
+def _namespace(snapshot: Snapshot, top: Obj) -> tuple[Evidence, ...]:
+    if (top.get("status") or {}).get("phase", "Active") != "Active" or snapshot.leads:
+        return ()
+    return (evidence(top, "status.phase", "Active", "all its workloads have the pods they should have"),)
+
+
+def _quota(snapshot: Snapshot, top: Obj) -> tuple[Evidence, ...]:
+    return () if snapshot.leads else (evidence(top, "status.used", "within spec.hard", "no workload of the namespace lacks pods"),)
+
+
+def _well_behind(snapshot: Snapshot | None) -> bool:
+    return snapshot is None or health(snapshot).well
 
 
 _JUDGES: dict[str, Callable[[Snapshot, Obj], tuple[Evidence, ...]]] = {
@@ -83,6 +144,14 @@ _JUDGES: dict[str, Callable[[Snapshot, Obj], tuple[Evidence, ...]]] = {
     "Pod": _pod,
     "Node": _node,
     "Job": _job,
+    "CronJob": _cron_job,
+    "Service": _service,
+    "Ingress": _ingress,
+    "PersistentVolumeClaim": _claim,
+    "HorizontalPodAutoscaler": _autoscaler,
+    "PodDisruptionBudget": _budget,
+    "Namespace": _namespace,
+    "ResourceQuota": _quota,
 }
 
 
@@ -118,22 +187,3 @@ def _past(snapshot: Snapshot) -> Iterator[Evidence]:
 def _hours(length: timedelta) -> str:
     minutes = int(length.total_seconds() // 60)
     return f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours"  # noqa: PLR2004  (two hours read better as hours)
-
-
-def scaled_to_zero(snapshot: Snapshot) -> Candidate | None:
-    """Nothing runs because somebody asked for no replicas: whether that is right only a person knows."""
-    top = snapshot.top
-    if top is None or top["kind"] not in {"Deployment", "StatefulSet"} or top["spec"].get("replicas", 1) != 0:
-        return None
-    return Candidate(
-        cause="ScaledToZero",
-        summary=f"{snapshot.target.path()} runs no pods because its spec asks for none.",
-        confidence=0.8,
-        target=snapshot.target,
-        evidence=(evidence(top, "spec.replicas", 0, "no pods are asked for"),),
-        advice="Ask who scaled it down; scale it up when that was a mistake.",
-        facts=place(snapshot),
-    )
-
-
-RULES = (Rule("ScaledToZero", scaled_to_zero),)

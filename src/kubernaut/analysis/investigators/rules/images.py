@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from kubernaut.analysis.containers import Container, containers, names_of
 from kubernaut.analysis.investigators.base import Evidence
-from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evidence, keys, place, sure, told_by
-from kubernaut.analysis.investigators.rules.remedies import ROLLBACK, in_container, regression
+from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence, keys, place, sure, told_by
+from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded, in_container, regression
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.base import Obj
 
@@ -19,6 +19,7 @@ _AWAY = re.compile(
     r"50[0234] |service unavailable|x509",
     re.IGNORECASE,
 )
+_PLATFORM = re.compile(r"no match for platform|no matching manifest for", re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*"')
 
 
@@ -77,7 +78,8 @@ def image_not_found(snapshot: Snapshot) -> Candidate | None:
 
     When a recent roll-out changed the image and the revision before worked, going back is the remedy; else a person must correct the name.
     """
-    found = [pull for pull in pulls(snapshot) if _MISSING.search(pull.why) and not _DENIED.search(pull.why)]
+    rows = (pull for pull in pulls(snapshot) if not _DENIED.search(pull.why) and not _PLATFORM.search(pull.why))
+    found = [pull for pull in rows if _MISSING.search(pull.why)]
     return _candidate(snapshot, found, "ImageNotFound", 0.8, "does not exist in its registry", "Correct the image's name or push it.")
 
 
@@ -96,6 +98,45 @@ def image_denied(snapshot: Snapshot) -> Candidate | None:
         "Check the pull secret and the repository's name.",
         "RefreshImagePullSecret",
     )
+
+
+def pull_secret_missing(snapshot: Snapshot) -> Candidate | None:
+    """The registry refuses the image, and the pull secret that the pod names does not exist: kubelet says that it cannot get it."""
+    found = [pull for pull in pulls(snapshot) if _DENIED.search(pull.why)]
+    for pull in found:
+        event = next(iter(snapshot.events_about(pull.container.pod, "FailedToRetrieveImagePullSecret")), None)
+        if event is None:
+            continue
+        names = ", ".join(str(row.get("name")) for row in pull.container.pod["spec"].get("imagePullSecrets") or ()) or "none"
+        said = (
+            *_evidence([pull]),
+            evidence(event, "message", event.get("message", ""), "kubelet does not find the pull secret"),
+            evidence(pull.container.pod, "spec.imagePullSecrets", names, "the pull secrets that the pod names"),
+        )
+        back = regression(snapshot, [pull.container.pod], lambda change: "imagePullSecrets" in change.path or ".image" in change.path)
+        summary = f"{_sentence(found, 'is refused by its registry')} A pull secret that the pod names ({names}) does not exist."
+        remedy = Remedy(advice=f"Create the pull secret in {snapshot.target.namespace}, or correct its name.")
+        pods = [row.container.pod for row in found]
+        return concluded(snapshot, "PullSecretMissing", summary, 0.85, said, remedy, pods=pods, back=back)
+    return None
+
+
+def wrong_platform(snapshot: Snapshot) -> Candidate | None:
+    """The image exists, but not for the processor or system of the node: its manifest has no such platform."""
+    found = [pull for pull in pulls(snapshot) if _PLATFORM.search(pull.why)]
+    return _candidate(
+        snapshot, found, "ImagePlatformMissing", 0.85, "is not built for the node's platform", "Build the image for the node's platform."
+    )
+
+
+def pull_failing(snapshot: Snapshot) -> Candidate | None:
+    """An image cannot be pulled, and nothing tells why: no words of the runtime are left, or none that are known.
+
+    When a recent roll-out changed the image and the revision before worked, going back is the remedy.
+    """
+    found = [pull for pull in pulls(snapshot) if not pull.why]
+    advice = "Look at the events of the pod, or pull the image by hand, to see why."
+    return _candidate(snapshot, found, "ImagePullFailing", 0.64, "cannot be pulled", advice)
 
 
 def registry_away(snapshot: Snapshot) -> Candidate | None:
@@ -133,7 +174,7 @@ def _candidate(
         confidence=sure(base, back.weight),
         target=snapshot.target,
         evidence=_evidence(found) + back.evidence(),
-        action=ROLLBACK,
+        action=back.action,
         facts=back.facts(snapshot) | {"container": found[0].container.name, "image": found[0].image},
         subjects=keys([pull.container for pull in found]),
     )
@@ -165,8 +206,11 @@ def _evidence(found: list[Pull]) -> tuple[Evidence, ...]:
 
 
 RULES = (
-    Rule("ImageNotFound", image_not_found),
-    Rule("ImagePullDenied", image_denied),
-    Rule("RegistryUnreachable", registry_away),
-    Rule("InvalidImageName", image_invalid),
+    Rule("ImageNotFound", image_not_found, explains=SYMPTOMS),
+    Rule("PullSecretMissing", pull_secret_missing, explains=SYMPTOMS | {"ImagePullDenied"}),
+    Rule("ImagePlatformMissing", wrong_platform, explains=SYMPTOMS),
+    Rule("ImagePullDenied", image_denied, explains=SYMPTOMS),
+    Rule("RegistryUnreachable", registry_away, explains=SYMPTOMS),
+    Rule("ImagePullFailing", pull_failing, explains=SYMPTOMS),
+    Rule("InvalidImageName", image_invalid, explains=SYMPTOMS),
 )

@@ -1,15 +1,21 @@
-"""The rule investigator: asks every rule, tells causes from their consequences, and says so when it does not know."""
+"""The rule investigator: asks every rule, follows leads, tells causes from their consequences, and says so when it does not know."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from kubernaut.analysis.investigators.base import Alternative, Cause, Evidence, Finding, Question, Verdict
+from kubernaut.analysis.investigators.rules.following import Found, explained_by, followed
 from kubernaut.analysis.investigators.rules.health import health
-from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evidence
+from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evidence, sure
 from kubernaut.analysis.investigators.rules.registry import ALL
 from kubernaut.analysis.snapshot import Snapshot
+from kubernaut.api.analysis import PreviousExecution
 
 NAME = "rules"
 _SURE_OF_HEALTH = 0.9
+_TRIED_WEIGHT = -0.2
+_FIXING = frozenset({"recovery-analysis", "workflowselection"})
+"""Analysis types that ask for a fix, in the words of all ages."""
 
 
 class RuleInvestigator:
@@ -23,26 +29,37 @@ class RuleInvestigator:
         """How it signs."""
         return NAME
 
-    async def investigate(self, question: Question, snapshot: Snapshot) -> Finding:  # noqa: ARG002  (rules read the cluster, not the alert)
-        """Answer from the snapshot; what the alert says of causes is not looked at."""
-        return judge(snapshot, self._rules)
+    async def investigate(self, question: Question, snapshot: Snapshot) -> Finding:
+        """Answer from the snapshot; what the alert says of causes is not looked at, what its scope asks for is kept to."""
+        request = question.request
+        past = question.tried if request.investigation_scope.include_historical_patterns else ()
+        finding = _remembered(judge(snapshot, self._rules), past)
+        wanted = {name.casefold() for name in request.analysis_types}
+        return finding if wanted & _FIXING else replace(finding, action="")
 
 
 def judge(snapshot: Snapshot, rules: Sequence[Rule] = ALL) -> Finding:
     """Return the cause that explains most, or that nothing is to be done, or that we do not know."""
-    found = [(rule, candidate) for rule in rules if (candidate := rule.judge(snapshot)) is not None]
-    if not found:
+    found = _found(snapshot, rules)
+    best = _best(found)
+    if best is None:
         return _without_cause(snapshot, len(rules))
-    roots = [(rule, one) for rule, one in found if not _blamed(one, found)]
-    best = min((one for _, one in roots), key=_order)
     others = tuple(_lost(one, best, found) for _, one in sorted(found, key=lambda row: _order(row[1])) if one is not best)
     return _caused(snapshot, best, others)
 
 
-def _blamed(candidate: Candidate, found: Sequence[tuple[Rule, Candidate]]) -> str:
-    """Return the cause that this candidate is a consequence of; empty when it stands by itself."""
-    causes = (one for rule, one in found if candidate.cause in rule.explains and one is not candidate and one.touches(candidate))
-    return min((one.cause for one in causes), default="")
+def _found(snapshot: Snapshot, rules: Sequence[Rule]) -> Found:
+    own = [(rule, candidate) for rule in rules if (candidate := rule.judge(snapshot)) is not None]
+
+    def best_of(other: Snapshot) -> Candidate | None:
+        return _best(_found(other, rules))
+
+    return own + followed(snapshot, own, best_of)
+
+
+def _best(found: Found) -> Candidate | None:
+    roots = [one for _, one in found if not explained_by(one, found)]
+    return min(roots or [one for _, one in found], key=_order, default=None)
 
 
 def _order(candidate: Candidate) -> tuple[float, str, str]:
@@ -50,8 +67,8 @@ def _order(candidate: Candidate) -> tuple[float, str, str]:
     return -candidate.confidence, candidate.since.isoformat() if candidate.since else "9", candidate.cause
 
 
-def _lost(candidate: Candidate, best: Candidate, found: Sequence[tuple[Rule, Candidate]]) -> Alternative:
-    if by := _blamed(candidate, found):
+def _lost(candidate: Candidate, best: Candidate, found: Found) -> Alternative:
+    if by := explained_by(candidate, found):
         return Alternative(candidate.cause, f"a consequence of {by}: {candidate.summary}")
     return Alternative(candidate.cause, f"less certain ({candidate.confidence:.2f} against {best.confidence:.2f}): {candidate.summary}")
 
@@ -70,6 +87,17 @@ def _caused(snapshot: Snapshot, best: Candidate, others: tuple[Alternative, ...]
         warnings=_warnings(snapshot),
         looked_at=snapshot.seen(),
     )
+
+
+def _remembered(finding: Finding, past: Sequence[PreviousExecution]) -> Finding:
+    """Doubt a cause whose fix was tried in this case, with the same parameters, and did not help."""
+    values = set(finding.facts.values())
+    tried = [row for row in past if row.parameters and set(row.parameters.values()) <= values]
+    if not tried or finding.verdict is not Verdict.CAUSE_FOUND:
+        return finding
+    factor = f"speaks against it: {tried[0].workflow_id or tried[0].failed_step} was tried for this and did not help"
+    cause = replace(finding.cause, confidence=sure(finding.cause.confidence, _TRIED_WEIGHT), factors=(*finding.cause.factors, factor))
+    return replace(finding, cause=cause)
 
 
 def _without_cause(snapshot: Snapshot, tried: int) -> Finding:

@@ -40,6 +40,23 @@ def _same(one: str, other: str) -> bool:
     return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
 
 
+SYMPTOMS = frozenset(
+    {
+        "ApplicationCrash",
+        "ApplicationHangs",
+        "ContainerExitsCleanly",
+        "ContainerKilled",
+        "CrashLoopUnexplained",
+        "CPUThrottled",
+        "DependencyUnreachable",
+        "InitContainerFailing",
+        "LivenessProbeFailing",
+        "ProbeTooStrict",
+        "ReadinessProbeFailing",
+        "StartupProbeFailing",
+    }
+)
+"""Causes that only say how a pod shows that it is unwell: whatever is known beyond that explains them."""
 Judge = Callable[[Snapshot], Candidate | None]
 
 
@@ -51,11 +68,13 @@ class Rule:
     judge: Judge
     explains: frozenset[str] = frozenset()
     """Causes that are mere consequences of this one where both are about the same thing."""
+    doc: str = ""
+    """What it recognises, where `judge` is made from a table."""
 
     @property
     def about(self) -> str:
         """What it recognises, in a paragraph."""
-        return " ".join((self.judge.__doc__ or "").split())
+        return " ".join((self.doc or self.judge.__doc__ or "").split())
 
 
 def evidence(obj: Obj, at: str, value: object, says: str) -> Evidence:
@@ -85,5 +104,9 @@ def keys(found: list[Container]) -> frozenset[str]:
 
 def place(snapshot: Snapshot) -> dict[str, str]:
     """Return the facts every workflow needs: where the target is."""
-    target = snapshot.target
+    return place_of(snapshot.target)
+
+
+def place_of(target: ResourceIdentifier) -> dict[str, str]:
+    """Return the facts that say where something is that is acted on."""
     return {"target.namespace": target.namespace, "target.name": target.name, "target.kind": target.kind}

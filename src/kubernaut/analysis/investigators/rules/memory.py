@@ -7,7 +7,7 @@ from decimal import Decimal
 from kubernaut.analysis.bounds import Ceiling, ceilings
 from kubernaut.analysis.containers import Container, Ended, containers, names_of
 from kubernaut.analysis.investigators.base import Evidence
-from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evidence, keys, place, sure, told_by
+from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence, keys, place, sure, told_by
 from kubernaut.analysis.rollouts import last_rollout
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.quantity import parse_quantity
@@ -192,9 +192,7 @@ RULES = (
     Rule(
         OOM,
         killed_at_limit,
-        explains=frozenset({"ApplicationCrash", "LivenessProbeFailing", "ReadinessProbeFailing", "StartupProbeFailing"}),
+        explains=SYMPTOMS,
     ),
-    Rule(
-        "NodeOutOfMemory", killed_without_limit, explains=frozenset({"ApplicationCrash", "LivenessProbeFailing", "ReadinessProbeFailing"})
-    ),
+    Rule("NodeOutOfMemory", killed_without_limit, explains=SYMPTOMS),
 )

@@ -1,6 +1,25 @@
-"""All rules, in one list. A new cause: a function in the module of its subject, a row in that module's RULES, its cases in the tests."""
+"""All rules, in one list. A new cause: a row or function in the module of its subject, a case in `tests/cases/`."""
 
-from kubernaut.analysis.investigators.rules import configuration, crashes, health, images, memory, probes, scheduling
+from kubernaut.analysis.investigators.rules import (
+    configuration,
+    crashes,
+    images,
+    ingresses,
+    jobs,
+    lifecycle,
+    memory,
+    network,
+    nodes,
+    placing,
+    probes,
+    quotas,
+    rbac,
+    scaling,
+    scheduling,
+    services,
+    storage,
+    words,
+)
 from kubernaut.analysis.investigators.rules.judging import Rule
 
 ALL: tuple[Rule, ...] = (
@@ -8,7 +27,18 @@ ALL: tuple[Rule, ...] = (
     *images.RULES,
     *configuration.RULES,
     *scheduling.RULES,
+    *placing.RULES,
+    *storage.RULES,
+    *nodes.RULES,
+    *quotas.RULES,
     *probes.RULES,
     *crashes.RULES,
-    *health.RULES,
+    *rbac.RULES,
+    *words.RULES,
+    *services.RULES,
+    *network.RULES,
+    *ingresses.RULES,
+    *scaling.RULES,
+    *jobs.RULES,
+    *lifecycle.RULES,
 )

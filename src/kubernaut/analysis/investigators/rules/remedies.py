@@ -1,16 +1,16 @@
 """Remedies that several causes share: going back to the revision that worked."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from kubernaut.analysis.containers import Container
 from kubernaut.analysis.investigators.base import Evidence
-from kubernaut.analysis.investigators.rules.judging import evidence, place
-from kubernaut.analysis.rollouts import HASH, REVISION, Change, Rollout, last_rollout
-from kubernaut.analysis.snapshot import Snapshot
+from kubernaut.analysis.investigators.rules.judging import Candidate, evidence, place_of, pod_key, sure
+from kubernaut.analysis.rollouts import REVISION, Change, Revision, Rollout, last_rollout
+from kubernaut.analysis.snapshot import Snapshot, identity
 from kubernaut.api.base import Obj
 
-ROLLBACK = "RollbackDeployment"
 SERVING_WEIGHT = 0.15
 STOOD_WEIGHT = 0.1
 UNPROVEN_WEIGHT = -0.1
@@ -23,6 +23,8 @@ class Regression:
     rollout: Rollout
     changes: tuple[Change, ...]
     """The changes that can have brought it."""
+    action: str = ""
+    """What goes back, such as RollbackDeployment."""
 
     @property
     def weight(self) -> float:
@@ -37,16 +39,15 @@ class Regression:
             "rollout.revision.previous": str(self.rollout.previous.number),
             "rollout.revision.current": str(self.rollout.current.number),
         }
-        return place(snapshot) | numbers
+        return place_of(snapshot.target) | numbers
 
     def evidence(self) -> tuple[Evidence, ...]:
         """Return what was read of both revisions."""
         now, before = self.rollout.current, self.rollout.previous
         changed = "; ".join(change.told() for change in self.changes[:3])
-        annotation = f"metadata.annotations[{REVISION}]"
         return (
-            evidence(now.replica_set, annotation, now.number, f"the fault came with this revision: {changed}"),
-            evidence(before.replica_set, annotation, before.number, self._before()),
+            evidence(now.maker, _number_field(now), now.number, f"the fault came with this revision: {changed}"),
+            evidence(before.maker, _number_field(before), before.number, self._before()),
         )
 
     def _before(self) -> str:
@@ -63,6 +64,47 @@ class Regression:
         return f"Revision {now} brought it ({self.changes[0].told()}); revision {before} {known}."
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """What is to be done about a cause, where going back is not the remedy."""
+
+    advice: str
+    action: str = ""
+    target: Obj | None = None
+    """What is acted on; the workload itself where it is not named."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def concluded(
+    snapshot: Snapshot,
+    cause: str,
+    summary: str,
+    confidence: float,
+    said: Iterable[Evidence],
+    remedy: Remedy,
+    *,
+    pods: Sequence[Obj] = (),
+    back: Regression | None = None,
+    factors: tuple[str, ...] = (),
+    since: datetime | None = None,
+) -> Candidate:
+    """Return a candidate about these pods (all, where none is named), with the way back where a roll-out brought it, else the remedy."""
+    target = identity(remedy.target) if remedy.target and not back else snapshot.target
+    return Candidate(
+        cause=cause,
+        summary=f"{summary} {back.sentence()}" if back else summary,
+        confidence=sure(confidence, back.weight if back else 0.0),
+        target=target,
+        evidence=(*said, *(back.evidence() if back else ())),
+        factors=factors,
+        action=back.action if back else remedy.action,
+        advice="" if back else remedy.advice,
+        facts={**(back.facts(snapshot) if back else place_of(target)), **remedy.facts},
+        subjects=frozenset(pod_key(pod) for pod in pods),
+        since=since,
+    )
+
+
 def regression(
     snapshot: Snapshot, failing: list[Obj], about: Callable[[Change], bool] = lambda _: True, *, unproven: bool = False
 ) -> Regression | None:
@@ -76,9 +118,13 @@ def regression(
     if rollout is None or not rollout.recent or not (rollout.previous_proven or unproven):
         return None
     changes = tuple(change for change in rollout.changes if change.path.startswith("spec.") and about(change))
-    if not changes or any(not _made_by(pod, rollout.current.replica_set) for pod in failing):
+    if not changes or not all(rollout.current.made(pod) for pod in failing):
         return None
-    return Regression(rollout, changes)
+    return Regression(rollout, changes, f"Rollback{snapshot.target.kind}")
+
+
+def _number_field(revision: Revision) -> str:
+    return f"metadata.annotations[{REVISION}]" if revision.maker["kind"] == "ReplicaSet" else "revision"
 
 
 def in_container(failing: Container, *fields: str) -> Callable[[Change], bool]:
@@ -87,8 +133,3 @@ def in_container(failing: Container, *fields: str) -> Callable[[Change], bool]:
     prefix = f"spec.{kind}[{failing.name}]"
     starts = tuple(f"{prefix}.{field}" for field in fields) or (prefix,)
     return lambda change: change.path.startswith(starts)
-
-
-def _made_by(pod: Obj, replica_set: Obj) -> bool:
-    wanted = (replica_set["metadata"].get("labels") or {}).get(HASH)
-    return bool(wanted) and (pod["metadata"].get("labels") or {}).get(HASH) == wanted

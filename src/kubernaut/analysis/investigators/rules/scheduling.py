@@ -6,8 +6,8 @@ from decimal import Decimal
 from kubernaut.analysis.bounds import allocatable
 from kubernaut.analysis.containers import condition, judged_pods
 from kubernaut.analysis.investigators.base import Evidence
-from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evidence, place, pod_key, sure
-from kubernaut.analysis.investigators.rules.remedies import ROLLBACK, Regression, regression
+from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence, place, pod_key, sure
+from kubernaut.analysis.investigators.rules.remedies import Regression, regression
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.base import Obj
 from kubernaut.api.quantity import parse_quantity
@@ -54,7 +54,7 @@ def insufficient(snapshot: Snapshot) -> Candidate | None:
         target=snapshot.target,
         evidence=(_words(pod, message), *_requests(pod, message), *(back.evidence() if back else ())),
         factors=("Some nodes are ruled out for other reasons: " + message[:200],) if partial else (),
-        action=ROLLBACK if back else "ProvisionNode",
+        action=back.action if back else "ProvisionNode",
         advice="" if back else f"Add nodes or free {names}; or ask for less.",
         facts=(back.facts(snapshot) if back else place(snapshot)) | {"resource": min(lacking(message))},
         subjects=frozenset(pod_key(row) for row, _ in found),
@@ -77,53 +77,11 @@ def too_large(snapshot: Snapshot) -> Candidate | None:
         confidence=sure(0.88, back.weight if back else 0.0),
         target=snapshot.target,
         evidence=(_words(pod, message), *_requests(pod, message), biggest, *(back.evidence() if back else ())),
-        action=ROLLBACK if back else "",
+        action=back.action if back else "",
         advice="" if back else f"Ask for less {resource}, or add a larger node.",
         facts=(back.facts(snapshot) if back else place(snapshot)) | {"resource": resource},
         subjects=frozenset(pod_key(row) for row, _ in found),
     )
-
-
-def untolerated_taint(snapshot: Snapshot) -> Candidate | None:
-    """Nodes have taints that the pods do not tolerate, and no other node takes them."""
-    advice = "Tolerate the taint, or take it off the nodes when what it guards against is over."
-    return _excluded(snapshot, "UntoleratedTaint", "taint", ("spec.tolerations",), advice)
-
-
-def no_node_matches(snapshot: Snapshot) -> Candidate | None:
-    """The pods' node selector or affinity fits no node."""
-    advice = "Compare the pods' selector and affinity with the labels of the nodes."
-    return _excluded(snapshot, "NoNodeMatches", "didn't match", ("spec.nodeSelector", "spec.affinity"), advice)
-
-
-def _excluded(snapshot: Snapshot, cause: str, word: str, fields: tuple[str, ...], advice: str) -> Candidate | None:
-    """Judge by the scheduler's first reason that is about taints, selectors or affinity."""
-    found = [
-        (pod, message) for pod, message in unschedulable(snapshot) if not lacking(message) and word in next(iter(_exclusions(message)), "")
-    ]
-    if not found:
-        return None
-    pod, message = found[0]
-    back = regression(snapshot, [row for row, _ in found], lambda change: change.path.startswith(fields))
-    summary = f"No node may take the pods of {snapshot.target.path()}: {'; '.join(_exclusions(message))}."
-    return Candidate(
-        cause=cause,
-        summary=f"{summary} {back.sentence()}" if back else summary,
-        confidence=sure(0.8, back.weight if back else 0.0),
-        target=snapshot.target,
-        evidence=(_words(pod, message), *(back.evidence() if back else ())),
-        action=ROLLBACK if back else "",
-        advice="" if back else advice,
-        facts=back.facts(snapshot) if back else place(snapshot),
-        subjects=frozenset(pod_key(row) for row, _ in found),
-    )
-
-
-def _exclusions(message: str) -> list[str]:
-    """Return the scheduler's reasons that are about taints, selectors and affinity."""
-    reasons = message.partition("preemption:")[0].partition(": ")[2].strip(" .")
-    parts = re.split(r", (?=\d)", reasons)
-    return [part for part in parts if re.search(r"taint|didn't match", part)]
 
 
 def _lackers(snapshot: Snapshot) -> list[tuple[Obj, str]]:
@@ -181,8 +139,6 @@ def _requests(pod: Obj, message: str) -> tuple[Evidence, ...]:
 
 
 RULES = (
-    Rule("InsufficientResources", insufficient),
-    Rule("RequestLargerThanNodes", too_large),
-    Rule("UntoleratedTaint", untolerated_taint),
-    Rule("NoNodeMatches", no_node_matches),
+    Rule("InsufficientResources", insufficient, explains=SYMPTOMS),
+    Rule("RequestLargerThanNodes", too_large, explains=SYMPTOMS),
 )

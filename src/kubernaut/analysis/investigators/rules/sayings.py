@@ -1,0 +1,161 @@
+"""What kubelet, scheduler, controllers and programs say, by table: where it is said, in which words, and what it means.
+
+A row suffices where the words alone tell the cause; where they must be held against other objects, a rule has a module of its own.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from kubernaut.analysis.containers import condition, containers, containers_of, judged_pods, pod_ready
+from kubernaut.analysis.investigators.base import Evidence, plain
+from kubernaut.analysis.investigators.rules.crashes import crashes, last_words
+from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence, told_by
+from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded, regression
+from kubernaut.analysis.investigators.rules.scheduling import unschedulable
+from kubernaut.analysis.rollouts import Change
+from kubernaut.analysis.snapshot import Snapshot
+from kubernaut.api.base import Obj
+
+
+class Said(Enum):
+    """Who says it, and where."""
+
+    KUBELET_WAITING = "why a container waits"
+    KUBELET_EVENT = "an event about a pod that is not up"
+    SCHEDULER = "why no node is found"
+    CONTROLLER = "why no pod can be made"
+    PROGRAM = "the last words of a program that crashed"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Words that match, with the pod they are about (None where no pod could be made)."""
+
+    pod: Obj | None
+    match: re.Match[str]
+    told: Evidence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saying:
+    """Words that mean a cause. `means` and `advice` may name groups of the pattern, and `{target}`."""
+
+    cause: str
+    doc: str
+    said: Said
+    words: str
+    means: str
+    advice: str
+    base: float = 0.82
+    reasons: frozenset[str] = frozenset()
+    changed: tuple[str, ...] = ("spec.",)
+    """Fields of the pod template whose change can have brought it; none where no roll-out can."""
+
+    def rule(self) -> Rule:
+        """Return the rule of this row."""
+        pattern = re.compile(self.words, re.IGNORECASE)
+
+        def judge(snapshot: Snapshot) -> Candidate | None:
+            heard = list(_HEARD[self.said](snapshot, self.reasons, pattern))
+            return self._candidate(snapshot, heard) if heard else None
+
+        return Rule(self.cause, judge, explains=SYMPTOMS - {self.cause}, doc=self.doc)
+
+    def _candidate(self, snapshot: Snapshot, heard: list[Heard]) -> Candidate:
+        words = {name: plain(text or "", 120) for name, text in heard[0].match.groupdict().items()} | {"target": snapshot.target.path()}
+        pods = [row.pod for row in heard if row.pod is not None]
+        back = regression(snapshot, pods, self._about) if self.changed else None
+        return concluded(
+            snapshot,
+            self.cause,
+            self.means.format_map(words),
+            self.base,
+            (heard[0].told,),
+            Remedy(advice=self.advice.format_map(words)),
+            pods=pods,
+            back=back,
+            factors=(f"{len(pods)} of {len(snapshot.pods)} pods are affected",) if len(snapshot.pods) > 1 and pods else (),
+        )
+
+    def _about(self, change: Change) -> bool:
+        return any(part in change.path for part in self.changed)
+
+
+_Listen = Callable[[Snapshot, frozenset[str], re.Pattern[str]], Iterator[Heard]]
+
+
+def _waiting(snapshot: Snapshot, reasons: frozenset[str], pattern: re.Pattern[str]) -> Iterator[Heard]:
+    for container in containers(snapshot):
+        message = str(container.waiting.get("message") or "")
+        if (not reasons or container.waiting.get("reason") in reasons) and (found := pattern.search(message)):
+            yield Heard(container.pod, found, told_by(container, "state.waiting.message", message, "why kubelet does not start it"))
+
+
+def _pod_events(snapshot: Snapshot, reasons: frozenset[str], pattern: re.Pattern[str]) -> Iterator[Heard]:
+    """Yield events about pods that are not ready, and none of whose containers has run."""
+    for pod in judged_pods(snapshot):
+        if pod_ready(pod) or any("running" in (row.status.get("state") or {}) for row in containers_of(pod)):
+            continue
+        for event in snapshot.events_about(pod, *reasons):
+            message = str(event.get("message") or "")
+            if found := pattern.search(message):
+                yield Heard(pod, found, evidence(event, "message", message, "why the pod does not get up"))
+
+
+def _scheduler(snapshot: Snapshot, _: frozenset[str], pattern: re.Pattern[str]) -> Iterator[Heard]:
+    for pod, message in unschedulable(snapshot):
+        if found := pattern.search(message.partition("preemption:")[0]):
+            yield Heard(pod, found, evidence(pod, "status.conditions[PodScheduled].message", message, "why the scheduler finds no node"))
+
+
+def refusals(snapshot: Snapshot) -> Iterator[tuple[str, Evidence]]:
+    """Yield why no pods can be made for a workload that lacks some: from its conditions, then from events."""
+    if not lacks_pods(snapshot):
+        return
+    for obj in (*snapshot.chain[::-1], *snapshot.replica_sets[:2]):
+        row = condition(obj, "ReplicaFailure")
+        if row.get("status") == "True":
+            message = str(row.get("message") or "")
+            yield message, evidence(obj, "status.conditions[ReplicaFailure].message", message, "why no pod can be made")
+    for event in snapshot.events_of("FailedCreate"):
+        if (event.get("involvedObject") or {}).get("kind") != "Pod":
+            message = str(event.get("message") or "")
+            yield message, evidence(event, "message", message, "why no pod can be made")
+
+
+def lacks_pods(snapshot: Snapshot) -> bool:
+    """Tell whether a workload has fewer pods than it should have, by its own report."""
+    top = snapshot.top
+    if top is None or top["kind"] in {"Pod", "Node"}:
+        return False
+    status, spec = top.get("status") or {}, top.get("spec") or {}
+    if top["kind"] == "DaemonSet":
+        return int(status.get("currentNumberScheduled") or 0) < int(status.get("desiredNumberScheduled") or 0)
+    if top["kind"] in {"Job", "CronJob"}:
+        return not snapshot.pods
+    wanted = int(spec.get("replicas", 1))
+    updated = status.get("updatedReplicas", status.get("replicas"))
+    return min(int(status.get("replicas") or 0), int(updated or 0)) < wanted
+
+
+def _controller(snapshot: Snapshot, _: frozenset[str], pattern: re.Pattern[str]) -> Iterator[Heard]:
+    for message, told in refusals(snapshot):
+        if found := pattern.search(message):
+            yield Heard(None, found, told)
+
+
+def _program(snapshot: Snapshot, _: frozenset[str], pattern: re.Pattern[str]) -> Iterator[Heard]:
+    for container, ended in crashes(snapshot):
+        if found := pattern.search(ended.message[:4096]):
+            yield Heard(container.pod, found, last_words(container, ended))
+
+
+_HEARD: dict[Said, _Listen] = {
+    Said.KUBELET_WAITING: _waiting,
+    Said.KUBELET_EVENT: _pod_events,
+    Said.SCHEDULER: _scheduler,
+    Said.CONTROLLER: _controller,
+    Said.PROGRAM: _program,
+}

@@ -1,0 +1,166 @@
+"""Leads: where else the cause may be. Host names of Services in a workload's environment, and what the objects beside workloads select.
+
+Pure; `collect.py` follows what is found here.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from kubernaut.api.base import Obj
+
+_ADDRESS: Final = re.compile(
+    r"(?:[a-z][a-z0-9+.-]*://)?(?:[^@/\s,;]*@)?(?P<host>[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?)(?::(?P<port>\d{1,5}))?(?=[/,;?\s]|$)",
+    re.IGNORECASE,
+)
+_WEBHOOK: Final = re.compile(r'failed calling webhook "(?P<name>[^"]{1,253})"')
+_UNRESOLVED: Final = re.compile(
+    r"server misbehaving|name resolution|no such host|\bEAI_AGAIN\b|\bENOTFOUND\b|Name or service not known|could not translate host name"
+    r"|lookup \S+( on \S+)?: i/o timeout|getaddrinfo|UnknownHost",
+    re.IGNORECASE,
+)
+_VALUE_LIMIT: Final = 2048
+_NAMES_LIMIT: Final = 40
+_SERVICE_DOMAIN: Final = "svc"
+_DEFAULT_PORTS: Final = {
+    "http": 80,
+    "https": 443,
+    "redis": 6379,
+    "postgres": 5432,
+    "postgresql": 5432,
+    "mysql": 3306,
+    "amqp": 5672,
+    "mongodb": 27017,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A Service that a workload is told to call."""
+
+    name: str
+    namespace: str
+    port: int | None
+    certain: bool
+    """Whether the text can mean nothing but a Service of the cluster."""
+    field: str
+    value: str
+
+
+def called(template: Obj, namespace: str, values: Mapping[str, Mapping[str, str]]) -> list[Called]:
+    """Return the Services that the environment of a pod template names, by way of ConfigMaps too (`values`: their data by name)."""
+    found: dict[tuple[str, str, int | None], Called] = {}
+    for where, text in _texts(template, values):
+        for row in _read(where, text, namespace):
+            found.setdefault((row.namespace, row.name, row.port), row)
+    return list(found.values())[:_NAMES_LIMIT]
+
+
+def _texts(template: Obj, values: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, str]]:
+    spec = template.get("spec") or {}
+    for kind in ("initContainers", "containers"):
+        for row in spec.get(kind) or ():
+            at = f"spec.{kind}[{row['name']}]"
+            yield from ((f"{at}.env[{item['name']}]", text) for item in row.get("env") or () if (text := _value(item, values)))
+            yield from ((f"{at}.args", str(text)) for text in (*(row.get("command") or ()), *(row.get("args") or ())) if ":" in str(text))
+            for source in row.get("envFrom") or ():
+                name = (source.get("configMapRef") or {}).get("name", "")
+                yield from ((f"{at}.envFrom[{name}].{key}", text) for key, text in sorted(values.get(name, {}).items()))
+
+
+def _value(item: Obj, values: Mapping[str, Mapping[str, str]]) -> str:
+    if "value" in item:
+        return str(item["value"] or "")
+    reference = (item.get("valueFrom") or {}).get("configMapKeyRef") or {}
+    return values.get(reference.get("name", ""), {}).get(reference.get("key", ""), "")
+
+
+def _read(where: str, text: str, namespace: str) -> Iterator[Called]:
+    for match in _ADDRESS.finditer(str(text)[:_VALUE_LIMIT]):
+        parts, port = match["host"].casefold().split("."), match["port"]
+        scheme = match[0].partition("://")[0].casefold() if "://" in match[0] else ""
+        number = int(port) if port else _DEFAULT_PORTS.get(scheme)
+        in_cluster = len(parts) >= 3 and parts[2] == _SERVICE_DOMAIN  # noqa: PLR2004  (name, namespace, svc)
+        if in_cluster or len(parts) == 2:  # noqa: PLR2004  (name and namespace)
+            yield Called(parts[0], parts[1], number, in_cluster, where, match[0])
+        elif len(parts) == 1 and (scheme or port or match[0] == text) and not parts[0].isdecimal() and parts[0] != "localhost":
+            yield Called(parts[0], namespace, number, bool(scheme and port), where, match[0])
+
+
+def last_messages(pods: Iterable[Obj]) -> str:
+    """Return what the containers of pods said when they ended, cut to a bound."""
+    rows = (row for pod in pods for row in _statuses(pod))
+    ends = ((row.get(state) or {}).get("terminated") or {} for row in rows for state in ("state", "lastState"))
+    return "\n".join(str(end.get("message") or "")[:_VALUE_LIMIT] for end in ends)
+
+
+def _statuses(pod: Obj) -> Iterator[Obj]:
+    status = pod.get("status") or {}
+    yield from (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+
+
+def names_fail(messages: str) -> bool:
+    """Tell whether last words complain that names do not resolve."""
+    return bool(_UNRESOLVED.search(messages))
+
+
+def selector_of(obj: Obj) -> Obj | None:
+    """Return the label selector by which an object chooses pods, as a LabelSelector; None where it chooses none."""
+    spec = obj.get("spec") or {}
+    if obj["kind"] == "Service":
+        return {"matchLabels": spec["selector"]} if spec.get("selector") else None
+    field = {"PodDisruptionBudget": "selector", "NetworkPolicy": "podSelector"}.get(obj["kind"])
+    found: Obj | None = spec.get(field) if field else None
+    return found
+
+
+def matches(selector: Obj | None, labels: Mapping[str, str] | None) -> bool:
+    """Tell whether a LabelSelector takes an object with these labels; an empty one takes all, a missing one none."""
+    if selector is None:
+        return False
+    held = labels or {}
+    equal = all(held.get(key) == value for key, value in (selector.get("matchLabels") or {}).items())
+    return equal and all(_expression(row, held) for row in selector.get("matchExpressions") or ())
+
+
+def _expression(row: Obj, held: Mapping[str, str]) -> bool:
+    value, values = held.get(row["key"]), row.get("values") or ()
+    match row.get("operator"):
+        case "In":
+            return value in values
+        case "NotIn":
+            return value not in values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+    return False
+
+
+def labels_of(obj: Obj) -> Mapping[str, str]:
+    """Return an object's labels."""
+    found: Mapping[str, str] = obj["metadata"].get("labels") or {}
+    return found
+
+
+def backends(ingress: Obj) -> list[tuple[str, str, Obj]]:
+    """Return the Services that an Ingress sends to: field, name, and the port as the Ingress has it."""
+    spec = ingress.get("spec") or {}
+    rows = [("spec.defaultBackend", spec.get("defaultBackend") or {})]
+    for number, rule in enumerate(spec.get("rules") or ()):
+        paths = (rule.get("http") or {}).get("paths") or ()
+        rows += [(f"spec.rules[{number}].http.paths[{index}].backend", path.get("backend") or {}) for index, path in enumerate(paths)]
+    return [(field, str(row["service"]["name"]), row["service"].get("port") or {}) for field, row in rows if row.get("service")]
+
+
+def claims_of(pod: Obj) -> list[str]:
+    """Return the names of the PersistentVolumeClaims that a pod, or pod template, mounts."""
+    volumes = (pod.get("spec") or {}).get("volumes") or ()
+    return [str(row["persistentVolumeClaim"]["claimName"]) for row in volumes if row.get("persistentVolumeClaim")]
+
+
+def failing_webhooks(messages: Iterable[str], configurations: Iterable[Obj]) -> list[tuple[Obj, Obj]]:
+    """Return configuration and webhook for each webhook that messages say cannot be called; only ones that exist."""
+    said = {match["name"] for text in messages for match in _WEBHOOK.finditer(text[:_VALUE_LIMIT])}
+    return [(obj, hook) for obj in configurations for hook in obj.get("webhooks") or () if hook.get("name") in said]

@@ -1,0 +1,273 @@
+"""One taking of a snapshot: the subject with all around it, and the same for the workloads that it leads to, a few steps deep."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from kubernaut.analysis.leads import (
+    Called,
+    backends,
+    called,
+    claims_of,
+    failing_webhooks,
+    labels_of,
+    last_messages,
+    matches,
+    names_fail,
+    selector_of,
+)
+from kubernaut.analysis.reading import BY_ALL, BY_NAMESPACE, Reader, by_name, by_number, key_of, subject_key
+from kubernaut.analysis.snapshot import Lead, Snapshot, Through, identity, source
+from kubernaut.api import core
+from kubernaut.api.analysis import AlertContext
+from kubernaut.api.base import Obj, ResourceIdentifier
+from kubernaut.kube.cluster import OWNER_INDEX
+
+TOLD_OF: Final = (
+    core.SERVICE,
+    core.PERSISTENT_VOLUME_CLAIM,
+    core.HORIZONTAL_POD_AUTOSCALER,
+    core.POD_DISRUPTION_BUDGET,
+    core.INGRESS,
+    core.JOB,
+    core.CRON_JOB,
+)
+"""Related kinds whose events are read too."""
+LEADS: Final = 8
+"""How many ways are followed from one object."""
+DEPTH: Final = 2
+"""How many steps from the subject."""
+DNS_NAMESPACE: Final = "kube-system"
+_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+_APPLIED_LIMIT: Final = 262_144
+
+
+class Taking:
+    """One taking: the subject's snapshot and those it leads to, what they share read once."""
+
+    def __init__(self, reader: Reader, now: datetime, since: datetime, *, wide: bool) -> None:
+        self._reader, self._now, self._since, self._wide = reader, now, since, wide
+        self._shared = reader.shared() if wide else {}
+        self._nodes = tuple(reader.bounded("Node", reader.select(core.NODE, BY_ALL, "*"), by_name))
+        self._related: dict[str, Mapping[str, tuple[Obj, ...]]] = {}
+        self._seen: set[str] = set()
+        """What is being taken, or was: the ways that lead back to it end."""
+        self._taken: dict[str, Snapshot | None] = {}
+
+    def snapshot(self, subject: ResourceIdentifier, alert: AlertContext | None, depth: int) -> Snapshot:
+        """Return what stands around a subject, and around what it leads to, so many steps deep."""
+        reader, chain = self._reader, self._chain(subject, alert)
+        replica_sets, pods = reader.made_by(chain) if chain else ([], [])
+        self._seen |= {key_of(obj) for obj in chain}
+        namespace = _place(chain[-1]) if chain else subject.namespace
+        config_maps = self._config_maps(namespace) if self._wide else []
+        related = self._around(namespace)
+        about = {key_of(obj) for obj in (*chain, *replica_sets, *pods)} | {subject_key(subject.kind, subject.namespace, subject.name)}
+        around = {key_of(obj) for kind in TOLD_OF for obj in related.get(kind.kind, ())} - about
+        found = Snapshot(
+            at=self._now,
+            since=self._since,
+            subject=subject,
+            chain=tuple(chain),
+            pods=tuple(pods),
+            replica_sets=tuple(replica_sets),
+            revisions=tuple(self._revisions(chain)),
+            events=tuple(reader.events(about, self._since)),
+            around=tuple(reader.events(around, self._since)),
+            nodes=self._nodes,
+            namespace=reader.read(core.NAMESPACE, "", namespace) if namespace else None,
+            config_maps={obj["metadata"]["name"]: _keys(obj) for obj in config_maps} if self._wide else None,
+            applied_keys={obj["metadata"]["name"]: keys for obj in config_maps if (keys := _applied(obj))},
+            related=related,
+        )
+        leads = tuple(self._leads(found, config_maps, depth - 1)) if depth else ()
+        return replace(found, leads=leads, unread=tuple(sorted(reader.unread)), cut=tuple(sorted(reader.cut)))
+
+    def _chain(self, subject: ResourceIdentifier, alert: AlertContext | None) -> list[Obj]:
+        """Return the subject and its owners; where the subject is gone, what of its owners is known and still there."""
+        first = self._reader.named(subject.kind, subject.namespace, subject.name)
+        if first is None and alert is not None:
+            hints = (self._reader.named(kind, subject.namespace, name) for kind, name in _owner_hints(alert))
+            first = next((obj for obj in hints if obj is not None), None)
+        return self._reader.owners(first) if first else []
+
+    def _around(self, namespace: str) -> Mapping[str, tuple[Obj, ...]]:
+        if not self._wide:
+            return {}
+        if namespace not in self._related:
+            self._related[namespace] = self._reader.related(namespace) | self._shared
+        return self._related[namespace]
+
+    def _revisions(self, chain: list[Obj]) -> list[Obj]:
+        if not chain or chain[-1]["kind"] not in {"StatefulSet", "DaemonSet"}:
+            return []
+        found = self._reader.select(core.CONTROLLER_REVISION, OWNER_INDEX, chain[-1]["metadata"]["uid"])
+        return self._reader.bounded("ControllerRevision", found, by_number)
+
+    def _config_maps(self, namespace: str) -> list[Obj]:
+        return self._reader.bounded("ConfigMap", self._reader.select(core.CONFIG_MAP, BY_NAMESPACE, namespace), by_name)
+
+    def _leads(self, found: Snapshot, config_maps: list[Obj], depth: int) -> Iterator[Lead]:
+        """Yield where the subject leads: to what stands behind it, to what its pods call, to what admits them."""
+        values = {obj["metadata"]["name"]: obj.get("data") or {} for obj in config_maps}
+        top = found.top
+        if top is None:
+            return
+        yield from self._behind(found, top, depth)
+        yield from self._calls(found, top, values, depth)
+        yield from self._admits(found, depth)
+        yield from self._resolves(found, depth)
+
+    def _behind(self, found: Snapshot, top: Obj, depth: int) -> Iterator[Lead]:
+        owners: dict[str, tuple[str, Obj]] = {}
+        for where, obj in _chosen(found, top):
+            owner = self._reader.owners(obj)[-1]
+            owners.setdefault(key_of(owner), (where, owner))
+        for where, owner in list(owners.values())[:LEADS]:
+            if key_of(owner) not in self._seen:
+                value = source(owner)
+                yield Lead(through=Through.STANDS_FOR, source=source(top), field=where, value=value, snapshot=self._deeper(owner, depth))
+
+    def _calls(self, found: Snapshot, top: Obj, values: Mapping[str, Mapping[str, str]], depth: int) -> Iterator[Lead]:
+        namespace, words, followed = top["metadata"].get("namespace", ""), last_messages(found.pods), 0
+        for row in called(found.template, namespace, values):
+            service = self._reader.read(core.SERVICE, row.namespace, row.name)
+            if followed >= LEADS or (service is None and not self._missed(row, namespace, words)):
+                continue
+            followed += 1
+            yield Lead(
+                through=Through.CALLS,
+                source=source(top),
+                field=row.field if top["kind"] == "Pod" else f"spec.template.{row.field}",
+                value=row.value,
+                host=f"{row.name}.{row.namespace}",
+                port=row.port,
+                certain=row.certain,
+                service=service,
+                snapshot=self._of_service(service, depth),
+            )
+
+    def _missed(self, row: Called, namespace: str, words: str) -> bool:
+        """Tell whether a name that no Service has was meant for one: by its form, or since the program complains of it."""
+        known = row.namespace == namespace or self._reader.read(core.NAMESPACE, "", row.namespace) is not None
+        return known and (row.certain or row.name in words)
+
+    def _resolves(self, found: Snapshot, depth: int) -> Iterator[Lead]:
+        """Yield the cluster's DNS where names do not resolve; Kubernetes itself marks its Service by a label."""
+        for service in self._around(DNS_NAMESPACE).get("Service", ()) if names_fail(last_messages(found.pods)) else ():
+            if labels_of(service).get("k8s-app") == "kube-dns":
+                yield Lead(
+                    through=Through.RESOLVES,
+                    source=source(service),
+                    field="metadata.labels[k8s-app]",
+                    value="kube-dns",
+                    service=service,
+                    snapshot=self._of_service(service, depth),
+                )
+
+    def _admits(self, found: Snapshot, depth: int) -> Iterator[Lead]:
+        messages = (str(event.get("message") or "") for event in found.events_of("FailedCreate", "FailedUpdate"))
+        hooks = (*found.of("ValidatingWebhookConfiguration"), *found.of("MutatingWebhookConfiguration"))
+        for configuration, hook in failing_webhooks(messages, hooks)[:LEADS]:
+            named = (hook.get("clientConfig") or {}).get("service")
+            if not named:
+                continue
+            service = self._reader.read(core.SERVICE, named["namespace"], named["name"])
+            yield Lead(
+                through=Through.ADMITS,
+                source=source(configuration),
+                field=f"webhooks[{hook['name']}].clientConfig.service",
+                value=f"{named['namespace']}/{named['name']}",
+                host=f"{named['name']}.{named['namespace']}",
+                port=int(named.get("port") or 443),
+                service=service,
+                snapshot=self._of_service(service, depth),
+            )
+
+    def _of_service(self, service: Obj | None, depth: int) -> Snapshot | None:
+        """Return what stands around the workload behind a Service: by its pods, else by the pod templates it would select."""
+        if service is None:
+            return None
+        namespace, selector = service["metadata"]["namespace"], selector_of(service)
+        around = self._around(namespace)
+        pods = [pod for pod in around.get("Pod", ()) if matches(selector, labels_of(pod))]
+        owners = [self._reader.owners(pods[0])[-1]] if pods else _templates(around, selector)
+        return self._deeper(owners[0] if owners else service, depth)
+
+    def _deeper(self, top: Obj, depth: int) -> Snapshot | None:
+        """Return what stands around something that is led to; None where the way leads back."""
+        key = key_of(top)
+        if key not in self._taken:
+            self._taken[key] = None if key in self._seen else self.snapshot(identity(top), None, depth)
+        return self._taken[key]
+
+
+def _chosen(found: Snapshot, top: Obj) -> Iterator[tuple[str, Obj]]:
+    """Yield the pods and workloads that stand behind an object beside them, with the field that says so."""
+    match top["kind"]:
+        case "Service":
+            selector = selector_of(top)
+            yield from (("spec.selector", pod) for pod in found.of("Pod") if matches(selector, labels_of(pod)))
+            yield from (("spec.selector", obj) for obj in _templates(found.related, selector))
+        case "PodDisruptionBudget" | "NetworkPolicy":
+            selector = selector_of(top)
+            yield from (("spec.selector", pod) for pod in found.of("Pod") if matches(selector, labels_of(pod)))
+        case "HorizontalPodAutoscaler":
+            named = (top.get("spec") or {}).get("scaleTargetRef") or {}
+            scaled = found.named(str(named.get("kind", "")), str(named.get("name", "")))
+            yield from (("spec.scaleTargetRef", obj) for obj in (scaled,) if obj)
+        case "PersistentVolumeClaim":
+            yield from (("metadata.name", pod) for pod in found.of("Pod") if top["metadata"]["name"] in claims_of(pod))
+        case "Ingress":
+            for where, name, _ in backends(top):
+                selector = selector_of(found.named("Service", name) or {"kind": ""})
+                yield from ((where, pod) for pod in found.of("Pod") if matches(selector, labels_of(pod)))
+                yield from ((where, obj) for obj in _templates(found.related, selector))
+        case "Namespace" | "ResourceQuota" | "LimitRange":
+            short = (obj for kind in ("Deployment", "StatefulSet", "DaemonSet") for obj in found.of(kind) if _short(obj))
+            yield from (("metadata.namespace", obj) for obj in short)
+
+
+def _short(obj: Obj) -> bool:
+    """Tell whether a workload lacks pods that serve."""
+    status = obj.get("status") or {}
+    if obj["kind"] == "DaemonSet":
+        return int(status.get("numberReady") or 0) < int(status.get("desiredNumberScheduled") or 0)
+    return int(status.get("readyReplicas") or 0) < int(obj["spec"].get("replicas", 1))
+
+
+def _templates(around: Mapping[str, tuple[Obj, ...]], selector: Obj | None) -> list[Obj]:
+    """Return the workloads whose pods a selector would take."""
+    rows = [obj for kind in ("Deployment", "StatefulSet", "DaemonSet") for obj in around.get(kind, ())]
+    return [obj for obj in rows if matches(selector, ((obj["spec"].get("template") or {}).get("metadata") or {}).get("labels"))]
+
+
+def _place(obj: Obj) -> str:
+    """Return the namespace that an object is in, or is."""
+    return str(obj["metadata"]["name"] if obj["kind"] == "Namespace" else obj["metadata"].get("namespace", ""))
+
+
+def _keys(config_map: Obj) -> frozenset[str]:
+    return frozenset((config_map.get("data") or {}) | (config_map.get("binaryData") or {}))
+
+
+def _applied(config_map: Obj) -> frozenset[str]:
+    """Return the keys that kubectl apply last gave; none where it was not applied so, or nobody can read it."""
+    text = str((config_map["metadata"].get("annotations") or {}).get(_APPLIED) or "")
+    try:
+        found = json.loads(text[:_APPLIED_LIMIT]) if text else {}
+    except ValueError:
+        return frozenset()
+    data = found.get("data") if isinstance(found, dict) else None
+    return frozenset(map(str, data)) if isinstance(data, dict) else frozenset()
+
+
+def _owner_hints(alert: AlertContext) -> Iterator[tuple[str, str]]:
+    """Yield kind and name of the owners that enrichment saw, the nearest first: `Kind/name` texts."""
+    links = alert.kubernetes_context.get("ownerChain")
+    for link in links if isinstance(links, list) else ():
+        kind, slash, name = str(link).partition("/")
+        if slash and kind and name:
+            yield kind, name

@@ -1,0 +1,80 @@
+"""The cases in tests/cases: each a file of plain Kubernetes objects behind a header that says what is asked and what is expected.
+
+The header's `healthy` turns the objects into the healthy twin: merge patches by kind and name, objects to add, and `$patch: delete`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kubernaut.analysis.investigators.base import Finding
+from kubernaut.analysis.investigators.rules.investigator import judge
+from kubernaut.analysis.snapshot import Snapshot
+from kubernaut.api.base import Obj
+from tests.analysis.shelf import Shelf
+
+FOLDER = Path(__file__).parent.parent / "cases"
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case."""
+
+    name: str
+    header: Obj
+    objects: list[Obj]
+
+    @property
+    def expected(self) -> Obj:
+        return dict(self.header["expected"])
+
+    @property
+    def aside(self) -> bool:
+        """Whether it was kept aside while the rules were tuned."""
+        return bool(self.header["aside"])
+
+    def twin(self) -> list[Obj]:
+        """Return the objects of the healthy twin."""
+        held = {_key(obj): obj for obj in self.objects}
+        for change in self.header["healthy"]:
+            if change.get("$patch") == "delete":
+                del held[_key(change)]
+            else:
+                held[_key(change)] = _merged(held.get(_key(change), {}), change)
+        return list(held.values())
+
+    def snapshot(self, objects: list[Obj] | None = None, **scope: Any) -> Snapshot:
+        subject = self.header["subject"]
+        shelf = Shelf().hold(self.objects if objects is None else objects)
+        at = datetime.fromisoformat(self.header["at"])
+        return shelf.collect(subject["kind"], subject["name"], at=at, namespace=subject.get("namespace", ""), **scope)
+
+    def judged(self, *, healthy: bool = False) -> Finding:
+        return judge(self.snapshot(self.twin() if healthy else None))
+
+
+def _key(obj: Obj) -> tuple[str, str, str]:
+    return obj["kind"], obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+
+
+def _merged(old: Any, new: Any) -> Any:
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return new
+    kept = {key: value for key, value in old.items() if key not in new}
+    return kept | {key: _merged(old.get(key), value) for key, value in new.items() if value is not None}
+
+
+@cache
+def cases() -> tuple[Case, ...]:
+    """Return all cases, by name."""
+    return tuple(_read(path) for path in sorted(FOLDER.glob("*.yaml")))
+
+
+def _read(path: Path) -> Case:
+    header, *objects = yaml.load_all(path.read_text(encoding="utf-8"), Loader=_LOADER)
+    return Case(path.stem, header["spec"], objects)
