@@ -9,6 +9,7 @@ from pathlib import Path
 import aiohttp
 
 from kubernaut.analysis import reconciler as analysis
+from kubernaut.analysis.investigators import installed
 from kubernaut.analysis.investigators.base import Investigator
 from kubernaut.analysis.investigators.chain import Chain, holmesgpt
 from kubernaut.analysis.investigators.rules.investigator import RuleInvestigator
@@ -66,7 +67,7 @@ JOURNALS: dict[str, tuple[type[Resource], ...]] = {
 SOURCES: tuple[Source, ...] = (Alertmanager(), KubernetesEvents())
 """The built-in sources of signals."""
 INVESTIGATORS: tuple[Investigator, ...] = (RuleInvestigator(),)
-"""The built-in investigators, in the order they are asked."""
+"""The built-in investigators, in the order they are asked; those that are installed come after them."""
 
 
 @dataclass(frozen=True)
@@ -211,9 +212,9 @@ def add_controllers(
 
 def _add_analysis(manager: Manager, settings: Settings) -> None:
     """Add the analysis, and beside it who judges the catalogue that it chooses from."""
-    asked = INVESTIGATORS
+    asked: tuple[Investigator, ...] = installed.with_installed(INVESTIGATORS)
     if (second := holmesgpt(settings.analysis.holmesgpt, manager.cluster.clock)) is not None:
-        asked = (Chain(INVESTIGATORS, second, settings.analysis.holmesgpt),)
+        asked = (Chain(asked, second, settings.analysis.holmesgpt),)
         manager.background("HolmesGPT", second.run)
     analysis.setup(manager, settings.analysis, asked)
     catalog.setup(manager)

@@ -19,6 +19,8 @@ from kubernaut.api.base import JournalEntry, Obj, Resource
 from kubernaut.api.catalog import RemediationWorkflow
 from kubernaut.api.crd import crd
 from kubernaut.api.execution import KubernetesExecution
+from kubernaut.api.verification import EffectivenessAssessment
+from kubernaut.api.workflow import WorkflowExecution
 from kubernaut.execution.reconciler import setup as setup_execution
 from kubernaut.execution.settings import ExecutionSettings
 from kubernaut.kube.client import Client
@@ -102,8 +104,9 @@ async def _taken(_resource: Resource, _entries: Sequence[JournalEntry]) -> None:
 async def bench() -> AsyncIterator[Bench]:
     async with LocalCluster(ClusterSettings()) as cluster:
         client = Client(cluster.url, token=cluster.admin_token)
-        models: tuple[type[Resource], ...] = (AIAnalysis, AIApprovalRequest, RemediationWorkflow, KubernetesExecution)
-        for model in models:
+        ours: tuple[type[Resource], ...] = (AIAnalysis, AIApprovalRequest, RemediationWorkflow, KubernetesExecution)
+        remembered: tuple[type[Resource], ...] = (WorkflowExecution, EffectivenessAssessment)
+        for model in (*ours, *remembered):
             await client.create(core.CUSTOM_RESOURCE_DEFINITION, crd(model))
         for name in (SYSTEM, "shop"):
             await client.create(core.NAMESPACE, {"metadata": {"name": name}})

@@ -1,21 +1,19 @@
 """The approval policy: what may run by itself, what is asked, what is left to people."""
 
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
-from kubernaut.analysis.policy import ApprovalPolicy, Policy, PolicyDecision, PolicyRule, Proposal
-from kubernaut.analysis.settings import DEFAULT_POLICY, AnalysisSettings
+from kubernaut.analysis.approval_words import APPROVAL, PolicyDecision, shipped
+from kubernaut.analysis.policy import ApprovalPolicy, Proposal, shipped_policy
 from kubernaut.api.base import ResourceIdentifier
+from kubernaut.policy.compiled import Policy
+from kubernaut.policy.live import CurrentPolicy
 
 APPROVED, ASKED, DENIED = PolicyDecision
-DEFAULT = Policy(DEFAULT_POLICY)
+DEFAULT = ApprovalPolicy()
 
 
 def proposal(kind: str = "Deployment", **fields: Any) -> Proposal:
@@ -38,6 +36,7 @@ def proposal(kind: str = "Deployment", **fields: Any) -> Proposal:
         pytest.param(proposal(confidence=0.59, environment="production"), DENIED, "low-confidence", id="too uncertain in production too"),
         pytest.param(proposal(environment="production", confidence=0.98), ASKED, "production", id="production"),
         pytest.param(proposal(environment="PRD"), ASKED, "production", id="production by another name"),
+        pytest.param(proposal(environment="production-eu"), ASKED, "production", id="one of several productions"),
         pytest.param(proposal(environment="unknown"), ASKED, "unknown-environment", id="nobody knows the environment"),
         pytest.param(proposal(environment=""), ASKED, "unknown-environment", id="nobody said the environment"),
         pytest.param(proposal("Node"), ASKED, "sensitive-kind", id="a node"),
@@ -52,7 +51,7 @@ def test_the_default_policy(case, decision, rule):
     ruling = DEFAULT.judge(case)
     assert (ruling.decision, ruling.evaluation.matched_rules[0]) == (decision, rule)
     assert ruling.evaluation.decision == decision.value
-    assert ruling.evaluation.policy_name == "default"
+    assert ruling.evaluation.policy_name == "shipped"
 
 
 def test_all_reasons_for_asking_are_told():
@@ -89,77 +88,93 @@ def test_nothing_uncertain_nothing_in_production_and_nothing_sensitive_runs_by_i
         assert not case.degraded
 
 
-def policy(*rules: tuple[str, str], **fields: Any) -> ApprovalPolicy:
-    made = [
-        PolicyRule(name=f"r{number}", expression=expression, decision=PolicyDecision(decision), why="so", **fields)
-        for number, (expression, decision) in enumerate(rules)
-    ]
-    return ApprovalPolicy(name="ours", rules=tuple(made))
+def own(*rules: str, trouble: str = "") -> ApprovalPolicy:
+    """Return the user's rules before the shipped ones; each is the text of a rule without its name."""
+    text = "rules:\n" + "\n".join(f"- {{name: r{number}, {rule}}}" for number, rule in enumerate(rules))
+    return ApprovalPolicy((Policy(APPROVAL, text, "own.yaml"), shipped_policy()), trouble)
 
 
-def test_the_first_rule_that_holds_decides_and_brings_its_approvers():
-    ours = policy(
-        ("target.kind == 'Deployment' && labels['team'] == 'pay'", "ManualReviewRequired"),
-        ("true", "Approved"),
-        approvers=2,
-        groups=("payments",),
+def test_a_users_rule_comes_before_the_shipped_ones_and_brings_its_approvers():
+    ours = own(
+        "match: \"target.kind == 'Deployment' && labels['team'] == 'pay'\","
+        " set: {decision: ManualReviewRequired, why: so, approvers: 2, groups: [payments], timeout: 2h}"
     )
-    ruling = Policy(ours).judge(proposal(labels={"team": "pay"}))
-    assert (ruling.decision, ruling.evaluation.min_approvers, ruling.evaluation.approver_groups) == (ASKED, 2, ["payments"])
-    assert ruling.evaluation.matched_rules == ["r0", "r1"]
+    found = ours.judge(proposal(labels={"team": "pay"}))
+    said = found.evaluation
+    assert (found.decision, said.min_approvers, said.approver_groups, said.approval_timeout) == (ASKED, 2, ["payments"], "2h")
+    assert (said.policy_name, said.matched_rules) == ("own.yaml", ["r0", "high-confidence"])
+
+
+def test_what_a_user_leaves_open_the_shipped_policy_decides():
+    ours = own("match: \"action == 'RestartPod'\", set: {decision: Approved}")
+    assert ours.judge(proposal(environment="production")).evaluation.policy_name == "shipped"
+    assert ours.judge(proposal(environment="production", action="RestartPod")).decision is APPROVED
+
+
+def test_a_rule_without_a_decision_adds_to_the_decision_of_another():
+    ours = own("match: \"severity == 'critical'\", set: {approvers: 2, timeout: 30m, why: critical}")
+    found = ours.judge(proposal(environment="production", severity="critical"))
+    assert (found.evaluation.min_approvers, found.evaluation.approver_groups[-1]) == (2, "platform-admin")
+    assert found.evaluation.approval_timeout == "30m"
+    assert found.why == "critical; changes in production are approved by a person"
+    assert found.evaluation.matched_rules[0] == "production"
+    assert ours.judge(proposal(environment="production", severity="warning")).evaluation.min_approvers == 1
 
 
 def test_of_rules_that_decide_alike_the_most_approvers_are_needed():
-    ours = ApprovalPolicy(
-        name="strict",
-        rules=(
-            PolicyRule(name="production", expression="true", decision=ASKED, why="production", groups=("oncall",)),
-            PolicyRule(name="critical", expression="severity == 'critical'", decision=ASKED, why="critical", approvers=2),
-            PolicyRule(name="rest", expression="true", decision=APPROVED, why="fine", approvers=5, groups=("all",)),
-        ),
+    ours = own(
+        "set: {decision: ManualReviewRequired, groups: [oncall]}",
+        "match: \"severity == 'critical'\", set: {decision: ManualReviewRequired, approvers: 2}",
+        "set: {decision: Approved, approvers: 5, groups: [all]}",
     )
-    found = Policy(ours).judge(proposal(severity="critical")).evaluation
+    found = ours.judge(proposal(severity="critical")).evaluation
     assert (found.min_approvers, found.approver_groups) == (2, ["oncall"])
-    assert Policy(ours).judge(proposal(severity="warning")).evaluation.min_approvers == 1
-
-
-def test_the_rule_of_the_handbook_is_sound_and_does_what_it_says():
-    text = (Path(__file__).parents[2] / "docs" / "operating.md").read_text(encoding="utf-8")
-    [shown] = [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if block.startswith("analysis:")]
-    ours = Policy(AnalysisSettings.model_validate(yaml.safe_load(shown)["analysis"]).policy)
-    found = ours.judge(proposal(severity="critical", hour=3)).evaluation
-    assert (found.min_approvers, found.approver_groups, found.approval_timeout) == (2, ["platform-admin"], "24h0m0s")
-    assert ours.judge(proposal(severity="critical", hour=10, weekday=1)).evaluation.matched_rules == ["no-rule-decided"]
+    assert ours.judge(proposal(severity="warning")).evaluation.min_approvers == 1
 
 
 def test_time_of_day_may_decide():
-    ours = Policy(policy(("hour < 9 || hour >= 17 || weekday > 4", "ManualReviewRequired"), ("true", "Approved")))
-    assert ours.judge(proposal(hour=3)).decision is ASKED
-    assert ours.judge(proposal(hour=10)).decision is APPROVED
-    assert ours.judge(proposal(hour=10, weekday=6)).decision is ASKED
+    ours = own("match: hour < 9 || hour >= 17 || weekday > 4, set: {decision: ManualReviewRequired}")
+    assert [ours.judge(proposal(hour=hour, weekday=day)).decision for hour, day in ((3, 0), (10, 0), (10, 6))] == [ASKED, APPROVED, ASKED]
 
 
-def test_a_rule_that_cannot_be_evaluated_ends_in_asking_and_says_so():
-    ruling = Policy(policy(("labels['absent'] == 'x'", "Denied"), ("true", "Approved"))).judge(proposal())
+@pytest.mark.parametrize(
+    ("rules", "decision"),
+    [
+        pytest.param(["match: labels['absent'] == 'x', set: {decision: Denied}", "set: {decision: Approved}"], ASKED, id="it is asked"),
+        pytest.param(["match: labels['absent'] == 'x', set: {decision: Approved}", "set: {decision: Denied}"], DENIED, id="a no stays"),
+    ],
+)
+def test_a_rule_that_cannot_be_evaluated_lets_nothing_run_by_itself_and_is_told(rules, decision):
+    ruling = own(*[rule.replace("match: ", 'match: "').replace(", set", '", set') for rule in rules]).judge(proposal())
+    assert ruling.decision is decision
+    assert ruling.evaluation.decision == decision
+    assert "own.yaml:2:" in ruling.faults[0]
+    assert "rule r0 did not count" in ruling.faults[0]
+
+
+def test_a_target_outside_the_signal_is_asked_about_whatever_a_policy_says():
+    ruling = own("set: {decision: Approved}").judge(proposal(outside=True))
     assert ruling.decision is ASKED
-    assert "r0" in ruling.faults[0]
+    assert "outside the signal's namespace" in ruling.why
 
 
-def test_a_rule_that_cannot_be_evaluated_does_not_soften_a_no():
-    assert Policy(policy(("labels['absent'] == 'x'", "Approved"), ("true", "Denied"))).judge(proposal()).decision is DENIED
+def test_while_the_newest_policy_is_broken_nothing_runs_by_itself():
+    current = CurrentPolicy(APPROVAL, shipped())
+    assert ApprovalPolicy.of(current).judge(proposal()).decision is APPROVED
+    current.offer("rules: [{name: a, match: confidense > 1.0, set: {decision: Denied}}]", "configmap/p")
+    ruling = ApprovalPolicy.of(current).judge(proposal())
+    assert ruling.decision is ASKED
+    assert "undeclared reference to 'confidense'" in ruling.faults[0]
+    current.withdraw()
+    assert ApprovalPolicy.of(current).judge(proposal()).decision is APPROVED
 
 
 def test_a_case_that_no_rule_covers_is_asked_about():
-    ruling = Policy(policy(("confidence > 2.0", "Approved"))).judge(proposal())
+    alone = ApprovalPolicy((Policy(APPROVAL, "rules: [{name: a, match: confidence > 2.0, set: {decision: Approved}}]", "own.yaml"),))
+    ruling = alone.judge(proposal())
     assert (ruling.decision, ruling.evaluation.matched_rules) == (ASKED, ["no-rule-decided"])
 
 
-def test_all_faults_of_a_policy_are_told_at_once():
-    with pytest.raises(ValidationError) as told:
-        policy(("confidence +", "Approved"), ("confidence", "Approved"), ("nobody == 1", "Approved"))
-    assert all(name in str(told.value) for name in ("r0", "r1", "r2", "no boolean", "undeclared reference"))
-
-
 def test_the_hash_tells_policies_apart():
-    assert Policy(policy(("true", "Approved"))).hash != Policy(policy(("true", "Denied"))).hash
-    assert Policy(DEFAULT_POLICY).hash == DEFAULT.hash
+    assert own("set: {decision: Approved}").hash != own("set: {decision: Denied}").hash
+    assert ApprovalPolicy().hash == DEFAULT.hash

@@ -8,7 +8,6 @@ from typing import Any
 
 import yaml
 
-from kubernaut.analysis.policy import ApprovalPolicy, PolicyDecision, PolicyRule
 from kubernaut.analysis.settings import AnalysisSettings, PlanMode
 from kubernaut.api import core
 from kubernaut.api.analysis import AIAnalysis, ApprovalStatus, Phase
@@ -361,29 +360,6 @@ async def test_when_nobody_waits_for_the_analysis_any_more_its_question_is_taken
     assert question.status.voided_at is not None
     assert question.status.void_reason == "Nobody need decide any more: the alert was resolved"
     assert (question.status.decision, ended.status.approvals_void) == (None, 0)
-
-
-async def test_two_people_approve_together(bench):
-    await deploy(bench)
-    await offer(bench)
-    rule = PolicyRule(name="two", expression="true", decision=PolicyDecision.MANUAL_REVIEW, why="two people approve", approvers=2)
-    async with bench.running(AnalysisSettings(policy=ApprovalPolicy(name="strict", rules=(rule,)))):
-        await ask(bench)
-        asked = await bench.until(approving)
-        assert "Waiting for 2 people" in asked.status.message
-        said = [{"approver": "kim", "decision": "Approved", "message": "looks right"}]
-        await say(bench, said)
-        waiting = await said_so(bench, lambda found: "1 of 2 approvals: kim" in found.status.message)
-        assert waiting.status.decision is None
-        await say(bench, [*said, {"approver": "lee", "decision": "Approved"}])
-        ended = (await bench.until(done)).status
-    assert (ended.phase, ended.approved_by) == (Phase.COMPLETED, "kim, lee")
-
-
-async def say(bench: Bench, entries: list[Obj]) -> None:
-    await bench.client.patch(
-        AIApprovalRequest.card, "approval-rr-1-analysis", SYSTEM, {"status": {"approvals": entries}}, subresource="status"
-    )
 
 
 async def said_so(bench: Bench, holds: Any) -> AIApprovalRequest:

@@ -92,6 +92,17 @@ def test_what_cannot_be_done_is_said_in_a_sentence(up, arguments, says, code):
     assert "Traceback" not in text
 
 
+def test_a_person_looks_for_themselves_and_nothing_is_changed(up, case):
+    found = up.kubernaut("investigate", "deploy/payment-service", "-n", "production")
+    assert "● OOMKilled" in found
+    assert "a person is asked first: changes in production are approved by a person" in found
+    before = up.kubectl("get", "rr,aia,aar,wfe,pr,deploy", "-A", "-o", "name")
+    played = up.kubernaut("rehearse", "--deployment", "payment-service", "-n", "production")
+    assert f"it would be counted on {case}, which is open (AwaitingApproval); else this follows" in played
+    assert "increase-memory-conservative" in played
+    assert up.kubectl("get", "rr,aia,aar,wfe,pr,deploy", "-A", "-o", "name") == before
+
+
 def test_the_case_goes_to_its_end_by_the_users_own_commands(up, case):
     assert case in up.kubernaut("get")
     assert f"approval-{case}-analysis" in up.kubernaut("approvals")

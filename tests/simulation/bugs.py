@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from kubernaut import wiring
-from kubernaut.analysis.policy import Policy, PolicyDecision
+from kubernaut.analysis.approval_words import PolicyDecision
+from kubernaut.analysis.policy import ApprovalPolicy
 from kubernaut.analysis.settings import PlanMode
 from kubernaut.api.base import JournalEntry, Resource
 from kubernaut.api.brake import pause_over
@@ -63,8 +64,8 @@ def everywhere(patch: Patch, known: Callable[..., Any], other: Callable[..., Any
 
 
 def _skip_approval(patch: Patch) -> None:
-    judge = Policy.judge
-    patch.setattr(Policy, "judge", lambda self, proposal: replace(judge(self, proposal), decision=PolicyDecision.APPROVED))
+    judge = ApprovalPolicy.judge
+    patch.setattr(ApprovalPolicy, "judge", lambda self, proposal: replace(judge(self, proposal), decision=PolicyDecision.APPROVED))
 
 
 def _create_twice(patch: Patch) -> None:

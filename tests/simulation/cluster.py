@@ -32,6 +32,9 @@ ENVIRONMENTS: Final = ("production", "staging")
 ON_OFFER = ("increase-memory-conservative", "restart-deployment", "rollback-deployment", "scale-deployment")
 """What of the shipped catalogue is put on offer: a case begins sooner with less."""
 DIGEST: Final = "sha256:" + "0" * 64
+TWO_PEOPLE: Final = "two-people"
+"""The ConfigMap with an approval policy by which production takes two people."""
+TWO_PEOPLE_POLICY: Final = "rules: [{name: two-people, match: environment == 'production', set: {approvers: 2}}]"
 LIMIT: Final = "128Mi"
 WHOLE: Final = 8
 INSTALLED: Final[list[Obj]] = [*manifests.everything(), *tekton_crds()]
@@ -142,6 +145,8 @@ async def furnish(client: Client, targets: list[Target]) -> None:
     for workflow in catalog.load({name: f"registry.example.com/{name}@{DIGEST}" for name in ON_OFFER}):
         workflow.metadata.namespace = SYSTEM_NAMESPACE
         await client.create(workflow.card, workflow.wire())
+    policy = {"metadata": {"name": TWO_PEOPLE, "namespace": SYSTEM_NAMESPACE}, "data": {"policy.yaml": TWO_PEOPLE_POLICY}}
+    await client.create(core.CONFIG_MAP, policy)
     for namespace in dict.fromkeys(target.namespace for target in targets):
         labels = {"environment": namespace, "kubernaut.ai/managed": "true"}
         await client.create(core.NAMESPACE, {"metadata": {"name": namespace, "labels": labels}})

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from kubernaut.analysis.policy import ApprovalPolicy
-from kubernaut.analysis.settings import DEFAULT_POLICY, DEFAULT_RULES, AnalysisSettings, PlanMode
+from kubernaut.analysis.settings import AnalysisSettings, PlanMode
 from kubernaut.gateway.settings import FingerprintStrategy, GatewaySettings
 from kubernaut.orchestration.gate.brake import BrakeSettings
 from kubernaut.orchestration.settings import OrchestrationSettings
+from kubernaut.policy.settings import PolicySource
 from kubernaut.settings import LeaderTimes, Settings
 from kubernaut.verification.settings import VerificationSettings
 from kubernaut.workflow.settings import WorkflowSettings
 from tests.simulation.alarms import NAMES, Alarm
-from tests.simulation.cluster import ENVIRONMENTS, Target
+from tests.simulation.cluster import ENVIRONMENTS, TWO_PEOPLE, Target
 from tests.simulation.replica import ALL_PARTS
 
 BUSY_SECONDS: Final = 3600.0
@@ -131,9 +131,7 @@ def _settings(rng: random.Random, mode: PlanMode | None, *, elections: bool) -> 
     )
 
 
-def _policy(rng: random.Random) -> ApprovalPolicy:
-    """Return the documented policy; in some worlds production takes two people."""
-    if rng.random() >= TWO_APPROVERS:
-        return DEFAULT_POLICY
-    rules = [rule.model_copy(update={"approvers": 2}) if rule.name == "production" else rule for rule in DEFAULT_RULES]
-    return ApprovalPolicy(name="two", rules=tuple(rules))
+def _policy(rng: random.Random) -> PolicySource:
+    """Return where the approval policy is: none of our own, or in some worlds that by which production takes two people."""
+    documented: PolicySource = AnalysisSettings().policy
+    return documented if rng.random() >= TWO_APPROVERS else PolicySource(config_map=TWO_PEOPLE)

@@ -5,19 +5,24 @@ from dataclasses import dataclass
 from datetime import UTC
 from enum import StrEnum
 
+from kubernaut.analysis.approval_words import PolicyDecision
 from kubernaut.analysis.investigators.base import Finding, Verdict
-from kubernaut.analysis.policy import NO_RULING, Policy, PolicyDecision, Proposal, Ruling
+from kubernaut.analysis.policy import NO_RULING, ApprovalPolicy, Proposal, Ruling
+from kubernaut.analysis.preconditions import around, object_of, unmet
 from kubernaut.analysis.select import Case, Selection, select
 from kubernaut.analysis.settings import PlanMode
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.analysis.steps import steps_for
 from kubernaut.api.analysis import AIAnalysisSpec, PreviousExecution
+from kubernaut.api.base import Obj
 from kubernaut.api.catalog import RemediationWorkflow
 from kubernaut.api.plan import Operation
 
 _CHOOSING = frozenset({"recovery-analysis", "workflowselection"})
 """Analysis types that ask for a fix, in the words of all ages."""
 _SURE_ENOUGH = 0.6
+_ENVIRONMENT_LABELS = ("kubernaut.ai/environment", "environment", "env")
+"""Of a namespace, as the shipped classification policy reads them."""
 
 
 class Next(StrEnum):
@@ -38,66 +43,89 @@ class Plan:
     finding: Finding
     selection: Selection
     steps: tuple[Operation, ...] = ()
+    obstacle: str = ""
+    """Why the action makes no sense in the cluster as it is, where it does not."""
     ruling: Ruling = NO_RULING
     review: str = ""
     """Why a person takes over, in the documented words such as no_matching_workflows."""
     degraded: bool = False
 
 
-def plan_for(
-    spec: AIAnalysisSpec, finding: Finding, snapshot: Snapshot, catalogue: Sequence[RemediationWorkflow], policy: Policy, mode: PlanMode
-) -> Plan:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What a plan may be made of, and who judges it."""
+
+    catalogue: Sequence[RemediationWorkflow]
+    policy: ApprovalPolicy
+    mode: PlanMode
+    without_help: Sequence[PreviousExecution] = ()
+    """What was tried on the target in earlier cases, and did not help."""
+
+
+def plan_for(spec: AIAnalysisSpec, finding: Finding, snapshot: Snapshot, means: Means) -> Plan:
     """Choose a fix for a finding and let the policy judge it."""
     nothing, degraded = Selection(None), bool(snapshot.unread)
     if finding.verdict is Verdict.NO_ACTION:
         return Plan(next=Next.NOTHING, finding=finding, selection=nothing, degraded=degraded)
     if finding.verdict is Verdict.INCONCLUSIVE:
         return Plan(next=Next.PERSON, finding=finding, selection=nothing, review="investigation_inconclusive", degraded=degraded)
-    selection, steps = _fix(spec, finding, catalogue, mode)
-    ruling = policy.judge(_proposal(spec, finding, snapshot, selection, steps))
-    review = _review(finding, selection, steps, ruling, mode)
+    fix = _fix(spec, finding, snapshot, means)
+    ruling = means.policy.judge(_proposal(spec, finding, snapshot, fix))
+    review = _review(finding, fix, ruling, means.mode)
     asks = ruling.decision is PolicyDecision.MANUAL_REVIEW
     return Plan(
         next=Next.PERSON if review else Next.ASK if asks else Next.RUN,
         finding=finding,
-        selection=selection,
-        steps=steps,
+        selection=fix.selection,
+        steps=fix.steps,
+        obstacle=fix.obstacle,
         ruling=ruling,
         review=review,
         degraded=degraded,
     )
 
 
-def _fix(
-    spec: AIAnalysisSpec, finding: Finding, catalogue: Sequence[RemediationWorkflow], mode: PlanMode
-) -> tuple[Selection, tuple[Operation, ...]]:
+@dataclass(frozen=True, slots=True)
+class _Fix:
+    """What could be done."""
+
+    selection: Selection
+    steps: tuple[Operation, ...] = ()
+    obstacle: str = ""
+
+
+def _fix(spec: AIAnalysisSpec, finding: Finding, snapshot: Snapshot, means: Means) -> _Fix:
     """Choose workflow and steps, where the analysis was asked for a fix at all."""
-    wanted = {name.casefold() for name in spec.analysis_request.analysis_types}
-    if not wanted & _CHOOSING:
-        return Selection(None), ()
     request = spec.analysis_request
-    tried = spec.previous_executions if request.investigation_scope.include_historical_patterns else ()
-    chosen = select(catalogue, Case(finding, request.alert_context, tried)) if mode is PlanMode.CATALOGUE else Selection(None)
-    return chosen, _not_tried(steps_for(finding), tried)
+    wanted = {name.casefold() for name in request.analysis_types}
+    if not wanted & _CHOOSING:
+        return _Fix(Selection(None))
+    tried = (*spec.previous_executions, *means.without_help) if request.investigation_scope.include_historical_patterns else ()
+    obstacle = unmet(finding, snapshot)
+    case = Case(finding, request.alert_context, tried, environment(spec, finding, snapshot), obstacle)
+    chosen = select(means.catalogue, case) if means.mode is PlanMode.CATALOGUE else Selection(None)
+    return _Fix(chosen, () if obstacle else _not_tried(steps_for(finding), tried), obstacle)
 
 
 def _not_tried(steps: tuple[Operation, ...], tried: Sequence[PreviousExecution]) -> tuple[Operation, ...]:
-    """Return the steps, or none where one of them has failed in this case, with the same parameters."""
+    """Return the steps, or none where one of them was tried on the target with the same parameters, and did not help."""
     known = [(row.failed_step, row.parameters) for row in tried]
     return () if any((step.action, step.effect()) in known for step in steps) else steps
 
 
-def _review(finding: Finding, selection: Selection, steps: tuple[Operation, ...], ruling: Ruling, mode: PlanMode) -> str:
+def _review(finding: Finding, fix: _Fix, ruling: Ruling, mode: PlanMode) -> str:
     """Return why a person must take over; empty when the fix may go on."""
     if finding.cause.confidence < _SURE_ENOUGH and ruling.decision is PolicyDecision.DENIED:
         return "low_confidence"
-    if not (selection.chosen if mode is PlanMode.CATALOGUE else steps):
+    if not (fix.selection.chosen if mode is PlanMode.CATALOGUE else fix.steps):
         return "no_matching_workflows"
     return "policy_denied" if ruling.decision is PolicyDecision.DENIED else ""
 
 
-def _proposal(spec: AIAnalysisSpec, finding: Finding, snapshot: Snapshot, selection: Selection, steps: tuple[Operation, ...]) -> Proposal:
-    alert, target, chosen = spec.analysis_request.alert_context, finding.target, selection.chosen
+def _proposal(spec: AIAnalysisSpec, finding: Finding, snapshot: Snapshot, fix: _Fix) -> Proposal:
+    alert, target, chosen = spec.analysis_request.alert_context, finding.target, fix.selection.chosen
+    there = object_of(around(snapshot, target), target)
+    preview = fix.selection.workflow.spec.preview if fix.selection.workflow else ()
     return Proposal(
         confidence=finding.cause.confidence,
         environment=environment(spec, finding, snapshot),
@@ -107,9 +135,11 @@ def _proposal(spec: AIAnalysisSpec, finding: Finding, snapshot: Snapshot, select
         action=finding.action,
         workflow=chosen.workflow_id if chosen else "",
         risk=chosen.risk_level if chosen else "medium",
-        steps=max(len(steps), len(selection.workflow.spec.preview) if selection.workflow else 0),
+        steps=max(len(fix.steps), len(preview)),
         target=target,
-        labels=_labels(snapshot),
+        labels=_marks(there, "labels"),
+        annotations=_marks(there, "annotations"),
+        namespace_labels=_marks(_namespace(snapshot, target.namespace), "labels"),
         outside=_outside(spec, finding, snapshot),
         degraded=bool(snapshot.unread),
         recovery=spec.is_recovery_attempt,
@@ -123,13 +153,17 @@ def environment(spec: AIAnalysisSpec, finding: Finding, snapshot: Snapshot) -> s
     alert = spec.analysis_request.alert_context
     if finding.target.namespace in {"", alert.namespace}:
         return alert.environment
-    there = snapshot.named("Namespace", finding.target.namespace) or snapshot.namespace or {}
-    labels = (there.get("metadata") or {}).get("labels") or {}
-    return str(labels.get("environment") or labels.get("env") or "unknown")
+    labels = _marks(_namespace(snapshot, finding.target.namespace), "labels")
+    return next((labels[name] for name in _ENVIRONMENT_LABELS if labels.get(name)), "unknown")
 
 
-def _labels(snapshot: Snapshot) -> dict[str, str]:
-    return {} if snapshot.top is None else {str(k): str(v) for k, v in (snapshot.top["metadata"].get("labels") or {}).items()}
+def _namespace(snapshot: Snapshot, name: str) -> Obj | None:
+    known = (snapshot.namespace, *snapshot.of("Namespace"))
+    return next((obj for obj in known if obj and obj["metadata"].get("name") == name), None)
+
+
+def _marks(obj: Obj | None, kind: str) -> dict[str, str]:
+    return {str(key): str(value) for key, value in ((obj or {"metadata": {}})["metadata"].get(kind) or {}).items()}
 
 
 def _outside(spec: AIAnalysisSpec, finding: Finding, snapshot: Snapshot) -> bool:

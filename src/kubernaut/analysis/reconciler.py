@@ -7,6 +7,7 @@ from typing import Final, assert_never
 from kubernaut.analysis.approval import forget_answer, note_answer
 from kubernaut.analysis.approval_asking import BY_TARGET, SETTLING, VOID, Askers, Asking, target_waited_for
 from kubernaut.analysis.approval_count import verdict
+from kubernaut.analysis.approval_words import APPROVAL, Approval, shipped
 from kubernaut.analysis.binding import Bindings
 from kubernaut.analysis.collect import NEEDED, OWNERS, Collector, indexes
 from kubernaut.analysis.contact import note_contact
@@ -27,11 +28,12 @@ from kubernaut.analysis.decide import (
     Withdraw,
     decide,
 )
-from kubernaut.analysis.investigators.base import Finding, Investigator, Question, Unfinished, Verdict
-from kubernaut.analysis.investigators.chain import ask_in_turn
+from kubernaut.analysis.diagnosis import Diagnosis
+from kubernaut.analysis.history import history_indexes, without_help
+from kubernaut.analysis.investigators.base import Investigator, Question, Unfinished
 from kubernaut.analysis.investigators.rules.investigator import RuleInvestigator
-from kubernaut.analysis.plan import Next, Plan, plan_for
-from kubernaut.analysis.policy import Policy
+from kubernaut.analysis.plan import Means, Next, Plan, plan_for
+from kubernaut.analysis.policy import ApprovalPolicy
 from kubernaut.analysis.report import (
     end_as_cancelled,
     end_as_void,
@@ -44,37 +46,39 @@ from kubernaut.analysis.report import (
 )
 from kubernaut.analysis.requests import Requests
 from kubernaut.analysis.settings import AnalysisSettings
-from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.analysis import AIAnalysis, Phase
 from kubernaut.api.approval import AIApprovalRequest, Decision
 from kubernaut.api.base import CANCEL_ANNOTATION, AuditOutcome, FreeForm, Obj
 from kubernaut.api.catalog import RemediationWorkflow
 from kubernaut.api.execution import KubernetesExecution
 from kubernaut.kube.cluster import Cluster
+from kubernaut.kube.informer import IndexFn
 from kubernaut.kube.journal import record
 from kubernaut.kube.manager import Manager
 from kubernaut.kube.outcome import DONE, Outcome, again
+from kubernaut.policy.live import CurrentPolicy, follow
+from kubernaut.policy.metrics import FAULTS
 
 BY_ACTION: Final = "analysis.action"
 ALL_WORKFLOWS: Final = "analysis.workflows"
 GRACE: Final = timedelta(seconds=5)
 """How long to leave the clock's own answer to be written before looking again; its watch comes first."""
-_RANKS: Final = {Verdict.CAUSE_FOUND: 0, Verdict.INCONCLUSIVE: 1, Verdict.NO_ACTION: 2}
-"""Of several subjects, the one with a cause counts; all must be well for nothing to be done."""
 _ANSWERS = {None: Answer.NONE, Decision.APPROVED: Answer.YES, Decision.REJECTED: Answer.NO, Decision.EXPIRED: Answer.EXPIRED}
 
 
 class Analyst:
     """Walks each AIAnalysis to its end."""
 
-    def __init__(self, cluster: Cluster, investigators: Sequence[Investigator], settings: AnalysisSettings) -> None:
+    def __init__(
+        self, cluster: Cluster, investigators: Sequence[Investigator], settings: AnalysisSettings, policy: CurrentPolicy[Approval]
+    ) -> None:
         self._cluster = cluster
-        self._investigators = tuple(investigators)
         self._settings = settings
-        self._policy = Policy(settings.policy)
-        self._collector = Collector(cluster, window_limit=settings.time_window_limit)
+        self._policy = policy
+        collector = Collector(cluster, window_limit=settings.time_window_limit)
+        self._diagnosis = Diagnosis(collector, investigators)
         self._bindings = Bindings(cluster, BY_ACTION)
-        self._asking = Asking(cluster, settings, self._collector, self._bindings)
+        self._asking = Asking(cluster, settings, collector, self._bindings)
 
     async def reconcile(self, analysis: AIAnalysis) -> Outcome:
         """Observe, decide, act and report, one step a pass."""
@@ -137,32 +141,29 @@ class Analyst:
 
     async def _investigate(self, analysis: AIAnalysis, round_: int, now: datetime) -> Outcome:
         """Find cause and fix: rules need milliseconds, and who needs longer is asked again."""
+        spec, policy = analysis.spec, ApprovalPolicy.of(self._policy)
         try:
-            finding, snapshot = await self._finding(analysis, round_, now)
+            finding, snapshot = await self._diagnosis.find(self._question(analysis, round_, now), now)
         except Unfinished as wait:
             return _wait(analysis, wait, now)
         note_contact(analysis.status, finding.contact, now)
         catalogue = self._cluster.where(RemediationWorkflow, BY_ACTION, finding.action) if finding.action else []
-        plan = plan_for(analysis.spec, finding, snapshot, catalogue, self._policy, self._settings.mode)
+        known = without_help(self._cluster, finding.target, snapshot.since)
+        means = Means(catalogue=catalogue, policy=policy, mode=self._settings.mode, without_help=known)
+        plan = plan_for(spec, finding, snapshot, means)
+        FAULTS.labels(APPROVAL.name).inc(len(plan.ruling.faults))
         write_plan(analysis, plan, self._settings.mode)
         analysis.status.binding = await self._bindings.make(analysis.status, snapshot.chain)
         _note_finding(analysis, plan, now)
         return await self._follow(analysis, plan, round_, now)
 
-    async def _finding(self, analysis: AIAnalysis, round_: int, now: datetime) -> tuple[Finding, Snapshot]:
-        """Ask about every subject of the scope, and keep the finding that says most."""
-        request = analysis.spec.analysis_request
-        question = Question(
-            request=request,
+    def _question(self, analysis: AIAnalysis, round_: int, now: datetime) -> Question:
+        return Question(
+            request=analysis.spec.analysis_request,
             tried=tuple(analysis.spec.previous_executions),
             catalogue=lambda: self._cluster.where(RemediationWorkflow, ALL_WORKFLOWS, ""),
             until=self._deadline(analysis, now) if round_ == 1 else None,  # people took their time
         )
-        found = []
-        for subject in self._collector.subjects(request):
-            snapshot = self._collector.collect(request, subject, now)
-            found.append((await ask_in_turn(self._investigators, question, snapshot), snapshot))
-        return min(found, key=lambda row: (_RANKS[row[0].verdict], -row[0].cause.confidence))
 
     async def _follow(self, analysis: AIAnalysis, plan: Plan, round_: int, now: datetime) -> Outcome:
         match plan.next:
@@ -171,7 +172,7 @@ class Analyst:
             case Next.PERSON:
                 end_with_person(analysis.status, plan, now)
             case Next.RUN:
-                end_with_plan(analysis.status, now)
+                end_with_plan(analysis.status, now, plan.ruling)
             case Next.ASK:
                 self._asking.prepare(analysis, plan)
                 return await self._asking.ask(analysis, round_, now)
@@ -268,14 +269,26 @@ def setup(manager: Manager, settings: AnalysisSettings, investigators: Sequence[
     """Add the analysis stage to a manager; the investigators are asked in their order, the rules alone where none are named."""
     for kind, functions in indexes().items():
         manager.informer(kind, indexes=functions, required=kind in NEEDED)
-    manager.informer(RemediationWorkflow, indexes={BY_ACTION: _action, ALL_WORKFLOWS: lambda _: ("",)})
-    analyst, requests = Analyst(manager.cluster, investigators or (RuleInvestigator(),), settings), Requests(manager.cluster)
+    for model, functions in history_indexes().items():
+        manager.informer(model, indexes=functions, required=False)
+    manager.informer(RemediationWorkflow, indexes=catalogue_indexes())
+    policy = follow(manager, APPROVAL, shipped(), settings.policy)
+    analyst, requests = Analyst(manager.cluster, investigators or (RuleInvestigator(),), settings, policy), Requests(manager.cluster)
     manager.informer(AIAnalysis, indexes={BY_TARGET: target_waited_for})
     analyses = manager.controller(AIAnalysis, analyst.reconcile).owns(AIApprovalRequest).owns(KubernetesExecution)
     askers = Askers(manager.cluster)
     for kind in OWNERS:
         analyses.watches(kind, askers.about)
     manager.controller(AIApprovalRequest, requests.reconcile)
+
+
+def catalogue_indexes() -> dict[str, IndexFn]:
+    """Return the indexes that workflows are chosen by."""
+    return {BY_ACTION: _action, ALL_WORKFLOWS: _any}
+
+
+def _any(_: Obj) -> Iterable[str]:
+    return ("",)
 
 
 def _action(obj: Obj) -> Iterable[str]:

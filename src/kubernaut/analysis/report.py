@@ -4,6 +4,7 @@ from datetime import datetime
 
 from kubernaut.analysis.investigators.base import Finding
 from kubernaut.analysis.plan import Next, Plan
+from kubernaut.analysis.policy import Ruling
 from kubernaut.analysis.settings import PlanMode
 from kubernaut.api.analysis import (
     AIAnalysis,
@@ -115,6 +116,8 @@ def _for_person(plan: Plan) -> str:
 def _no_fix(plan: Plan) -> str:
     if not plan.finding.action:
         return "No automatic fix is known for it."
+    if plan.obstacle:
+        return f"{plan.finding.action} cannot be done: {plan.obstacle}."
     tried = "; ".join(f"{row.name}: {row.why}" for row in plan.selection.rejected[:3])
     return f"No workflow of the catalogue carries out {plan.finding.action} here{f' ({tried})' if tried else ''}."
 
@@ -146,9 +149,14 @@ def end_as_void(status: AIAnalysisStatus, rounds: int, now: datetime) -> None:
     end(status, Phase.FAILED, "NoWorkflowSelected", message, now)
 
 
-def end_with_plan(status: AIAnalysisStatus, now: datetime) -> None:
-    """End with a fix that may run."""
+def end_with_plan(status: AIAnalysisStatus, now: datetime, ruling: Ruling | None = None) -> None:
+    """End with a fix that may run: a person said so, or the policy's ruling does."""
     chosen = status.selected_workflow
     what = f"workflow {chosen.workflow_id} {chosen.version}" if chosen else f"{len(status.recommendations[0].workflow_steps)} typed steps"
-    approved = f", approved by {status.approved_by}" if status.approved_by else ""
+    approved = f", approved by {status.approved_by}" if status.approved_by else _allowed(ruling) if ruling else ""
     end(status, Phase.COMPLETED, "AnalysisCompleted", f"{status.root_cause} Fix: {what}{approved}.", now)
+
+
+def _allowed(ruling: Ruling) -> str:
+    evaluation = ruling.evaluation
+    return f", by itself as rule {evaluation.matched_rules[0]} of policy {evaluation.policy_name} allows: {ruling.why}"

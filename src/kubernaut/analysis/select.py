@@ -4,7 +4,7 @@ Parameters come from facts of the diagnosis, or from the workflow's own defaults
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from kubernaut.analysis.investigators.base import Facts, Finding
 from kubernaut.api.analysis import AlertContext, PreviousExecution
@@ -51,7 +51,12 @@ class Case:
 
     finding: Finding
     alert: AlertContext
-    tried: Sequence[PreviousExecution] = field(default_factory=tuple)
+    tried: Sequence[PreviousExecution] = ()
+    """What was tried on the target, in this case or before, and did not help."""
+    environment: str | None = None
+    """That of what is acted on; the signal's where it is not said."""
+    obstacle: str = ""
+    """Why the action makes no sense in the cluster as it is; empty when it does."""
 
 
 def select(catalogue: Iterable[RemediationWorkflow], case: Case) -> Selection:
@@ -80,14 +85,16 @@ def _judge(workflow: RemediationWorkflow, case: Case) -> _Fit | Rejected:
     """Hold one workflow against the case: status, labels, parameters, history."""
     if workflow.status.catalog_status not in _USABLE:
         return Rejected(workflow, f"its catalogue status is {workflow.status.catalog_status}")
+    if case.obstacle:
+        return Rejected(workflow, case.obstacle[:VALUE_LIMIT])
     score = _label_score(workflow.spec.labels, case)
     if isinstance(score, str):
         return Rejected(workflow, score)
     parameters, faults = fill(workflow.spec.parameters, case.finding.facts)
     if faults:
         return Rejected(workflow, "; ".join(faults)[:VALUE_LIMIT])
-    if _was_tried(workflow, parameters, case.tried):
-        return Rejected(workflow, "it was tried in this case with the same parameters and did not help")
+    if tried := _tried(workflow, parameters, case.tried):
+        return Rejected(workflow, f"it was tried with the same parameters and did not help{_noted(tried)}"[:VALUE_LIMIT])
     return _Fit(workflow, parameters, score)
 
 
@@ -95,7 +102,7 @@ def _label_score(labels: WorkflowLabels, case: Case) -> float | str:
     """Return how exactly the labels name the case (a wildcard counts half), or which label rules it out."""
     wanted = {
         "severity": (labels.severity, case.alert.severity.value),
-        "environment": (labels.environment, case.alert.environment),
+        "environment": (labels.environment, case.alert.environment if case.environment is None else case.environment),
         "component": (labels.component, case.finding.target.kind),
         "priority": (labels.priority, case.alert.business_priority.value),
     }
@@ -129,8 +136,12 @@ def _missing(parameter: Parameter) -> str:
     return f"the diagnosis does not know {parameter.from_fact}" if parameter.from_fact else "it is required and nothing fills it"
 
 
-def _was_tried(workflow: RemediationWorkflow, parameters: dict[str, str], tried: Sequence[PreviousExecution]) -> bool:
-    return any(row.workflow_id == workflow.spec.workflow_id and row.parameters == parameters for row in tried)
+def _tried(workflow: RemediationWorkflow, parameters: dict[str, str], tried: Sequence[PreviousExecution]) -> PreviousExecution | None:
+    return next((row for row in tried if row.workflow_id == workflow.spec.workflow_id and row.parameters == parameters), None)
+
+
+def _noted(tried: PreviousExecution) -> str:
+    return f" ({tried.message})" if tried.message else ""
 
 
 def _selected(fit: _Fit, finding: Finding) -> SelectedWorkflow:

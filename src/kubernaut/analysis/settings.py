@@ -1,4 +1,4 @@
-"""What the analysis stage is told at its start: how fixes are chosen, who is asked, and the approval policy as data."""
+"""What the analysis stage is told at its start: how fixes are chosen, where the approval policy is, and how long things may take."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -6,7 +6,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 from kubernaut.analysis.investigators.holmesgpt.settings import HolmesGPTSettings
-from kubernaut.analysis.policy import ApprovalPolicy, PolicyDecision, PolicyRule
+from kubernaut.policy.settings import PolicySource
 
 
 class PlanMode(StrEnum):
@@ -18,78 +18,14 @@ class PlanMode(StrEnum):
     """Typed steps."""
 
 
-_PRODUCTION = "['production', 'prod', 'prd', 'live']"
-_APPROVERS = ("system:kubernaut:production-approvers", "platform-admin")
-DEFAULT_RULES = (
-    PolicyRule(
-        name="low-confidence",
-        expression="confidence < 0.60",
-        decision=PolicyDecision.DENIED,
-        why="the cause is too uncertain to act on (below 60 %)",
-    ),
-    PolicyRule(
-        name="degraded",
-        expression="degraded",
-        decision=PolicyDecision.MANUAL_REVIEW,
-        why="parts of the cluster could not be read",
-    ),
-    PolicyRule(
-        name="production",
-        expression=f"environment in {_PRODUCTION}",
-        decision=PolicyDecision.MANUAL_REVIEW,
-        why="changes in production are approved by a person",
-        groups=_APPROVERS,
-    ),
-    PolicyRule(
-        name="unknown-environment",
-        expression="environment in ['', 'unknown']",
-        decision=PolicyDecision.MANUAL_REVIEW,
-        why="nobody said which environment this is, so it may be production",
-    ),
-    PolicyRule(
-        name="sensitive-kind",
-        expression="target.kind in ['Node', 'StatefulSet']",
-        decision=PolicyDecision.MANUAL_REVIEW,
-        why="nodes and stateful workloads are changed only with a person's approval",
-    ),
-    PolicyRule(
-        name="outside-the-signal",
-        expression="outside",
-        decision=PolicyDecision.MANUAL_REVIEW,
-        why="the target is not in the namespace and owner chain of the signal",
-    ),
-    PolicyRule(
-        name="many-steps",
-        expression="steps > 10",
-        decision=PolicyDecision.MANUAL_REVIEW,
-        why="the plan has more than 10 steps",
-    ),
-    PolicyRule(
-        name="medium-confidence",
-        expression="confidence < 0.80",
-        decision=PolicyDecision.MANUAL_REVIEW,
-        why="the cause is likely, but not certain (60 to 79 %)",
-    ),
-    PolicyRule(
-        name="high-confidence",
-        expression="confidence >= 0.80",
-        decision=PolicyDecision.APPROVED,
-        why="the cause is certain enough (80 % or more) outside production",
-    ),
-)
-"""The documented policy: confidence decides outside production; production, sensitive kinds and unusual targets always ask."""
-
-
-DEFAULT_POLICY = ApprovalPolicy(name="default", rules=DEFAULT_RULES)
-
-
 class AnalysisSettings(BaseModel):
     """Settings of the analysis stage."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     mode: PlanMode = PlanMode.CATALOGUE
-    policy: ApprovalPolicy = DEFAULT_POLICY
+    policy: PolicySource = PolicySource(config_map="ai-approval-policies")
+    """Where the approval policy is."""
     approval_timeout: timedelta = Field(default=timedelta(minutes=15), gt=timedelta())
     """How long a person has where the analysis does not say."""
     approval_rounds: int = Field(default=3, ge=1, le=10)

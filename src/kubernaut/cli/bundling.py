@@ -111,7 +111,7 @@ def _from_layout(source: str) -> Image | None:
 def list_workflows() -> None:
     """List the shipped workflows: what each does, to what, and how risky it is."""
     table = Table("WORKFLOW", "VERSION", "ACTION", "FOR", "RISK", "WHAT IT DOES", box=None, pad_edge=False)
-    for each in _shipped():
+    for each in shipped_workflows():
         spec = each.spec
         table.add_row(
             spec.workflow_id, spec.version, spec.action_type, ", ".join(spec.labels.component), spec.risk_level.value, spec.description
@@ -133,7 +133,7 @@ def show(
     obj = (
         catalog.pipeline(workflow_id, image)
         if pipeline
-        else next(each for each in _shipped() if each.spec.workflow_id == workflow_id).wire()
+        else next(each for each in shipped_workflows() if each.spec.workflow_id == workflow_id).wire()
     )
     typer.echo(yaml.safe_dump(obj, sort_keys=False, width=WIDE), nl=False)
 
@@ -200,6 +200,6 @@ def _faults_of(obj: Obj) -> Iterator[str]:
             yield f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
 
 
-def _shipped() -> list[RemediationWorkflow]:
+def shipped_workflows() -> list[RemediationWorkflow]:
     """Return the shipped workflows; their bundles' digests follow from the image that their steps run in."""
     return catalog.load({each: f"{_LOCAL}/{each}@{pack([catalog.pipeline(each)]).digest}" for each in catalog.workflow_ids()})

@@ -61,7 +61,11 @@ def _text(path: Path) -> str:
 
 
 def _read(path: Path) -> Iterator[Document]:
-    loader = _Loader(_text(path))
+    text = _text(path)
+    if path.suffix == ".json" and (value := _json(text)) is not None:
+        yield from _objects(value, f"{path}:1 (document 1)")
+        return
+    loader = _Loader(text)
     try:
         number = 0
         while loader.check_node() and (node := loader.get_node()):
@@ -74,6 +78,14 @@ def _read(path: Path) -> Iterator[Document]:
         raise Unusable(f"{path}: no YAML: {error}") from error
     finally:
         loader.dispose()
+
+
+def _json(text: str) -> Any:
+    """Return what a text of JSON says, a hundred times faster than as YAML; None for what is none: YAML's reader tells the place."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _as_json(value: Any) -> Any:

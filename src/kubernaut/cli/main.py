@@ -1,10 +1,9 @@
 """The command line."""
 
 import asyncio
-import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +17,23 @@ from kubernaut import manifests
 from kubernaut.api.approval import Decision
 from kubernaut.api.base import Unusable
 from kubernaut.api.brake import EVERYWHERE, told
-from kubernaut.cli import approving, auditing, bundling, cancelling, clearing, cluster, pausing, questions, reading, routing
-from kubernaut.cli.places import Place, default_place, demo_place, running_place
+from kubernaut.cli import (
+    approving,
+    auditing,
+    bundling,
+    cancelling,
+    clearing,
+    cluster,
+    investigating,
+    pausing,
+    policies,
+    questions,
+    reading,
+    rehearsing,
+    routing,
+)
+from kubernaut.cli.connecting import KubeconfigOption, with_client
+from kubernaut.cli.places import Place, default_place, demo_place
 from kubernaut.cli.screen import Screen
 from kubernaut.cli.telling import fail, finish
 from kubernaut.cli.trail import read_trail
@@ -34,10 +48,11 @@ app.add_typer(auditing.app, name="audit")
 app.add_typer(bundling.bundles, name="bundle")
 app.add_typer(bundling.workflows, name="catalog")
 app.add_typer(routing.routes, name="routes")
+app.add_typer(policies.app, name="policy")
+app.command()(investigating.investigate)
+app.command()(investigating.rules)
+app.command()(rehearsing.rehearse)
 
-KubeconfigOption = Annotated[
-    Path | None, typer.Option("--kubeconfig", help="default: $KUBECONFIG, the embedded cluster that runs, ~/.kube/config")
-]
 NamespaceOption = Annotated[str, typer.Option("--namespace", "-n", help="where the RemediationRequests are")]
 WIDE = 200
 """Columns of a table that no terminal shows."""
@@ -55,24 +70,6 @@ async def _until_told(work: Coroutine[Any, Any, None]) -> None:
         task.cancel()
     with suppress(asyncio.CancelledError):
         await running
-
-
-async def _with_client(kubeconfig: Path | None, use: Callable[[Client], Coroutine[Any, Any, int | None]]) -> int | None:
-    client = Client.from_kubeconfig(_kubeconfig(kubeconfig))
-    try:
-        return await use(client)
-    finally:
-        await client.close()
-
-
-def _kubeconfig(given: Path | None) -> str | None:
-    """Return the kubeconfig to use: the one given, $KUBECONFIG, the running embedded cluster's, else the usual places."""
-    if given is not None:
-        return str(given)
-    if os.environ.get("KUBECONFIG"):
-        return None
-    place = running_place()
-    return str(place.kubeconfig) if place else None
 
 
 @app.command()
@@ -136,7 +133,7 @@ def run(
     async def work(client: Client) -> None:
         await _until_told(keep(client))
 
-    finish(_with_client(kubeconfig, work))
+    finish(with_client(kubeconfig, work))
 
 
 @app.command()
@@ -153,7 +150,7 @@ def get(kubeconfig: KubeconfigOption = None, namespace: NamespaceOption = SYSTEM
         found = await reading.cases(client, namespace)
         _console().print(reading.cases_table(found, datetime.now(UTC)) if found else f"no cases in {namespace}")
 
-    finish(_with_client(kubeconfig, work))
+    finish(with_client(kubeconfig, work))
 
 
 @app.command()
@@ -167,7 +164,7 @@ def describe(name: str, kubeconfig: KubeconfigOption = None, namespace: Namespac
         for line in await reading.story_of(client, found):
             typer.echo(line)
 
-    finish(_with_client(kubeconfig, work))
+    finish(with_client(kubeconfig, work))
 
 
 @app.command()
@@ -220,7 +217,7 @@ def approvals(
         found = await approving.waiting(client, namespace)
         _console().print(questions.approvals_table(found, datetime.now(UTC)) if found else f"nothing waits for a decision in {namespace}")
 
-    finish(_with_client(kubeconfig, work))
+    finish(with_client(kubeconfig, work))
 
 
 @app.command()
@@ -257,7 +254,7 @@ def _decide(name: str, decision: Decision, message: str, kubeconfig: Path | None
         stored = await approving.answer(client, request, decision, message, datetime.now(UTC))
         typer.echo(questions.outcome(stored))
 
-    finish(_with_client(kubeconfig, work))
+    finish(with_client(kubeconfig, work))
 
 
 def _be_sure(decision: Decision) -> None:
@@ -289,7 +286,7 @@ def pause(
         found = await pausing.pause(client, system, namespace, reason, datetime.now(UTC), cancel=cancel)
         typer.echo(f"{told(found)}; kubernaut status shows what is held, kubernaut resume lets it go on")
 
-    finish(_with_client(kubeconfig, work))
+    finish(with_client(kubeconfig, work))
 
 
 @app.command()
@@ -305,7 +302,7 @@ def resume(
         left = await pausing.resume(client, system, namespace, reason)
         typer.echo("\n".join(["resumed", *(f"still {told(each)}" for each in left)]))
 
-    finish(_with_client(kubeconfig, work))
+    finish(with_client(kubeconfig, work))
 
 
 @app.command()
@@ -320,7 +317,7 @@ def cancel(
     async def work(client: Client) -> None:
         typer.echo(f"{name} is being cancelled; {await cancelling.cancel(client, namespace, name, reason)}")
 
-    finish(_with_client(kubeconfig, work))
+    finish(with_client(kubeconfig, work))
 
 
 @app.command()
@@ -340,7 +337,7 @@ def clear(
         cleared = await clearing.clear(client, system, name, reason, datetime.now(UTC))
         typer.echo(f"{cleared.spec.target_resource} is cleared: it may be worked on again")
 
-    finish(_with_client(kubeconfig, work))
+    finish(with_client(kubeconfig, work))
 
 
 @app.command()
@@ -368,7 +365,7 @@ def undo(
         asked = await undoing.ask(client, execution, reason, datetime.now(UTC))
         return undoing.tell(await undoing.answer(client, execution, asked), execution)
 
-    finish(_with_client(kubeconfig, work))
+    finish(with_client(kubeconfig, work))
 
 
 def _be_sure_to_undo() -> None:
@@ -384,7 +381,7 @@ def status(kubeconfig: KubeconfigOption = None, system: SystemOption = SYSTEM) -
         for line in await pausing.status_lines(client, system, datetime.now(UTC)):
             typer.echo(line)
 
-    finish(_with_client(kubeconfig, work))
+    finish(with_client(kubeconfig, work))
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ def check(language: Language[R], text: str, file: str, samples: Sequence[Sample]
         policy = Policy(language, text, file)
     except BrokenPolicy as fault:
         return list(fault.problems)
-    return [problem for sample in samples for problem in _differences(policy, sample)]
+    return [problem for sample in samples for problem in differences(policy, sample)]
 
 
 def read_samples(language: Language[R], text: str, file: str) -> list[Sample]:
@@ -95,7 +95,8 @@ def _bad_fields(language: Language[R], expect: Mapping[str, Any]) -> Iterator[st
             yield f"there is nothing named {name!r} to expect. A {language.name} policy sets {', '.join(language.fields)}"
 
 
-def _differences(policy: Policy[R], sample: Sample) -> Iterator[Problem]:
+def differences(policy: Policy[R], sample: Sample) -> Iterator[Problem]:
+    """Yield what a policy makes of a sample otherwise than expected, and the rules that could not be evaluated for it."""
     verdict = policy.judge(sample.given)
     for fault in verdict.faults:
         yield Problem(fault.problem.file, fault.problem.place, f"in sample {sample.name!r}, {fault.problem.message}")

@@ -74,10 +74,15 @@ class Surroundings:
 
 def watch(manager: Manager) -> None:
     """Ask for the caches and indexes that `surroundings` reads; where one cannot be read, work goes on without."""
-    indexes: dict[Kind, Mapping[str, IndexFn]] = {key: {NAMESPACE_INDEX: _namespace} for key in BESIDE}
-    indexes |= {core.EVENT: {INVOLVED_INDEX: _involved}, core.POD: {NODE_INDEX: _node_name}}
-    for kind in READ:
-        manager.informer(kind, indexes=indexes.get(kind), required=False)
+    for kind, functions in indexes().items():
+        manager.informer(kind, indexes=functions, required=False)
+
+
+def indexes() -> dict[Kind, Mapping[str, IndexFn]]:
+    """Return the kinds that `surroundings` reads, with the indexes they are read by."""
+    known: dict[Kind, Mapping[str, IndexFn]] = {kind: {NAMESPACE_INDEX: _namespace} for kind in BESIDE}
+    known |= {core.EVENT: {INVOLVED_INDEX: _involved}, core.POD: {NODE_INDEX: _node_name}}
+    return {kind: known.get(kind, {}) for kind in READ}
 
 
 def surroundings(cluster: Cluster, target: ResourceIdentifier) -> Surroundings:
