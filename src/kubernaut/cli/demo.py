@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from functools import partial
 
 import aiohttp
 
@@ -10,6 +11,8 @@ from kubernaut.analysis.settings import PlanMode
 from kubernaut.api.approval import AIApprovalRequest, Decision
 from kubernaut.api.base import Resource
 from kubernaut.api.kinds import ALL
+from kubernaut.api.notification import NotificationRequest
+from kubernaut.api.notification import Phase as Delivery
 from kubernaut.api.remediation import Outcome, RemediationRequest
 from kubernaut.cli.alerts import AlertSource, crash_looping
 from kubernaut.cli.approving import answer
@@ -27,6 +30,7 @@ from kubernaut.settings import Settings
 STORY_SECONDS = 90.0
 STEP_SECONDS = 30.0
 FIRST_PODS = 2
+DELIVERED = frozenset({Delivery.SENT, Delivery.PARTIALLY_SENT, Delivery.FAILED})
 WATCHED: tuple[type[Resource], ...] = ALL
 
 
@@ -100,7 +104,9 @@ async def _approve(system: Embedded, view: View, screen: Screen, *, interactive:
             waiting = await view.until(
                 AIApprovalRequest, lambda each: each.status.decision is None and each.metadata.name not in asked, seconds=None
             )
-            asked.add(waiting.metadata.name)
+            question = waiting.metadata.name
+            asked.add(question)
+            await view.until(NotificationRequest, partial(_reached, question), seconds=STEP_SECONDS)  # a user answers what reached them
             typed = f"{command('kubernaut')} approve {waiting.spec.remediation_request_ref.name}"
             screen.heading("A person is asked")
             if interactive:
@@ -110,6 +116,10 @@ async def _approve(system: Embedded, view: View, screen: Screen, *, interactive:
             screen.line(f"$ {typed}   (as {decided.status.decided_by})")
     finally:
         await person.close()
+
+
+def _reached(question: str, message: NotificationRequest) -> bool:
+    return message.spec.metadata.get("aiApprovalRequest") == question and message.status.phase in DELIVERED
 
 
 async def _epilogue(system: Embedded, request: RemediationRequest, screen: Screen, place: Place) -> None:
