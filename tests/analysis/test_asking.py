@@ -8,8 +8,8 @@ from kubernaut.api.approval import AIApprovalRequest
 from kubernaut.api.base import Obj
 from kubernaut.api.verification import EffectivenessAssessment
 from kubernaut.api.workflow import WorkflowExecution
+from tests.analysis.checkout import DIGEST, NAME, NS, approving, ask, deploy, done, offer, said_so, stamp
 from tests.analysis.conftest import SYSTEM, Bench
-from tests.analysis.test_reconciler import DIGEST, NAME, NS, approving, ask, deploy, done, offer, said_so, stamp
 
 TWO = "rules: [{name: two, set: {decision: ManualReviewRequired, why: two people approve, approvers: 2}}]"
 

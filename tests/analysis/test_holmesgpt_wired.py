@@ -8,8 +8,8 @@ from kubernaut.analysis.investigators.holmesgpt.settings import HolmesGPTSetting
 from kubernaut.api.analysis import Phase
 from kubernaut.kube.manager import Manager
 from kubernaut.settings import Settings
+from tests.analysis.checkout import approving, ask, deploy, offer
 from tests.analysis.conftest import QUICK, SYSTEM
-from tests.analysis.test_reconciler import approving, ask, deploy, offer
 
 
 def wanting(asked: When) -> Settings:

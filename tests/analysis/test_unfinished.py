@@ -9,8 +9,8 @@ from kubernaut.analysis.investigators.rules.investigator import RuleInvestigator
 from kubernaut.analysis.reconciler import setup
 from kubernaut.api.analysis import Phase
 from kubernaut.kube.manager import Manager
+from tests.analysis.checkout import approving, ask, change_target, deploy, offer
 from tests.analysis.conftest import QUICK, SYSTEM
-from tests.analysis.test_reconciler import approving, ask, change_target, deploy, offer
 
 
 class Slow(RuleInvestigator):
