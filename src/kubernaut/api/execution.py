@@ -113,6 +113,22 @@ class Check(Model):
     message: Short = ""
 
 
+class ConditionResult(Model):
+    """How a condition that users wrote was judged."""
+
+    condition_type: Annotated[str, StringConstraints(max_length=63)]
+    evaluated: bool = False
+    """Whether its expression had a value; one that has none counts as not met."""
+    passed: bool = False
+    error_message: Short = ""
+    """Why it is not met: its description, and what was missing."""
+    evaluation_time: datetime | None = None
+    """Since when it is judged so."""
+
+
+ConditionResults = Annotated[list[ConditionResult], Field(max_length=24)]
+
+
 class ChangedResource(Model):
     """One object that was changed, before and after."""
 
@@ -162,6 +178,14 @@ class OperationResult(Model):
     action: str
     phase: Phase = Phase.PENDING
     checks: Annotated[list[Check], Field(max_length=10)] = []
+    checking_since: datetime | None = None
+    """Since when preconditions are waited for."""
+    pre_condition_results: ConditionResults = []
+    """Of the preconditions that users wrote."""
+    post_condition_results: ConditionResults = []
+    """Of the postconditions that users wrote."""
+    effective_since: datetime | None = None
+    """Since when the action's own effect is there, and postconditions that users wrote are waited for."""
     diff: Long = ""
     """What the server-side dry run says will change."""
     impact: Short = ""

@@ -17,6 +17,9 @@ from kubernaut.execution import report
 from kubernaut.execution.acting import carry_out
 from kubernaut.execution.actions.base import AnyAction, read_or_none
 from kubernaut.execution.actions.registry import Registry, built, with_installed
+from kubernaut.execution.conditions import NAME, Conditions
+from kubernaut.execution.conditions_scene import Guards
+from kubernaut.execution.conditions_text import SHIPPED, reading
 from kubernaut.execution.decide import Abort, Await, Complete, Execute, Seen, Skip, TakeBack, Validate, decide
 from kubernaut.execution.safety import Resolved, Safety
 from kubernaut.execution.settings import ExecutionSettings
@@ -28,6 +31,7 @@ from kubernaut.kube.errors import ApiError
 from kubernaut.kube.informer import Key
 from kubernaut.kube.manager import Manager
 from kubernaut.kube.outcome import DONE, Outcome, again
+from kubernaut.policy.live import Current, follow_source
 from kubernaut.undo import wanted
 
 UID_INDEX = "uid"
@@ -36,10 +40,11 @@ UID_INDEX = "uid"
 class ExecutionReconciler:
     """Walks KubernetesExecutions through their operations, and back where that is asked for."""
 
-    def __init__(self, cluster: Cluster, settings: ExecutionSettings, registry: Registry) -> None:
+    def __init__(self, cluster: Cluster, settings: ExecutionSettings, registry: Registry, conditions: Current[Conditions]) -> None:
         self._cluster = cluster
         self._settings = settings
         self._safety = Safety(cluster.client, registry, settings)
+        self._guards = Guards(cluster.client, conditions)
         self._undoing = Undoing(cluster, settings, self._safety)
 
     async def reconcile(self, execution: KubernetesExecution) -> Outcome:
@@ -95,6 +100,11 @@ class ExecutionReconciler:
         operation = execution.spec.operations[index]
         everything = execution.spec.execution_config.safety_validation
         verdict = await self._safety.check(operation, mark_of_step(execution, operation.step_number), everything=everything)
+        if everything:
+            await self._guards.before(execution, index, verdict, now)
+        if until := verdict.settled.until:
+            report.unready(execution, index, verdict, now)
+            return again(min(now + self._settings.poll, until))
         report.validated(execution, index, verdict, now)
         return again(now)
 
@@ -128,16 +138,30 @@ class ExecutionReconciler:
 
     async def _await(self, execution: KubernetesExecution, index: int, now: datetime) -> Outcome:
         operation, result = execution.spec.operations[index], execution.status.operation_results[index]
+        if result.effective_since:
+            return await self._follow_up(execution, index, now)
         lacking = await self._lacking(execution, index, now)
         if not lacking:
-            report.effective(execution, index, now)
-            return again(now)
+            return await self._follow_up(execution, index, now)
         deadline = (result.started_at or now) + parse_duration(operation.timeout)
         if now >= deadline:
             report.ineffective(execution, index, lacking, now)
             return again(now)
         report.awaiting(execution, index, lacking)
         return again(min(now + self._settings.poll, deadline))
+
+    async def _follow_up(self, execution: KubernetesExecution, index: int, now: datetime) -> Outcome:
+        """Look whether what users demand of an operation is so, its own effect being there."""
+        result = execution.status.operation_results[index]
+        settled = await self._guards.after(execution, index, self._safety.resolve(execution.spec.operations[index]), now)
+        if settled.until:
+            report.awaiting(execution, index, settled.waits, result.effective_since or now)
+            return again(min(now + self._settings.poll, settled.until))
+        if settled.failed:
+            report.ineffective(execution, index, settled.failed, now)
+        else:
+            report.effective(execution, index, now, settled.warnings)
+        return again(now)
 
     async def _lacking(self, execution: KubernetesExecution, index: int, now: datetime) -> str:
         """Do what follows the first change, as far as it goes; return what is not there yet."""
@@ -180,9 +204,14 @@ def _namespace(resolved: Resolved) -> str:
 
 
 def setup(manager: Manager, settings: ExecutionSettings, actions: Sequence[AnyAction] = ()) -> None:
-    """Run the stage in a manager's process, with built-in and installed actions and those given; a later one of a name wins."""
-    cluster = manager.cluster
-    reconciler = ExecutionReconciler(cluster, settings, Registry((*with_installed(built()), *actions)))
+    """Run the stage in a manager's process, with built-in and installed actions and those given; a later one of a name wins.
+
+    Raise Unusable for a file of conditions that cannot be used.
+    """
+    cluster, registry = manager.cluster, Registry((*with_installed(built()), *actions))
+    conditions = Current(NAME, reading(registry.names()), SHIPPED)
+    follow_source(manager, conditions, settings.conditions)
+    reconciler = ExecutionReconciler(cluster, settings, registry, conditions)
     manager.informer(KubernetesExecution, indexes={UID_INDEX: _uid, OPEN_INDEX: _open})
     controller = manager.controller(KubernetesExecution, reconciler.reconcile, timeout=timedelta(minutes=2))
     marks = Marks(cluster)

@@ -1,6 +1,7 @@
 """What a KubernetesExecution's status says at every step; the only place that writes it, but for its undo."""
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -23,7 +24,7 @@ from kubernaut.api.execution import (
 from kubernaut.api.redact import redact_value
 from kubernaut.execution.actions.base import Effect, Plan, Target, Work
 from kubernaut.execution.difference import DIFF_LIMIT, cut
-from kubernaut.execution.safety import Resolved, Verdict
+from kubernaut.execution.safety import PRECONDITIONS, WARNINGS_TOLD, Resolved, Verdict
 from kubernaut.execution.undo import content_of, digest_of, marked, merged
 from kubernaut.kube.journal import record
 from kubernaut.kube.patches import inverse, touched
@@ -62,6 +63,7 @@ def validated(execution: KubernetesExecution, index: int, verdict: Verdict, now:
     room = min(DIFF_LIMIT, ALL_DIFFS // len(execution.spec.operations))
     result.checks, result.diff = verdict.checks, verdict.diff[:room]
     result.impact, result.warnings = verdict.impact, verdict.warnings
+    result.pre_condition_results, result.checking_since = verdict.pre_conditions, None
     if verdict.failed is None and verdict.plan is not None and verdict.resolved is not None:
         _intend(execution, index, verdict, verdict.plan, verdict.resolved)
         _keep_recordable(execution, verdict)
@@ -74,12 +76,20 @@ def validated(execution: KubernetesExecution, index: int, verdict: Verdict, now:
     _at(execution, index, Phase.VALIDATED, "checked")
 
 
+def unready(execution: KubernetesExecution, index: int, verdict: Verdict, now: datetime) -> None:
+    """Say which preconditions of users are waited for."""
+    result = execution.status.operation_results[index]
+    result.checks, result.pre_condition_results = verdict.checks[:-1], verdict.pre_conditions
+    result.phase, result.checking_since = Phase.VALIDATING, result.checking_since or now
+    _at(execution, index, Phase.VALIDATING, f"waits for {verdict.settled.waits}")
+
+
 def _keep_recordable(execution: KubernetesExecution, verdict: Verdict) -> None:
     """Refuse what cannot be put on record, for then it could not be taken back."""
     size = sum(len(each.model_dump_json(include={"resources_affected", "undo"})) for each in execution.status.operation_results)
     if size > RECORD_LIMIT:
         verdict.refused(
-            "preconditions", f"what it changes is too large to be recorded ({size} of {RECORD_LIMIT} characters): split the steps"
+            PRECONDITIONS, f"what it changes is too large to be recorded ({size} of {RECORD_LIMIT} characters): split the steps"
         )
 
 
@@ -153,14 +163,16 @@ def worked(execution: KubernetesExecution, index: int, work: Work) -> None:
     result.output = work.output[:OUTPUT_LIMIT] or result.output
 
 
-def awaiting(execution: KubernetesExecution, index: int, lacking: str) -> None:
-    """Say what the effect still lacks."""
+def awaiting(execution: KubernetesExecution, index: int, lacking: str, effective_since: datetime | None = None) -> None:
+    """Say what the effect still lacks, or, since it is there, which postconditions of users."""
+    execution.status.operation_results[index].effective_since = effective_since
     _at(execution, index, Phase.EXECUTING, lacking)
 
 
-def effective(execution: KubernetesExecution, index: int, now: datetime) -> None:
+def effective(execution: KubernetesExecution, index: int, now: datetime, warnings: Sequence[str] = ()) -> None:
     """Say that the effect is there."""
     result = execution.status.operation_results[index]
+    result.warnings = [*result.warnings, *map(cut, warnings)][:WARNINGS_TOLD]
     result.phase, result.completed_at = Phase.COMPLETED, now
     result.checks = [*result.checks, Check(name="postconditions", passed=True)]
     _at(execution, index, Phase.EXECUTING, "effective")

@@ -11,12 +11,13 @@ from pydantic import ValidationError
 
 from kubernaut.api.base import Obj
 from kubernaut.api.core import NODE, POD_DISRUPTION_BUDGET, RESOURCE_QUOTA, SELF_SUBJECT_ACCESS_REVIEW, SERVICE_ACCOUNT
-from kubernaut.api.execution import Check
+from kubernaut.api.execution import Check, ConditionResult
 from kubernaut.api.gitops import Keeper, keeper_of, keeps_field, suspended
 from kubernaut.api.plan import Operation
 from kubernaut.execution import impact
 from kubernaut.execution.actions.base import SCALABLE, WORKLOADS, Access, ActionParameters, AnyAction, Effect, Plan, Target, read_or_none
 from kubernaut.execution.actions.registry import Registry, UnknownAction
+from kubernaut.execution.conditions import Settled
 from kubernaut.execution.difference import cut, difference, hidden_difference
 from kubernaut.execution.settings import ExecutionSettings
 from kubernaut.execution.undo import leaves, marked
@@ -26,7 +27,10 @@ from kubernaut.kube.errors import ApiError
 PROTECTED: Final = "kubernaut.ai/protected"
 """Annotation by which people say that an object is not to be acted on."""
 CONTROL_PLANE: Final = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
+PRECONDITIONS: Final = "preconditions"
+"""The last of the checks."""
 FAULTS_TOLD: Final = 5
+WARNINGS_TOLD: Final = 10
 _SERVICE_ACCOUNT: Final = "system:serviceaccount:"
 _BY_KIND: Final = {kind.kind: name for name, kind in (SCALABLE | WORKLOADS).items()} | {"Pod": "pod"}
 
@@ -64,6 +68,10 @@ class Verdict:
     diff: str = ""
     impact: str = ""
     warnings: list[str] = field(default_factory=list)
+    pre_conditions: list[ConditionResult] = field(default_factory=list)
+    """How those that users wrote were judged."""
+    settled: Settled = field(default_factory=Settled)
+    """What follows from that."""
 
     @property
     def failed(self) -> Check | None:
@@ -77,6 +85,18 @@ class Verdict:
     def refused(self, name: str, message: str) -> None:
         """Put the check that did not pass on record."""
         self.checks.append(Check(name=name, passed=False, message=cut(message)))
+
+    def warn(self, *warnings: str) -> None:
+        """Add what a person should know."""
+        self.warnings = [*self.warnings, *map(cut, warnings)][:WARNINGS_TOLD]
+
+    def settle(self, settled: Settled) -> None:
+        """Take what follows from users' preconditions, which belong to the last of the checks."""
+        self.settled = settled
+        self.warn(*settled.warnings)
+        if settled.failed:
+            self.checks = self.checks[:-1]
+            self.refused(PRECONDITIONS, settled.failed)
 
 
 class Safety:
@@ -140,7 +160,7 @@ class _Checks:
         if not everything:
             return [("target", self._target), ("dry-run", self._dry_run)]
         first = [("access", self._access), ("target", self._target), ("policy", self._policy)]
-        return [*first, ("dry-run", self._dry_run), ("preconditions", self._preconditions)]
+        return [*first, ("dry-run", self._dry_run), (PRECONDITIONS, self._preconditions)]
 
     async def _access(self) -> str:
         resolved = self._resolved
@@ -196,7 +216,7 @@ class _Checks:
             return "allowed"
         if keeper.reverts and not await self._left_alone(keeper) and await self._keeps(self._current or {}):
             raise Refused(f"{self._resolved.target} is managed from a repository by {keeper}: a live change is taken back; change it there")
-        self._verdict.warnings.append(f"{keeper} keeps {self._resolved.target}: its next upgrade may take this back")
+        self._verdict.warn(f"{keeper} keeps {self._resolved.target}: its next upgrade may take this back")
         return f"allowed, though {keeper} keeps it"
 
     async def _left_alone(self, keeper: Keeper) -> bool:
@@ -229,7 +249,7 @@ class _Checks:
         found = await self._meaning(plan, verdict.trial)
         verdict.plan = replace(plan, faults=(*plan.faults, *found.faults))
         verdict.impact = cut("; ".join(filter(None, (found.says, *plan.notes))))
-        verdict.warnings = [cut(each) for each in (*verdict.warnings, *found.warnings)][:10]
+        verdict.warn(*found.warnings)
         return f"{verdict.diff.count(chr(10))} lines of difference" if verdict.diff else "no difference"
 
     async def _meaning(self, plan: Plan, trial: Obj | None) -> impact.Impact:
@@ -248,7 +268,7 @@ class _Checks:
         except ApiError as fault:
             if not fault.forbidden:
                 raise
-            self._verdict.warnings.append(f"what it means to disruption budgets and quotas is not known: {fault.message}")
+            self._verdict.warn(f"what it means to disruption budgets and quotas is not known: {fault.message}")
             return impact.Around()
 
     async def _preconditions(self) -> str:

@@ -46,6 +46,14 @@ class Expression:
         raise NoValue(_evaluation_message(str(found.value())))
 
 
+def activate(language: Language[Any], values: Mapping[str, Any]) -> "cel.Activation":
+    """Return the values of a case for its expressions; variables that are not given are empty. Raise NoValue for what CEL cannot hold."""
+    try:
+        return language.environment.Activation({**language.empty(), **values})
+    except _CEL_FAULTS as fault:
+        raise NoValue(_evaluation_message(str(fault))) from fault
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A compiled rule."""
@@ -115,7 +123,7 @@ class Policy(Generic[R]):
 
     def judge(self, values: Mapping[str, Any], about: frozenset[str] = ALL_FIELDS) -> Verdict[R]:
         """Judge a case by the rules that set any of some fields (all where none is named); variables that are not given are empty."""
-        activation = self.language.environment.Activation({**self.language.empty(), **values})
+        activation = activate(self.language, values)
         asked = [(index, rule) for index, rule in enumerate(self.rules) if not about or about & rule.fields]
         answers = [self._apply(rule, index, activation) for index, rule in asked]
         matches = tuple(answer for answer in answers if isinstance(answer, Match))
@@ -141,20 +149,57 @@ class Policy(Generic[R]):
         return Fault(rule.name, index, Problem(self.file, place, f"rule {rule.name} did not count: {message}"))
 
 
-class _Compiler(Generic[R]):
-    """Compiles rules, and gathers what is wrong with them."""
+class Expressions(Generic[R]):
+    """Compiles expressions in a language, and gathers what is wrong with them; `file` names their text in messages."""
 
     def __init__(self, language: Language[R], file: str) -> None:
         self._language = language
         self._file = file
         self.problems: list[Problem] = []
 
+    def expression(self, text: Text, gives: frozenset[str], what: str) -> Expression:
+        """Compile one, which must give one of some CEL types where any is named; `what` names it in messages."""
+        try:
+            program = self._language.environment.compile(text.value)
+        except _CEL_FAULTS as fault:
+            self._compile_problems(text, str(fault), what)
+            return Expression(text, None)
+        given = program.return_type().name().partition("<")[0]
+        if gives and given not in gives:
+            wanted = " or ".join(sorted(name.lower() for name in gives - {"DYN"}))
+            self.problem(text.place, f"{what} must give {wanted}, and this gives {given.lower()}. Change the expression")
+        return Expression(text, program)
+
+    def problem(self, place: Place, message: str) -> None:
+        """Note what is wrong at a place."""
+        self.problems.append(Problem(self._file, place, message))
+
+    def _compile_problems(self, text: Text, message: str, what: str) -> None:
+        found = list(_compile_errors(message)) if text.value else []
+        for line, column, why in found:
+            place = text.at(line, column)
+            inside = "" if place or line < 1 else f" (line {line}, column {column} of the expression)"
+            self.problem(place or text.place, f"{what}: {why}{inside}. {self._remedy(why)}")
+        if text.value and not found:
+            self.problem(text.place, f"{what} is no CEL: {' '.join(message.split())[:MESSAGE_LIMIT]}. Write another expression")
+
+    def _remedy(self, why: str) -> str:
+        if why.startswith(("undeclared", "reserved")):
+            return f"The variables are {', '.join(self._language.variables)}"
+        if why.startswith("found no matching overload"):
+            return "Compare and combine only values of one type"
+        return "Correct the expression"
+
+
+class _Compiler(Expressions[R]):
+    """Compiles rules."""
+
     def rule(self, rule: RuleText) -> Rule:
         """Compile one rule."""
         self._known(rule.keys)
         self._check_constants(rule)
-        computed = {name: self._expression(text, self._gives(name), f"`{name}`") for name, text in rule.computed.items()}
-        match = self._expression(rule.match, frozenset({"BOOL"}), "`match`")
+        computed = {name: self.expression(text, self._gives(name), f"`{name}`") for name, text in rule.computed.items()}
+        match = self.expression(rule.match, frozenset({"BOOL"}), "`match`")
         constants = {name: constant.value for name, constant in rule.constants.items()}
         return Rule(rule.name, rule.place, match, constants, computed)
 
@@ -165,7 +210,7 @@ class _Compiler(Generic[R]):
     def _known(self, places: Mapping[str, Place]) -> None:
         for name, place in places.items():
             if name not in self._language.fields:
-                self._problem(place, f"there is nothing named {name!r} to set. A {self._language.name} rule sets {self._names()}")
+                self.problem(place, f"there is nothing named {name!r} to set. A {self._language.name} rule sets {self._names()}")
 
     def _names(self) -> str:
         return ", ".join(self._language.fields)
@@ -178,38 +223,7 @@ class _Compiler(Generic[R]):
             for error in fault.errors(include_url=False):
                 constant = known.get(str(error["loc"][0])) if error["loc"] else None
                 place = constant.place if constant else rule.place
-                self._problem(place, f"{'.'.join(map(str, error['loc']))}: {error['msg']}. Write a value that fits"[:MESSAGE_LIMIT])
-
-    def _expression(self, text: Text, gives: frozenset[str], what: str) -> Expression:
-        try:
-            program = self._language.environment.compile(text.value)
-        except _CEL_FAULTS as fault:
-            self._compile_problems(text, str(fault), what)
-            return Expression(text, None)
-        given = program.return_type().name().partition("<")[0]
-        if gives and given not in gives:
-            wanted = " or ".join(sorted(name.lower() for name in gives - {"DYN"}))
-            self._problem(text.place, f"{what} must give {wanted}, and this gives {given.lower()}. Change the expression")
-        return Expression(text, program)
-
-    def _compile_problems(self, text: Text, message: str, what: str) -> None:
-        found = list(_compile_errors(message)) if text.value else []
-        for line, column, why in found:
-            place = text.at(line, column)
-            inside = "" if place or line < 1 else f" (line {line}, column {column} of the expression)"
-            self._problem(place or text.place, f"{what}: {why}{inside}. {self._remedy(why)}")
-        if text.value and not found:
-            self._problem(text.place, f"{what} is no CEL: {' '.join(message.split())[:MESSAGE_LIMIT]}. Write another expression")
-
-    def _remedy(self, why: str) -> str:
-        if why.startswith(("undeclared", "reserved")):
-            return f"The variables are {', '.join(self._language.variables)}"
-        if why.startswith("found no matching overload"):
-            return "Compare and combine only values of one type"
-        return "Correct the expression"
-
-    def _problem(self, place: Place, message: str) -> None:
-        self.problems.append(Problem(self._file, place, message))
+                self.problem(place, f"{'.'.join(map(str, error['loc']))}: {error['msg']}. Write a value that fits"[:MESSAGE_LIMIT])
 
 
 def _compile_errors(message: str) -> Iterator[tuple[int, int, str]]:

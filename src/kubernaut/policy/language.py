@@ -27,6 +27,8 @@ class Type(Enum):
     REAL = ("double", cel.Type.DOUBLE, float)
     BOOL = ("bool", cel.Type.BOOL, bool)
     TEXTS = ("map(string, string)", cel.Type.Map(cel.Type.STRING, cel.Type.STRING), dict)
+    OBJECT = ("object", cel.Type.Map(cel.Type.STRING, cel.Type.DYN), dict)
+    OBJECTS = ("list(object)", cel.Type.List(cel.Type.Map(cel.Type.STRING, cel.Type.DYN)), list)
 
     label: str
     cel_type: Any

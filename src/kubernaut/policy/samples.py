@@ -34,13 +34,14 @@ def check(language: Language[R], text: str, file: str, samples: Sequence[Sample]
 def read_samples(language: Language[R], text: str, file: str) -> list[Sample]:
     """Read cases: a YAML list of `name`, `given` (variables, nested or dotted) and `expect` (fields); raise BrokenPolicy."""
     reader = Reader(text, file)
-    samples = [_sample(language, reader, node) for node in reader.sequence(reader.root(), "the samples")]
+    samples = [sample_of(language, reader, node) for node in reader.sequence(reader.root(), "the samples")]
     if reader.problems:
         raise BrokenPolicy(reader.problems)
     return samples
 
 
-def _sample(language: Language[R], reader: Reader, node: Any) -> Sample:
+def sample_of(language: Language[R], reader: Reader, node: Any) -> Sample:
+    """Read one case; what is wrong with it, the reader has noted."""
     entries = reader.mapping(node, "a sample")
     for key, (place, _) in entries.items():
         if key not in ("name", "given", "expect"):
@@ -86,6 +87,10 @@ def _bad_variables(language: Language[R], given: Mapping[str, Any]) -> Iterator[
 def _fits(type_: Type, value: Any) -> bool:
     if type_ is Type.TEXTS:
         return isinstance(value, dict) and all(isinstance(part, str) for pair in value.items() for part in pair)
+    if type_ is Type.OBJECT:
+        return isinstance(value, dict) and all(isinstance(key, str) for key in value)
+    if type_ is Type.OBJECTS:
+        return isinstance(value, list) and all(_fits(Type.OBJECT, each) for each in value)
     return type(value) is type_.python
 
 
