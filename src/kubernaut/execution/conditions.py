@@ -103,25 +103,35 @@ def asked(conditions: Iterable[Condition], variable: str) -> bool:
 def judge(
     conditions: Sequence[Condition], values: Mapping[str, Any], known: Iterable[ConditionResult], now: datetime, unread: str = ""
 ) -> list[ConditionResult]:
-    """Judge a case in order; `unread` says why the case could not be read, and then none is met. What is judged as before keeps its time."""
+    """Judge a case, in order; `unread` says why it could not be read: then none is met. What is judged as in `known` keeps its time."""
     before = {each.condition_type: each for each in known}
-    found = [_judged(each, values, unread) for each in conditions]
+    found = _unknown(conditions, unread) if unread else _judged(conditions, values)
     return [_since(each, before.get(each.condition_type), now) for each in found]
 
 
-def _judged(condition: Condition, values: Mapping[str, Any], unread: str) -> ConditionResult:
+def _judged(conditions: Sequence[Condition], values: Mapping[str, Any]) -> list[ConditionResult]:
     try:
-        if unread:
-            raise NoValue(unread)  # noqa: TRY301  (one way to say that it is not known)
-        value = condition.when.value(activate(LANGUAGE, values))
-        if not isinstance(value, bool):
-            raise NoValue(f"it gives {type(value).__name__}, not true or false")  # noqa: TRY301
+        case = activate(LANGUAGE, values)
     except NoValue as fault:
-        why = redact(f"{condition.description} (not known: {fault})")
-        return ConditionResult(condition_type=condition.type, error_message=cut(why, MESSAGE_LIMIT))
-    return ConditionResult(
-        condition_type=condition.type, evaluated=True, passed=value, error_message="" if value else condition.description
-    )
+        return _unknown(conditions, str(fault))
+    return [_result(each, case) for each in conditions]
+
+
+def _result(condition: Condition, case: Any) -> ConditionResult:
+    try:
+        met = condition.when.value(case)
+    except NoValue as fault:
+        return _unknown([condition], str(fault))[0]
+    if not isinstance(met, bool):
+        return _unknown([condition], "it is neither true nor false. Change the expression")[0]
+    why = "" if met else condition.description
+    return ConditionResult(condition_type=condition.type, evaluated=True, passed=met, error_message=why)
+
+
+def _unknown(conditions: Iterable[Condition], why: str) -> list[ConditionResult]:
+    """Return results of conditions that cannot be told: not met, to be safe."""
+    told = {each.type: cut(redact(f"{each.description} (not known: {why})"), MESSAGE_LIMIT) for each in conditions}
+    return [ConditionResult(condition_type=type_, error_message=message) for type_, message in told.items()]
 
 
 def _since(found: ConditionResult, before: ConditionResult | None, now: datetime) -> ConditionResult:
