@@ -21,7 +21,7 @@ from kubernaut.execution.conditions import NAME, Conditions
 from kubernaut.execution.conditions_scene import Guards
 from kubernaut.execution.conditions_text import SHIPPED, reading
 from kubernaut.execution.decide import Abort, Await, Complete, Execute, Seen, Skip, TakeBack, Validate, decide
-from kubernaut.execution.safety import Resolved, Safety
+from kubernaut.execution.safety import Resolved, Safety, Verdict
 from kubernaut.execution.settings import ExecutionSettings
 from kubernaut.execution.undo import mark_of
 from kubernaut.execution.undoing import OPEN_INDEX, Undoing, mark_of_step
@@ -102,11 +102,18 @@ class ExecutionReconciler:
         verdict = await self._safety.check(operation, mark_of_step(execution, operation.step_number), everything=everything)
         if everything:
             await self._guards.before(execution, index, verdict, now)
-        if until := verdict.settled.until:
-            report.unready(execution, index, verdict, now)
-            return again(min(now + self._settings.poll, until))
+        if verdict.settled.until:
+            return await self._hold_back(execution, index, verdict, verdict.settled.until, now)
         report.validated(execution, index, verdict, now)
         return again(now)
+
+    async def _hold_back(self, execution: KubernetesExecution, index: int, verdict: Verdict, until: datetime, now: datetime) -> Outcome:
+        """Wait for preconditions, and see meanwhile to the operations that run beside."""
+        beside = [place for place, each in enumerate(execution.status.operation_results) if each.phase is Phase.EXECUTING]
+        outcomes = [await self._await(execution, place, now) for place in beside]
+        report.unready(execution, index, verdict, now)
+        times = [each.at for each in outcomes if each.at]
+        return again(min(now + self._settings.poll, until, *times))
 
     async def _execute_unless_paused(self, execution: KubernetesExecution, index: int, now: datetime) -> Outcome:
         """Begin no step while people have paused; the API server itself is asked, and what it does not say counts as paused."""
