@@ -26,6 +26,8 @@ from tests.workflow.bench import SYSTEM
 pytestmark = pytest.mark.cluster
 SAMPLES = 2
 """Deaths of an action in the default series, beside the one right after its effect."""
+EFFECTS = 2
+"""Of an action's writes so many are followed by death for certain."""
 ALIVE = Death()
 FEWEST = 3
 """Calls that any action makes at least."""
@@ -144,6 +146,7 @@ async def lives(shop, action, death=ALIVE, second=ALIVE):
         recorded_as_it_was(action, result, changed)
     if action.name not in ROLLING:
         assert sorted(shop.log(POD).deleted()) == victims, death
+        assert action.name in GOING or sorted((each["name"], each["uid"]) for each in result.get("resourcesAffected", [])[1:]) == victims
     undoing, undo = await shop.takes_back(second)
     await shop.rest()
     taken_back_once(shop, action, where, changed, undo)
@@ -198,10 +201,11 @@ def taken_back_once(shop, action, where, changed, undo):
 @every_action
 async def test_killed_at_some_of_its_calls_an_action_has_one_effect_and_its_undo_too(shop, action):
     whole, undone = await lives(shop, action)
-    deaths = [*whole.effects()[:1], *spread(len(whole.calls), action.name)]
-    second = [*undone.effects()[:1], *spread(len(undone.calls), action.name)]
+    deaths = [*whole.effects()[:EFFECTS], *spread(len(whole.calls), action.name)]
+    second = [*undone.effects()[:EFFECTS], *spread(len(undone.calls), action.name)]
     for first, last in zip_longest(deaths, second[: len(deaths)], fillvalue=0):
-        await lives(shop, action, Death(first), Death(last))
+        acting, _ = await lives(shop, action, Death(first), Death(last))
+        assert acting.dead.is_set() or first > len(acting.calls)
 
 
 def spread(calls, name):
