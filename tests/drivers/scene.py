@@ -17,6 +17,7 @@ from kubernaut.api.workflow import WorkflowExecution
 from kubernaut.execution.actions.capacity import STORAGE_CLASS
 from kubernaut.execution.actions.registry import built
 from kubernaut.execution.actions.rollouts import REVISION_ANNOTATION
+from kubernaut.execution.actions.secret import COPY_TO
 from kubernaut.execution.reconciler import setup
 from kubernaut.execution.settings import ExecutionSettings
 from kubernaut.kube.client import ApiError, Client
@@ -53,7 +54,7 @@ TOLD = {
     "patch_deployment": PLACE | {"patch": CONTAINER_PATCH},
     "apply_manifest": {"manifest": MANIFEST},
     "update_configmap": PLACE | {"data": {"level": "debug"}, "remove_keys": ["old"]},
-    "update_secret": PLACE | {"data": {"password": "n3w-v4lue"}},
+    "update_secret": PLACE | {"value_from": {"password": {"name": "api-next", "key": "password"}}},
     "restore_object": PLACE
     | {
         "kind": "ConfigMap",
@@ -124,9 +125,15 @@ class Scene(World):
         await self.client.create(core.HORIZONTAL_POD_AUTOSCALER, {"metadata": meta, "spec": scaler})
         await self.client.create(core.CONFIG_MAP, {"metadata": meta, "data": {"level": "info", "old": "1"}})
         await self.client.create(core.SECRET, {"metadata": meta, "stringData": {"password": "b3fore"}})
+        await self.offer("n3w-v4lue")
         await self.client.create(core.NETWORK_POLICY, {"metadata": meta, "spec": {"podSelector": labels, "policyTypes": ["Ingress"]}})
         await self.client.create(core.SERVICE, {"metadata": meta, "spec": {"selector": {"serves": "yes"}, "ports": [{"port": 80}]}})
         await self.until(core.PERSISTENT_VOLUME_CLAIM, SHOP, "api", lambda obj: obj["status"].get("phase") == "Bound")
+
+    async def offer(self, password):
+        """Put a new password where update_secret finds it."""
+        meta = {"name": "api-next", "namespace": SHOP, "annotations": {COPY_TO: "api"}}
+        await self.client.apply(core.SECRET, {"metadata": meta, "stringData": {"password": password}}, manager="a person")
 
     def _spec(self, kind):
         labels = {"app": f"api-{kind.plural}"}
@@ -226,7 +233,7 @@ S = TypeVar("S", bound=Scene)
 
 
 @asynccontextmanager
-async def at_scene(make: type[S] = Scene) -> AsyncIterator[S]:
+async def at_scene(make: type[S]) -> AsyncIterator[S]:
     """Give the scene on an embedded cluster."""
     async with bench_of(make, KubernetesExecution, WorkflowExecution, RemediationBrake) as bench:
         bench.start_stand_ins("node-1", "node-2", "node-3")

@@ -14,7 +14,7 @@ from kubernaut.execution.actions.registry import Registry, built
 from kubernaut.execution.safety import Refused, Safety
 from kubernaut.execution.settings import ExecutionSettings
 from kubernaut.kube.client import Client
-from tests.drivers.scene import at_scene, every_action, operation, parameters, stage, target
+from tests.drivers.scene import Scene, at_scene, every_action, operation, parameters, stage, target
 
 SAFETY = Safety(Client("http://127.0.0.1:1"), Registry(built()), ExecutionSettings())
 
@@ -26,7 +26,7 @@ def resolved(action, given):
 @pytest.fixture
 async def shop():
     """The embedded cluster: the scene has nodes of its own, which are drained and tainted."""
-    async with at_scene() as bench:
+    async with at_scene(Scene) as bench:
         yield bench
 
 

@@ -23,7 +23,7 @@ class World(Bench):
     """The bench with words for this stage."""
 
     asked = 0
-    wanted = WANTED
+    wanted: tuple[str, ...] = WANTED
     """Stand-ins at work."""
 
     def stage(self, **settings: Any):
