@@ -1,6 +1,5 @@
 """A scene in which every action has something to act on: one object of each kind, all called `api`, and what each action is told there."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -12,7 +11,7 @@ from kubernaut.api import core
 from kubernaut.api.base import Obj
 from kubernaut.api.brake import RemediationBrake
 from kubernaut.api.core import DAEMON_SET, DEPLOYMENT, NODE, POD, REPLICA_SET, STATEFUL_SET
-from kubernaut.api.execution import KubernetesExecution, UndoKind
+from kubernaut.api.execution import KubernetesExecution
 from kubernaut.api.workflow import WorkflowExecution
 from kubernaut.execution.actions.capacity import STORAGE_CLASS
 from kubernaut.execution.actions.registry import built
@@ -20,7 +19,6 @@ from kubernaut.execution.actions.rollouts import REVISION_ANNOTATION
 from kubernaut.execution.actions.secret import COPY_TO
 from kubernaut.execution.reconciler import setup
 from kubernaut.execution.settings import ExecutionSettings
-from kubernaut.kube.client import ApiError, Client
 from tests.execution.world import SHOP, WANTED, World
 from tests.workflow.bench import bench_of
 
@@ -158,16 +156,6 @@ class Scene(World):
             if "deletionTimestamp" not in obj["metadata"]
         }
 
-    @asynccontextmanager
-    async def dying(self):
-        """Give a client that dies when its first effect on the scene is carried out."""
-        client = self.connect(DyingClient)
-        client.dead = asyncio.Event()
-        try:
-            yield client
-        finally:
-            await client.close()
-
     def changed(self, before, after):
         """Return what was changed, made or replaced; a workload that changed twice is a fault. What follows of itself does not count."""
         steps = {
@@ -181,38 +169,6 @@ class Scene(World):
         pod = (POD.kind, POD_NAME)
         moved = after[pod].uid != before[pod].uid or after[pod].labels != before[pod].labels
         return own or ({pod} if moved else set())
-
-    async def on_record(self, action, where, before, result):
-        """Check the record of an action, and take the action back by asking for it."""
-        changed, undo = result["resourcesAffected"][0], result.get("undo") or {"kind": "none"}
-        assert (changed["kind"], changed.get("namespace", ""), changed["name"]) == (where.kind.kind, where.namespace, where.name)
-        assert changed["uid"]
-        assert all(check["passed"] for check in result["checks"])
-        assert result["checks"][-1]["name"] == "postconditions"
-        assert undo["kind"] == action.undo.value
-        if not action.hidden and action.undo is not UndoKind.NONE:
-            assert changed.get("before") != changed["after"]
-        said = await self.undone()
-        assert said["outcome"] == ("NotUndoable" if action.undo is UndoKind.NONE else "Undone"), said
-        if action.undo is not UndoKind.NONE:
-            found, known = (await self.state()).get((where.kind.kind, where.name)), before.get((where.kind.kind, where.name))
-            assert (found and (found.labels, found.content)) == (known and (known.labels, known.content))
-
-
-class DyingClient(Client):
-    """Carries out its first effect; the answer never arrives, and no further request does: the process is dead."""
-
-    dead: asyncio.Event
-
-    async def _send(self, method, *args, **kwargs):
-        if self.dead.is_set():
-            raise ApiError(0, "Dead", "the process is dead")
-        answer = await super()._send(method, *args, **kwargs)
-        scene = f"/namespaces/{SHOP}/" in args[0] or "/nodes/" in args[0]
-        if method in {"PATCH", "DELETE", "POST"} and scene and "dryRun" not in str((args, kwargs)):
-            self.dead.set()
-            raise ApiError(0, "Dead", "the process is dead")
-        return answer
 
 
 def stage(manager):

@@ -1,9 +1,8 @@
-"""What every action keeps: refused before anything happens, tried dry without a trace, done once, on record, and taken back exactly.
+"""What every action keeps: refused before anything happens, and tried dry without a trace.
 
-The scene holds one object of each kind that actions act on; a new action says there what it is told in it.
+That each is done once, on record, and taken back exactly whenever its process dies, tests/execution/test_deaths.py shows. The scene holds one object of each kind that actions act on; a new action says there what it is told in it.
 """
 
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,23 +112,3 @@ async def test_planning_and_a_dry_run_change_nothing(shop):
             status = await shop.ended(f"rr-{number}-execution")
             assert [result["phase"] for result in status["operationResults"]] == ["Validated"], action.name
             assert await shop.state() == before, action.name
-
-
-@every_action
-async def test_a_process_killed_as_it_acts_has_acted_once_on_record_and_is_taken_back_as_it_says(shop, action):
-    where, before = target(action), await shop.state()
-    async with shop.dying() as client, shop.at_work(stage, client):
-        await shop.execute(operation(action))
-        await shop.ended_or(client.dead)
-        assert client.dead.is_set() == (where is not None)
-    async with shop.at_work(stage):
-        status = await shop.ended()
-    assert status["phase"] == "Completed", status
-    await shop.rest()
-    changed = shop.changed(before, await shop.state())
-    assert changed == ({(where.kind.kind, where.name)} if where else set())
-    if action.hidden:
-        assert "n3w-v4lue" not in orjson.dumps(status).decode()
-    if where is not None:
-        async with shop.at_work(stage):
-            await shop.on_record(action, where, before, status["operationResults"][0])

@@ -11,7 +11,7 @@ from zlib import crc32
 
 import pytest
 
-from kubernaut.api.core import POD
+from kubernaut.api.core import NODE, POD
 from kubernaut.api.execution import UndoKind
 from kubernaut.execution.undo import merged
 from kubernaut.kube.client import Client
@@ -55,6 +55,12 @@ class MortalScene(Scene):
     @property
     def name(self):
         return f"rr-{self.run}-execution"
+
+    async def beginning(self):
+        """Make ready for a run; return what stands there."""
+        self.run += 1
+        await self.offer(f"n3w-{self.run}")
+        return await self.state()
 
     def told(self, action):
         return operation(action, **VARIED.get(action.name, lambda _run: {})(self.run))
@@ -108,15 +114,16 @@ class MortalScene(Scene):
 
     async def victims(self, action):
         """Return the pods that an action is to delete, by name and uid."""
-        pods = (await self.client.list(POD, SHOP)).items
-        where = self.target(action)
-        meant = {
-            "drain_node": lambda pod: (
-                pod["spec"]["nodeName"] == where.name and pod["metadata"]["ownerReferences"][0]["kind"] != "DaemonSet"
-            ),
-            "delete_pod": lambda pod: pod["metadata"]["name"] == where.name,
-            "restart_pod": lambda pod: pod["metadata"]["name"] == where.name,
-        }[action.name]
+        if action.name not in DELETING:
+            return []
+        pods, where = (await self.client.list(POD, SHOP)).items, self.target(action)
+        drained = where.kind is NODE
+
+        def meant(pod):
+            if drained:
+                return pod["spec"]["nodeName"] == where.name and pod["metadata"]["ownerReferences"][0]["kind"] != "DaemonSet"
+            return pod["metadata"]["name"] == where.name
+
         staying = [pod["metadata"] for pod in pods if meant(pod) and "deletionTimestamp" not in pod["metadata"]]
         return sorted((meta["name"], meta["uid"]) for meta in staying)
 
@@ -132,20 +139,19 @@ async def shop():
 
 async def lives(shop, action, death=ALIVE, second=ALIVE):
     """Carry an action out and take it back, a death in each; check what was done. Return the processes that died."""
-    shop.run += 1
-    where = shop.target(action)
-    await shop.offer(f"n3w-{shop.run}")
-    victims = await shop.victims(action) if action.name in DELETING else []
+    before = await shop.beginning()
+    where, victims = shop.target(action), await shop.victims(action)
     acting, status = await shop.acts(action, death)
     assert status["phase"] == "Completed", (death, status)
     await shop.rest()
-    result = once_on_record(action, status)
-    changed = the_one_change(shop, where) if where and action.name not in GOING else None
-    if changed:
-        recorded_as_it_was(action, result, changed)
+    assert shop.changed(before, await shop.state()) == ({(where.kind.kind, where.name)} if where else set()), death
+    result, changed = once_on_record(action, status), None
+    if where and action.name not in GOING:
+        changed = the_one_change(shop, where)
+        recorded_as_it_was(action, result, where, changed)
     if action.name not in ROLLING:
         assert sorted(shop.log(POD).deleted()) == victims, death
-        assert action.name in GOING or sorted((each["name"], each["uid"]) for each in result.get("resourcesAffected", [])[1:]) == victims
+        assert {(each["name"], each["uid"]) for each in result.get("resourcesAffected", []) if each["kind"] == POD.kind} >= set(victims)
     undoing, undo = await shop.takes_back(second)
     await shop.rest()
     taken_back_once(shop, action, where, changed, undo)
@@ -172,10 +178,11 @@ def the_one_change(shop, where):
     return before, after
 
 
-def recorded_as_it_was(action, result, changed):
+def recorded_as_it_was(action, result, where, changed):
     """Check the record of a change, and the way back in it, against the object's revisions."""
     (before, after), affected, undo = changed, result["resourcesAffected"][0], result["undo"]
-    assert affected["uid"] == after["metadata"]["uid"]
+    named = (affected["kind"], affected.get("namespace", ""), affected["name"], affected["uid"])
+    assert named == (where.kind.kind, where.namespace, where.name, after["metadata"]["uid"])
     assert affected.get("before", {}) == excerpt(before or {}, affected.get("before", {}))
     assert affected.get("after", {}) == excerpt(after, affected.get("after", {}))
     if action.undo is not UndoKind.NONE:
