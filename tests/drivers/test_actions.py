@@ -1,247 +1,31 @@
-"""What every action keeps: refused before anything happens, tried dry without a trace, done once, on record, and taken back exactly.
+"""What every action keeps: refused before anything happens, and tried dry without a trace.
 
-A scene holds one object of each kind that actions act on, all called `api`; parameters are picked by their names. A new action whose
-parameters have other names adds them to WORDS.
+That each is done once, on record, and taken back exactly whenever its process dies, tests/execution/test_deaths.py shows. The scene holds one object of each kind that actions act on; a new action says there what it is told in it.
 """
 
-import asyncio
-from contextlib import asynccontextmanager
-from functools import partial
-from typing import NamedTuple
-
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubernaut.api import core
-from kubernaut.api.base import Obj
-from kubernaut.api.brake import RemediationBrake
-from kubernaut.api.core import DAEMON_SET, DEPLOYMENT, NODE, POD, REPLICA_SET, STATEFUL_SET
-from kubernaut.api.execution import KubernetesExecution, UndoKind
 from kubernaut.api.plan import Operation
-from kubernaut.api.workflow import WorkflowExecution
 from kubernaut.execution.actions.base import Effect
-from kubernaut.execution.actions.capacity import STORAGE_CLASS
 from kubernaut.execution.actions.registry import Registry, built
-from kubernaut.execution.actions.rollouts import REVISION_ANNOTATION
-from kubernaut.execution.reconciler import setup
 from kubernaut.execution.safety import Refused, Safety
 from kubernaut.execution.settings import ExecutionSettings
-from kubernaut.kube.client import ApiError, Client
-from tests.execution import world as scene
-from tests.execution.world import SHOP, World
-from tests.workflow.bench import bench_of
+from kubernaut.kube.client import Client
+from tests.drivers.scene import Scene, at_scene, every_action, operation, parameters, stage, target
 
 SAFETY = Safety(Client("http://127.0.0.1:1"), Registry(built()), ExecutionSettings())
-FLAT = (core.PERSISTENT_VOLUME_CLAIM, core.HORIZONTAL_POD_AUTOSCALER, core.CONFIG_MAP, core.SECRET, core.NETWORK_POLICY)
-WORKLOADS = (DEPLOYMENT, STATEFUL_SET, DAEMON_SET)
-PLACE = {"namespace": SHOP, "resource_name": "api"}
-POD_NAME = "api-0"
-"""The pod is the StatefulSet's first, whose name is known beforehand."""
-CONTAINER_PATCH = {"spec": {"template": {"spec": {"containers": [{"name": "app", "image": "app:9"}]}}}}
-MANIFEST = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "made", "namespace": SHOP}, "data": {"a": "b"}}
-TOLD = {
-    "scale_deployment": PLACE | {"replicas": 3},
-    "scale_statefulset": PLACE | {"replicas": 3},
-    "update_hpa": PLACE | {"max_replicas": 9, "target_cpu_utilization": 70},
-    "migrate_workload": PLACE | {"resource_type": "statefulset", "target_node": "node-2"},
-    "rollout_restart": PLACE,
-    "restart_daemonset": PLACE,
-    "rollback_deployment": PLACE,
-    "increase_resources": PLACE | {"memory": "256Mi"},
-    "expand_pvc": PLACE | {"size": "2Gi", "wait_for_expansion": False},
-    "delete_pod": {"namespace": SHOP, "resource_name": POD_NAME, "grace_period_seconds": 1},
-    "restart_pod": {"namespace": SHOP, "resource_name": POD_NAME, "grace_period_seconds": 1},
-    "quarantine_pod": {"namespace": SHOP, "resource_name": POD_NAME},
-    "collect_diagnostics": {"namespace": SHOP},
-    "notify_only": {"message": "look at the database"},
-    "cordon_node": {"node_name": "node-1"},
-    "uncordon_node": {"node_name": "node-3"},
-    "drain_node": {"node_name": "node-1", "grace_period_seconds": 1},
-    "taint_node": {"resource_name": "node-1", "key": "maintenance", "effect": "NoSchedule"},
-    "untaint_node": {"resource_name": "node-3", "key": "old"},
-    "patch_deployment": PLACE | {"patch": CONTAINER_PATCH},
-    "apply_manifest": {"manifest": MANIFEST},
-    "update_configmap": PLACE | {"data": {"level": "debug"}, "remove_keys": ["old"]},
-    "update_secret": PLACE | {"data": {"password": "n3w-v4lue"}},
-    "restore_object": PLACE
-    | {
-        "kind": "ConfigMap",
-        "before": {"data": {"level": "debug"}},
-        "after": {"data": {"level": "info"}},
-        "patch": {"data": {"level": "debug"}},
-    },
-    "update_network_policy": PLACE | {"rules": {"ingress": [{}]}},
-}
-"""What each action is told in the scene."""
-OWN = {kind.kind for kind in (*WORKLOADS, *FLAT, NODE)}
-every_action = pytest.mark.parametrize("action", built(), ids=lambda action: action.name)
-
-
-def parameters(action):
-    return TOLD[action.name]
-
-
-def target(action):
-    return action.target(action.parameters.model_validate(parameters(action)))
-
-
-def operation(action, **changes):
-    return {"action": action.name, "parameters": parameters(action) | changes, "timeout": "20s"}
 
 
 def resolved(action, given):
     return SAFETY.resolve(Operation.model_validate({"stepNumber": 1, "action": action.name, "parameters": given}))
 
 
-class Standing(NamedTuple):
-    """What people write of an object, and what tells it from another of its name."""
-
-    uid: str
-    generation: int | None
-    labels: Obj
-    content: Obj
-
-    @classmethod
-    def of(cls, obj):
-        meta = obj["metadata"]
-        content = {name: value for name, value in obj.items() if name not in {"apiVersion", "kind", "metadata", "status"}}
-        if obj["kind"] == NODE.kind:  # what its controllers write by themselves
-            taints = [each for each in content["spec"].get("taints") or () if not each["key"].startswith("node.kubernetes.io/")]
-            content = {"unschedulable": content["spec"].get("unschedulable", False), "taints": taints}
-        return cls(meta["uid"], meta.get("generation"), meta.get("labels") or {}, content)
-
-
-class Scene(World):
-    """One object of each kind, the Deployment in its second revision, and the controllers that roll them out."""
-
-    async def build(self):
-        await self.client.create(core.NAMESPACE, {"metadata": {"name": SHOP}})
-        await self._furnish()
-        for kind in WORKLOADS:
-            await self.client.create(kind, {"metadata": {"name": "api", "namespace": SHOP}, "spec": self._spec(kind)})
-        await self.until(DEPLOYMENT, SHOP, "api", lambda obj: REVISION_ANNOTATION in (obj["metadata"].get("annotations") or {}))
-        await self.client.patch(DEPLOYMENT, "api", SHOP, {"spec": {"template": {"metadata": {"annotations": {"second": "yes"}}}}})
-        await self.rest()
-
-    async def _furnish(self):
-        await self.until(NODE, "", "node-3")
-        aside = {"unschedulable": True, "taints": [{"key": "old", "effect": "NoSchedule"}]}
-        await self.client.patch(NODE, "node-3", "", {"spec": aside})
-        meta, labels = {"name": "api", "namespace": SHOP}, {"matchLabels": {"app": "api"}}
-        await self.client.create(STORAGE_CLASS, {"metadata": {"name": "fast"}, "provisioner": "test", "allowVolumeExpansion": True})
-        claim = {"storageClassName": "fast", "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
-        scaler = {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "other"}, "minReplicas": 2, "maxReplicas": 4}
-        await self.client.create(core.PERSISTENT_VOLUME_CLAIM, {"metadata": meta, "spec": claim})
-        await self.client.create(core.HORIZONTAL_POD_AUTOSCALER, {"metadata": meta, "spec": scaler})
-        await self.client.create(core.CONFIG_MAP, {"metadata": meta, "data": {"level": "info", "old": "1"}})
-        await self.client.create(core.SECRET, {"metadata": meta, "stringData": {"password": "b3fore"}})
-        await self.client.create(core.NETWORK_POLICY, {"metadata": meta, "spec": {"podSelector": labels, "policyTypes": ["Ingress"]}})
-        await self.client.create(core.SERVICE, {"metadata": meta, "spec": {"selector": {"serves": "yes"}, "ports": [{"port": 80}]}})
-        await self.until(core.PERSISTENT_VOLUME_CLAIM, SHOP, "api", lambda obj: obj["status"].get("phase") == "Bound")
-
-    def _spec(self, kind):
-        labels = {"app": f"api-{kind.plural}"}
-        container = {"name": "app", "image": "app:1", "resources": {"limits": {"memory": "128Mi"}}}
-        template = {"metadata": {"labels": labels | {"serves": "yes"}}, "spec": {"containers": [container]}}
-        spec = {"selector": {"matchLabels": labels}, "template": template}
-        return spec if kind is DAEMON_SET else spec | {"replicas": 2} | ({"serviceName": "api"} if kind is STATEFUL_SET else {})
-
-    async def rest(self):
-        """Wait until every workload has rolled out."""
-        for kind in WORKLOADS:
-            newest = (await self.client.get(kind, "api", SHOP))["metadata"]["generation"]
-            await self.until(kind, SHOP, "api", partial(at_rest, newest=newest))
-
-    async def state(self):
-        """Return everything that people write, by kind and name, with what tells one object from another of its name."""
-        spaced = [(kind, obj) for kind in (*WORKLOADS, *FLAT, REPLICA_SET, POD) for obj in (await self.client.list(kind, SHOP)).items]
-        nodes = [(NODE, obj) for obj in (await self.client.list(NODE)).items]
-        return {
-            (kind.kind, obj["metadata"]["name"]): Standing.of(obj)
-            for kind, obj in (*spaced, *nodes)
-            if "deletionTimestamp" not in obj["metadata"]
-        }
-
-    @asynccontextmanager
-    async def dying(self):
-        """Give a client that dies when its first effect on the scene is carried out."""
-        client = self.connect(DyingClient)
-        client.dead = asyncio.Event()
-        try:
-            yield client
-        finally:
-            await client.close()
-
-    def changed(self, before, after):
-        """Return what was changed, made or replaced; a workload that changed twice is a fault. What follows of itself does not count."""
-        steps = {
-            (after[key].generation or 0) - (each.generation or 0)
-            for key, each in before.items()
-            if key in after and key[0] in {kind.kind for kind in WORKLOADS}
-        }
-        assert steps <= {0, 1}
-        parts = {key: (each.labels, each.content) for key, each in before.items()}
-        own = {key for key, each in after.items() if key[0] in OWN and parts.get(key) != (each.labels, each.content)}
-        pod = (POD.kind, POD_NAME)
-        moved = after[pod].uid != before[pod].uid or after[pod].labels != before[pod].labels
-        return own or ({pod} if moved else set())
-
-    async def on_record(self, action, where, before, result):
-        """Check the record of an action, and take the action back by asking for it."""
-        changed, undo = result["resourcesAffected"][0], result.get("undo") or {"kind": "none"}
-        assert (changed["kind"], changed.get("namespace", ""), changed["name"]) == (where.kind.kind, where.namespace, where.name)
-        assert changed["uid"]
-        assert all(check["passed"] for check in result["checks"])
-        assert result["checks"][-1]["name"] == "postconditions"
-        assert undo["kind"] == action.undo.value
-        if not action.hidden and action.undo is not UndoKind.NONE:
-            assert changed.get("before") != changed["after"]
-        said = await self.undone()
-        assert said["outcome"] == ("NotUndoable" if action.undo is UndoKind.NONE else "Undone"), said
-        if action.undo is not UndoKind.NONE:
-            found, known = (await self.state()).get((where.kind.kind, where.name)), before.get((where.kind.kind, where.name))
-            assert (found and (found.labels, found.content)) == (known and (known.labels, known.content))
-
-
-class DyingClient(Client):
-    """Carries out its first effect; the answer never arrives, and no further request does: the process is dead."""
-
-    dead: asyncio.Event
-
-    async def _send(self, method, *args, **kwargs):
-        if self.dead.is_set():
-            raise ApiError(0, "Dead", "the process is dead")
-        answer = await super()._send(method, *args, **kwargs)
-        scene = f"/namespaces/{SHOP}/" in args[0] or "/nodes/" in args[0]
-        if method in {"PATCH", "DELETE", "POST"} and scene and "dryRun" not in str((args, kwargs)):
-            self.dead.set()
-            raise ApiError(0, "Dead", "the process is dead")
-        return answer
-
-
-def stage(manager):
-    setup(manager, ExecutionSettings(poll=0.2))
-
-
-def at_rest(obj, newest):
-    status, spec = obj.get("status") or {}, obj["spec"]
-    wanted = status.get("desiredNumberScheduled", 0) if "replicas" not in spec else spec["replicas"]
-    updated = status.get("updatedReplicas", status.get("updatedNumberScheduled", 0))
-    there = status.get("availableReplicas", status.get("numberAvailable", 0))
-    present = status.get("replicas", status.get("currentNumberScheduled", 0))
-    seen = obj["metadata"]["generation"] >= newest and status.get("observedGeneration") == obj["metadata"]["generation"]
-    return seen and wanted > 0 and updated == there == present == wanted
-
-
 @pytest.fixture
-async def shop(monkeypatch):
+async def shop():
     """The embedded cluster: the scene has nodes of its own, which are drained and tainted."""
-    monkeypatch.setattr(scene, "WANTED", (*scene.WANTED, "statefulsets", "daemonsets", "volumes"))
-    async with bench_of(Scene, KubernetesExecution, WorkflowExecution, RemediationBrake) as bench:
-        bench.start_stand_ins("node-1", "node-2", "node-3")
-        await bench.build()
+    async with at_scene(Scene) as bench:
         yield bench
 
 
@@ -328,23 +112,3 @@ async def test_planning_and_a_dry_run_change_nothing(shop):
             status = await shop.ended(f"rr-{number}-execution")
             assert [result["phase"] for result in status["operationResults"]] == ["Validated"], action.name
             assert await shop.state() == before, action.name
-
-
-@every_action
-async def test_a_process_killed_as_it_acts_has_acted_once_on_record_and_is_taken_back_as_it_says(shop, action):
-    where, before = target(action), await shop.state()
-    async with shop.dying() as client, shop.at_work(stage, client):
-        await shop.execute(operation(action))
-        await shop.ended_or(client.dead)
-        assert client.dead.is_set() == (where is not None)
-    async with shop.at_work(stage):
-        status = await shop.ended()
-    assert status["phase"] == "Completed", status
-    await shop.rest()
-    changed = shop.changed(before, await shop.state())
-    assert changed == ({(where.kind.kind, where.name)} if where else set())
-    if action.hidden:
-        assert "n3w-v4lue" not in orjson.dumps(status).decode()
-    if where is not None:
-        async with shop.at_work(stage):
-            await shop.on_record(action, where, before, status["operationResults"][0])

@@ -23,6 +23,8 @@ class World(Bench):
     """The bench with words for this stage."""
 
     asked = 0
+    wanted: tuple[str, ...] = WANTED
+    """Stand-ins at work."""
 
     def stage(self, **settings: Any):
         return lambda manager: setup(manager, ExecutionSettings(poll=0.2, **settings))
@@ -31,7 +33,7 @@ class World(Bench):
         scenario = LiveScenario(Scenario.from_obj({"nodes": [{"name": name} for name in nodes or ("node-1",)]}))
         settings = StandInSettings(self.clock.now, random.Random(1), scenario, QUICK, logs=self.cluster.logs)
         for name, run in stand_ins(self.cluster.api, settings).items():
-            if name in WANTED:
+            if name in self.wanted:
                 self.cluster.run(name, run)
 
     async def deploy(self, name="api", memory="128Mi", namespace=SHOP, **metadata: Any):

@@ -25,7 +25,7 @@ def difference(before: Obj | None, after: Obj) -> str:
 
 def hidden_difference(patch: Obj) -> str:
     """Return which keys a patch of a Secret sets, without their values."""
-    return "".join(f"+  {key}: {HIDDEN}\n" for key in sorted(patch.get("stringData") or {}))[:DIFF_LIMIT]
+    return "".join(f"+  {key}: {HIDDEN}\n" for key in sorted(patch.get("data") or {}))[:DIFF_LIMIT]
 
 
 def _text(obj: Obj) -> str:

@@ -109,7 +109,7 @@ def _intend(execution: KubernetesExecution, index: int, verdict: Verdict, plan: 
     patch = marked(plan.patch or {}, f"{execution.metadata.uid}/{result.step_number}") if plan.effect is Effect.PATCH else {}
     before, after = touched(current, patch), touched(verdict.trial or merged(current, patch), patch)
     shown = ({}, {}) if action.hidden else (before, after)
-    result.resources_affected = [_changed(target, action.name, meta["uid"], *shown)]
+    result.resources_affected = [_changed(target, action.name, meta["uid"], *shown), *plan.beside[: AFFECTED_LIMIT - 1]]
     result.undo = Undo(kind=action.undo, patch={} if action.undo is UndoKind.NONE else inverse(current, patch))
 
 
@@ -156,10 +156,10 @@ def changed_since(execution: KubernetesExecution, index: int, now: datetime) -> 
 
 
 def worked(execution: KubernetesExecution, index: int, work: Work) -> None:
-    """Put on record what followed the first change."""
+    """Put on record what followed the first change; what was planned becomes what was done."""
     result = execution.status.operation_results[index]
-    room = AFFECTED_LIMIT - len(result.resources_affected)
-    result.resources_affected = [*result.resources_affected, *work.affected[:room]]
+    known = {each.uid: each for each in result.resources_affected} | {each.uid: each for each in work.affected}
+    result.resources_affected = list(known.values())[:AFFECTED_LIMIT]
     result.output = work.output[:OUTPUT_LIMIT] or result.output
 
 

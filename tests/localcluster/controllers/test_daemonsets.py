@@ -62,3 +62,12 @@ async def test_an_update_takes_one_node_after_the_other(lab):
         assert len(alive) >= 1
     assert {pod["spec"]["containers"][0]["image"] for pod in await lab.list("pods")} == {"registry.example/agent:2"}
     assert (await lab.get("daemonsets", "agent", group="apps"))["status"]["updatedNumberScheduled"] == 2
+
+
+@pytest.mark.parametrize(("effect", "left"), [("NoSchedule", ["a", "b"]), ("NoExecute", ["b"])], ids=["NoSchedule", "NoExecute"])
+async def test_a_new_taint_drives_off_who_runs_there_only_where_it_says_so(lab, effect, left):
+    await lab.create("daemonsets", daemon_set(lab), "apps")
+    await lab.pass_time(3)
+    await lab.patch("nodes", "a", {"spec": {"taints": [{"key": "maintenance", "effect": effect}]}})
+    await lab.pass_time(5)
+    assert await nodes_of_pods(lab) == left

@@ -94,6 +94,8 @@ class Plan:
     """Preconditions that are not met, each a sentence."""
     notes: tuple[str, ...] = ()
     """What is done beside, or comes of it, for those who are asked first; each a sentence."""
+    beside: tuple[ChangedResource, ...] = ()
+    """What `work` is going to do to others, on record before it is done."""
 
 
 @dataclass(frozen=True, slots=True)

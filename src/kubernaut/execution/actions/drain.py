@@ -56,7 +56,8 @@ class Drain(Standard[DrainParameters]):
         faults = (*load.stuck, *dict.fromkeys(each for each in refusals if each))
         names = _listed([_name(pod) for pod in load.leaving])
         notes = (f"evicts {len(load.leaving)} pods: {names}",) if load.leaving else ("no pod is to be evicted",)
-        return Plan(Effect.PATCH, current, {"spec": {"unschedulable": True}}, faults=faults, notes=notes)
+        beside = tuple(_changed(pod, "evict") for pod in load.leaving)
+        return Plan(Effect.PATCH, current, {"spec": {"unschedulable": True}}, faults=faults, notes=notes, beside=beside)
 
     async def work(self, client: Client, given: DrainParameters, now: datetime) -> Work:
         """Evict what is still there; a budget that refuses is asked again later."""
@@ -64,7 +65,8 @@ class Drain(Standard[DrainParameters]):
         load = load_of(await _pods(client, given.node_name), given)
         staying = [pod for pod in load.leaving if "deletionTimestamp" not in pod["metadata"]]
         answers = [(pod, await _evict(client, pod, given)) for pod in staying[:AT_ONCE]]
-        evicted = tuple(_changed(pod) for pod, refused in answers if not refused)
+        gone = [pod for pod in load.leaving if "deletionTimestamp" in pod["metadata"]]
+        evicted = tuple(_changed(pod, "evicted") for pod in (*gone, *(pod for pod, refused in answers if not refused)))
         if not load.leaving:
             return Work("; ".join(load.stuck))
         refused = next((text for _, text in answers if text), "")
@@ -132,9 +134,9 @@ def _cause(fault: ApiError) -> str:
     return next((str(each["message"]) for each in causes if each.get("message")), fault.message)
 
 
-def _changed(pod: Obj) -> ChangedResource:
+def _changed(pod: Obj, action: str) -> ChangedResource:
     meta = pod["metadata"]
-    return ChangedResource(api_version="v1", kind="Pod", namespace=meta["namespace"], name=meta["name"], uid=meta["uid"], action="evicted")
+    return ChangedResource(api_version="v1", kind="Pod", namespace=meta["namespace"], name=meta["name"], uid=meta["uid"], action=action)
 
 
 def _name(pod: Obj) -> str:

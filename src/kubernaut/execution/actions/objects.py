@@ -1,4 +1,4 @@
-"""Actions that write an object's content as they are told: patches, manifests, ConfigMaps, Secrets, NetworkPolicies."""
+"""Actions that write an object's content as they are told: patches, manifests, ConfigMaps, NetworkPolicies."""
 
 from typing import Annotated, Any, Final, Literal
 
@@ -221,34 +221,6 @@ class UpdateConfigMap(Standard[ConfigMapParameters]):
         if all(data.get(key) == value for key, value in given.data.items()) and not given.remove_keys:
             faults.append("it has these values already")
         return Plan(Effect.PATCH, current, {"data": {**given.data, **dict.fromkeys(given.remove_keys)}}, faults=tuple(faults))
-
-
-class SecretParameters(ObjectParameters):
-    """Which keys; the values are hidden wherever we show or record them, but stand in the plan itself."""
-
-    data: Annotated[dict[DataKey, str], Field(max_length=64, min_length=1)]
-    _small = field_validator("data")(small)
-
-
-class UpdateSecret(Standard[SecretParameters]):
-    """Sets keys of a Secret without ever reading its data: so what stood there before cannot be put back."""
-
-    name = "update_secret"
-    parameters = SecretParameters
-    undo = UndoKind.NONE
-    rights = on(core.SECRET)
-    hidden = True
-
-    def target(self, given: SecretParameters) -> Target:
-        """Return the Secret."""
-        return Target(core.SECRET, given.namespace, given.resource_name)
-
-    async def plan(self, client: Client, given: SecretParameters, mark: str) -> Plan:
-        """Patch the keys; the server encodes them."""
-        del mark
-        current = await read(client, self.target(given))
-        notes = (f"sets the keys {', '.join(sorted(given.data))}; values are never read or shown",)
-        return Plan(Effect.PATCH, current, {"stringData": dict(given.data)}, notes=notes)
 
 
 class PolicyParameters(ObjectParameters):

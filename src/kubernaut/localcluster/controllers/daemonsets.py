@@ -23,6 +23,8 @@ _TOLERATED: Final = (
     ("pid-pressure", "NoSchedule"),
     ("unschedulable", "NoSchedule"),
 )
+_NO_EXECUTE: Final = frozenset({"NoExecute"})
+_REPELLING: Final = _NO_EXECUTE | {"NoSchedule"}
 _TOLERATIONS: Final = [{"key": f"node.kubernetes.io/{name}", "operator": "Exists", "effect": effect} for name, effect in _TOLERATED]
 
 
@@ -92,7 +94,8 @@ class DaemonSets:
         history = await synced(self._revisions, owner, self._control.owners.kind)
         pods = await self._control.claimed(owner)
         wanted = [node["metadata"]["name"] for node in self._nodes.all() if _takes(owner, node)]
-        await self._manage(owner, wanted, pods, history.update)
+        kept = {node["metadata"]["name"] for node in self._nodes.all() if _takes(owner, node, _NO_EXECUTE)}
+        await self._manage(owner, wanted, [pod for pod in pods if target_node(pod) not in kept.difference(wanted)], history.update)
         return await self._report(owner, wanted, history)
 
     async def _manage(self, owner: Obj, wanted: Sequence[str], pods: Sequence[Obj], update: Obj) -> None:
@@ -142,10 +145,11 @@ class DaemonSets:
         return min(waits, default=None)
 
 
-def _takes(owner: Obj, node: Obj) -> bool:
+def _takes(owner: Obj, node: Obj, effects: frozenset[str] = _REPELLING) -> bool:
+    """Tell whether daemons go to a node; those that run there stay unless NoExecute drives them off."""
     spec = _bound_to(owner["spec"]["template"]["spec"], node["metadata"]["name"])
     taints = node["spec"].get("taints") or ()
-    repelled = any(taint["effect"] in {"NoSchedule", "NoExecute"} and not _tolerated(spec, taint) for taint in taints)
+    repelled = any(taint["effect"] in effects and not _tolerated(spec, taint) for taint in taints)
     return not dying(node) and selects(spec, node) and not repelled
 
 
