@@ -119,7 +119,7 @@ def test_what_follows_from_one_that_is_not_met(required, since, patient, end):
 Cases = st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 20)), max_size=5)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(Cases, st.integers(0, 25), st.booleans())
 def test_nothing_goes_on_while_a_required_one_is_not_met_and_all_comes_to_an_end(cases, passed, patient):
     rows = [
