@@ -17,7 +17,7 @@ from kubernaut.execution.undo import merged
 from kubernaut.kube.client import Client
 from kubernaut.kube.credentials import Fixed, bearer
 from kubernaut.kube.transport import HttpTransport
-from tests.drivers.scene import Scene, at_scene, every_action, operation, stage
+from tests.drivers.scene import POD_NAME, Scene, at_scene, every_action, operation, stage
 from tests.execution.mortality import Death, MortalTransport, Revisions, content, excerpt
 from tests.execution.world import KE, SHOP
 from tests.workflow.bench import SYSTEM
@@ -109,8 +109,16 @@ class MortalScene(Scene):
         """Have another process go on where one died."""
         if not process.dead.is_set():
             return await self.until(KE, SYSTEM, self.name, holds)
+        await self.replaced()
         async with self.at_work(stage):
             return await self.until(KE, SYSTEM, self.name, holds)
+
+    async def replaced(self):
+        """Wait until the pod whose name comes back is another one, if it is going: the next process must not take that for the old one."""
+        for each in (await self.client.list(POD, SHOP)).items:
+            if each["metadata"]["name"] == POD_NAME and "deletionTimestamp" in each["metadata"]:
+                uid = each["metadata"]["uid"]
+                await self.until(POD, SHOP, POD_NAME, lambda obj, uid=uid: obj["metadata"]["uid"] != uid)
 
     async def victims(self, action):
         """Return the pods that an action is to delete, by name and uid."""
