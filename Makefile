@@ -43,7 +43,7 @@ generate: $(STAMP) ## Write the generated files: CRDs, manifests, kind pages
 	@$(RUN)/python tools/generate.py
 
 test: $(STAMP) system ## All tests
-	@$(RUN)/pytest -q -n 2 --dist loadgroup
+	@$(RUN)/pytest -q -n 3 --dist loadgroup
 
 test-full: $(STAMP) system ## Every point of the long series: an hour or two
 	@$(RUN)/pytest -q -m full -n 2 --dist loadgroup

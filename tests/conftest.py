@@ -6,6 +6,7 @@ import signal
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from tests import rollouts
 from tests.leftovers import inventory, left_over
@@ -20,6 +21,9 @@ PROCESSES = {"kubectl", "tmp_path_factory", "simulated", "large"}
 def pytest_configure():
     """Have no event loop outside of tests (asyncio would make one unasked, and nobody would close it), and hear Ctrl-C."""
     asyncio.set_event_loop(None)
+    # how fast examples come says how busy the machine is
+    settings.register_profile("patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("patient")
     # a shell that starts us in the background has Ctrl-C ignored, and so would every program that a test starts
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # painting a traceback takes seconds, in which an event loop stands still

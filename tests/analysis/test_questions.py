@@ -190,3 +190,16 @@ async def test_a_target_that_changes_after_every_approval_goes_to_a_person(bench
             await bench.answer("Approved", name)
         ended = (await bench.until(done)).status
     assert (ended.phase, ended.human_review_reason, ended.selected_workflow) == (Phase.FAILED, "target_keeps_changing", None)
+
+
+async def test_a_question_that_was_written_right_before_a_crash_is_noted_by_the_next_life(bench):
+    await deploy(bench)
+    await offer(bench)
+    async with bench.running():
+        await ask(bench)
+        noted = (await bench.until(approving)).status
+    lost = {"phase": "Recommending", "approvalRequestName": None, "approvalRequestedAt": None, "approvalStatus": None}
+    await bench.client.patch(AIAnalysis.card, "rr-1-analysis", SYSTEM, {"status": lost}, subresource="status")
+    async with bench.running():
+        again = (await bench.until(approving)).status
+    assert (again.approval_request_name, again.approval_requested_at) == (noted.approval_request_name, noted.approval_requested_at)

@@ -31,6 +31,7 @@ from kubernaut.workflow.decide import LockState
 from kubernaut.workflow.engines.tekton import TektonEngine, pipeline_run
 from kubernaut.workflow.holders import Locks, Standing
 from kubernaut.workflow.reconciler import WorkflowReconciler
+from tests.simulation.people import People
 
 Patch = pytest.MonkeyPatch
 
@@ -158,6 +159,7 @@ def _drop_finalizer(patch: Patch) -> None:
 
 def _ignore_pause(patch: Patch) -> None:
     everywhere(patch, pause_over, lambda *_: None)
+    patch.setattr(People, "pauses", 40)
 
 
 def _jump(patch: Patch) -> None:
@@ -193,7 +195,7 @@ BUGS = (
     Bug("a missing deadline", _set_no_deadline, "nothing waits without a deadline", 20),
     Bug("an escalation sent twice", _call_twice, "an end is told once", 400),
     Bug("a finalizer dropped early", _drop_finalizer, "what is gone", 200, mode=PlanMode.CATALOGUE),
-    Bug("a pause ignored", _ignore_pause, "nothing starts while paused", 60, first=1010),
+    Bug("a pause ignored", _ignore_pause, "nothing starts while paused", 200),
     Bug("a phase jumped over", _jump, "phases follow the table", 300),
     Bug("no brake", _cut_brake, "the brake holds", 200, targets=14),
     Bug("writes in a circle", _write_in_circles, "nobody writes in a circle", 100),

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from kubernaut.api import core
 from kubernaut.api.analysis import AIAnalysis
@@ -37,12 +37,14 @@ class People:
     strength: float
     """How often they meddle, 1 being usual."""
     did: list[str] = field(default_factory=list)
+    pauses: ClassVar[int] = 2
+    """How often they pause, of all that they do."""
 
     async def play(self) -> None:
         """Meddle now and then, until cancelled."""
         deeds: tuple[tuple[Callable[[], Coroutine[Any, Any, None]], int], ...] = (
             (self._cancel, 4),
-            (self._pause, 2),
+            (self._pause, self.pauses),
             (self._delete_case, 1),
             (self._delete_child, 2),
             (self._edit, 4),

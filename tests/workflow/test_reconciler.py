@@ -193,7 +193,11 @@ async def test_a_cancelled_run_that_goes_on_is_given_up_but_keeps_its_target(wor
     async with world.at_work(world.stage()):
         await world.execute(executionConfig={"timeout": "10m"})
         await world.phase("Running")
-        world.clock.ahead = timedelta(minutes=13)
+        world.clock.ahead = timedelta(minutes=13)  # we were away when its time was up: it is told to stop before it is given up
+        await world.poke(WFE, SYSTEM, NAME)
+        await world.until(WFE, SYSTEM, NAME, lambda obj: "Cancelling" in [each["type"] for each in obj["status"].get("conditions", ())])
+        assert (await world.run_of())["spec"]["status"] == "Cancelled"
+        world.clock.ahead = timedelta(minutes=16)
         await world.poke(WFE, SYSTEM, NAME)
         assert (await world.phase("Failed"))["failureDetails"]["reason"] == "CancelNotConfirmed"
         await world.execute("second")

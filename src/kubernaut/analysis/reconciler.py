@@ -181,8 +181,10 @@ class Analyst:
         return DONE
 
     async def _await(self, analysis: AIAnalysis, round_: int, until: datetime, now: datetime) -> Outcome:
-        """Wait for people, while what they are asked about still stands."""
+        """Wait for people, while what they are asked about still stands; a question that a crash left unnoted is noted first."""
         request = self._asking.request(analysis, round_)
+        if request is not None and analysis.status.approval_request_name != request.metadata.name:
+            return await self._asking.ask(analysis, round_, now)
         if request is None or self._bindings.hold(analysis.status):
             return again(max(until, now + GRACE))
         await self._asking.take_back(request, now)

@@ -128,7 +128,7 @@ class WorkflowReconciler:
             holder=standing.holder,
             waits_until=self._waits_until(execution),
             runs_until=runs_until,
-            stopped_until=self._stopped_until(execution, runs_until),
+            stopped_until=self._stopped_until(execution),
             cancelled=CANCEL_ANNOTATION in execution.metadata.annotations,
             faults=self._faults(execution) if waiting else (),
             ended=ended,
@@ -140,9 +140,9 @@ class WorkflowReconciler:
             paused=known_halt(self._cluster, *_places(execution)) if waiting else "",
         )
 
-    def _stopped_until(self, execution: WorkflowExecution, runs_until: datetime | None) -> datetime | None:
-        """Return when a run that was told to stop is given up: by its limit, or by a person before that."""
-        told = report.cancelled_at(execution) or runs_until
+    def _stopped_until(self, execution: WorkflowExecution) -> datetime | None:
+        """Return when a run that was told to stop is given up; None while it was not told: we may have been away when its time was up."""
+        told = report.stopping_since(execution)
         return told + self._settings.cancel_grace if told else None
 
     def _faults(self, execution: WorkflowExecution) -> tuple[str, ...]:

@@ -115,12 +115,12 @@ def stopping(execution: WorkflowExecution, run: Run, now: datetime) -> None:
     execution.status.phase = Phase.RUNNING
     why = execution.metadata.annotations.get(CANCEL_ANNOTATION)
     execution.status.message = f"Running: {f'cancelled ({why})'[:900] if why is not None else 'out of time'}, the run is being cancelled"
-    if why is not None:
-        _set(execution, CANCELLING, "Cancelled", failure.cut(why), now, holds=True)
+    reason, message = ("Cancelled", failure.cut(why)) if why is not None else ("OutOfTime", "the run is out of time")
+    _set(execution, CANCELLING, reason, message, now, holds=True)
 
 
-def cancelled_at(execution: WorkflowExecution) -> datetime | None:
-    """Return when the run was first told to stop by a person; None while it was not."""
+def stopping_since(execution: WorkflowExecution) -> datetime | None:
+    """Return since when the run is told to stop; None while it was not."""
     return next((each.last_transition_time for each in execution.status.conditions if each.type == CANCELLING), None)
 
 

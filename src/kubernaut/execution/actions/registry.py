@@ -22,7 +22,7 @@ NOT_BUILT: Final[Mapping[str, str]] = {
     "cleanup_storage": "must delete files inside a volume: use a catalogue workflow whose image knows them, or expand_pvc",
     "backup_data": "needs a backup tool or volume snapshots: use a catalogue workflow made for them",
     "compact_storage": "must run the data's own tool inside a volume: use a catalogue workflow, or expand_pvc",
-    "rotate_secrets": "needs a new credential from whoever checks it: make it there, copy it in with update_secret, then rollout_restart",
+    "rotate_secrets": "needs a new credential from whoever checks it: make it there, then use update_secret, then rollout_restart",
     "audit_logs": "needs the API server's audit log, which the API does not give: use collect_diagnostics for events and logs of pods",
     "restart_network": "acts on protected namespaces and on the nodes themselves: use the network plugin's own procedure",
     "reset_service_mesh": "depends on the mesh: use a catalogue workflow made for it, or rollout_restart of the workloads it serves",
