@@ -8,7 +8,7 @@ from typing import Any, Literal
 import stamina.instrumentation
 import structlog
 
-from kubernaut.api.redact import redact_value
+from kubernaut.api.redact import redact, redact_value
 
 LINE_LIMIT = 4096
 
@@ -35,8 +35,18 @@ def configure_logging(*, level: str = "info", form: LogFormat = "json") -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(level=max(threshold, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s", force=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Guarded("%(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=max(threshold, logging.WARNING), handlers=[handler], force=True)
     stamina.instrumentation.set_on_retry_hooks((_retrying,))
+
+
+class Guarded(logging.Formatter):
+    """Writes what libraries log, under the same rules as our own lines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a line, or a traceback, without secrets and bounded."""
+        return redact(super().format(record)[: 2 * LINE_LIMIT])[:LINE_LIMIT]
 
 
 def _retrying(details: stamina.instrumentation.RetryDetails) -> None:
