@@ -11,6 +11,8 @@ import structlog
 from kubernaut.api.redact import redact, redact_value
 
 LINE_LIMIT = 4096
+_PLAIN = (str, int, float, list, tuple, dict, type(None))
+"""What is written as it is; anything else, such as an exception, is searched as it would be shown."""
 
 LogFormat = Literal["json", "console"]
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
@@ -56,5 +58,5 @@ def _retrying(details: stamina.instrumentation.RetryDetails) -> None:
 
 def _guarded(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Take secrets out and keep each value short."""
-    safe: dict[str, Any] = redact_value(dict(event))
+    safe = {redact(key): redact_value(value if isinstance(value, _PLAIN) else repr(value), key=key) for key, value in event.items()}
     return {key: value[:LINE_LIMIT] + "…" if isinstance(value, str) and len(value) > LINE_LIMIT else value for key, value in safe.items()}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import orjson
 
 from kubernaut.api.base import Obj
-from kubernaut.api.redact import redact_value
+from kubernaut.api.redact import redact, redact_value
 
 PAYLOAD_LIMIT = 64 * 1024
 TEXT_LIMITS = (8192, 1024, 128)
@@ -43,7 +43,7 @@ def stored(envelope: Obj) -> Stored:
 
 def bounded(texts: Mapping[str, str], limit: int) -> dict[str, str]:
     """Return at most 64 entries without secrets, with values of at most `limit` characters."""
-    clean = sorted(redact_value(dict(sorted(texts.items())[:ENTRIES_LIMIT])).items())
+    clean = [(redact(key), redact_value(value, key=key)) for key, value in sorted(texts.items())[:ENTRIES_LIMIT]]
     return {key[:253]: value if len(value) <= limit else value[:limit] + MARK for key, value in clean}
 
 

@@ -73,7 +73,8 @@ def _bounded(data: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """Keep the fields that fit, in order and without secrets, and name those that do not."""
     kept: dict[str, JsonValue] = {}
     left, missing = DATA_LIMIT, list[JsonValue]()
-    for name, value in redact_value(data).items():
+    for name, raw in data.items():
+        value = redact_value(raw, key=name)
         size = _size(name, value)
         if size <= left:
             kept[name], left = value, left - size
