@@ -8,9 +8,11 @@ from typing import Any, Literal
 import stamina.instrumentation
 import structlog
 
-from kubernaut.api.redact import redact_value
+from kubernaut.api.redact import redact, redact_value
 
 LINE_LIMIT = 4096
+_PLAIN = (str, int, float, list, tuple, dict, type(None))
+"""What is written as it is; anything else, such as an exception, is searched as it would be shown."""
 
 LogFormat = Literal["json", "console"]
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
@@ -35,8 +37,18 @@ def configure_logging(*, level: str = "info", form: LogFormat = "json") -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(level=max(threshold, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s", force=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Guarded("%(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=max(threshold, logging.WARNING), handlers=[handler], force=True)
     stamina.instrumentation.set_on_retry_hooks((_retrying,))
+
+
+class Guarded(logging.Formatter):
+    """Writes what libraries log, under the same rules as our own lines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a line, or a traceback, without secrets and bounded."""
+        return redact(super().format(record)[: 2 * LINE_LIMIT])[:LINE_LIMIT]
 
 
 def _retrying(details: stamina.instrumentation.RetryDetails) -> None:
@@ -46,5 +58,5 @@ def _retrying(details: stamina.instrumentation.RetryDetails) -> None:
 
 def _guarded(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Take secrets out and keep each value short."""
-    safe: dict[str, Any] = redact_value(dict(event))
+    safe = {redact(key): redact_value(value if isinstance(value, _PLAIN) else repr(value), key=key) for key, value in event.items()}
     return {key: value[:LINE_LIMIT] + "…" if isinstance(value, str) and len(value) > LINE_LIMIT else value for key, value in safe.items()}

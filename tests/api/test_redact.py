@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubernaut.api.redact import HIDDEN, redact, redact_value
+from kubernaut.api.redact import DROPPED, HIDDEN, redact, redact_value
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJzaG9wIn0.c2lnbmF0dXJlLXBhcnQ"
 PLANTED = [
@@ -22,6 +22,16 @@ PLANTED = [
     pytest.param("key xoxb-1234567890-abcdefghij end", "xoxb-1234567890", "end", id="a Slack token"),
     pytest.param("id AKIAIOSFODNN7EXAMPLE end", "AKIAIOSFODNN7EXAMPLE", "end", id="an AWS access key"),
     pytest.param("-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----\nafter", "MIIEow", "after", id="a private key"),
+    pytest.param("curl -u shop:hunter2x https://x", "hunter2x", "https://x", id="a login on a command line"),
+    pytest.param("shop --token abc123 --verbose", "abc123", "--verbose", id="a flag"),
+    pytest.param("shop:hunter2x@tcp(mysql:3306)/shop", "hunter2x", "mysql:3306", id="a MySQL address"),
+    pytest.param("AccountName=shop;AccountKey=abc/def==;EndpointSuffix=x", "abc/def", "EndpointSuffix=x", id="an Azure connection string"),
+    pytest.param("https://hooks.slack.com/services/T0/B0/xyz next", "T0/B0/xyz", "next", id="a Slack webhook"),
+    pytest.param("password: |\n  abc\n  def\nnext: 1", "def", "next: 1", id="a YAML block"),
+    pytest.param("kind: Secret\ndata:\n  any: YWJj\ntype: Opaque", "YWJj", "type: Opaque", id="a manifest in YAML"),
+    pytest.param('it={"kind":"Secret","data":{"any":"YWJj"},"x":1} end', "YWJj", "end", id="a manifest in a log line"),
+    pytest.param('said {\\"token\\":\\"a\\\\\\"b-tail\\"} end', "b-tail", "end", id="escaped JSON with an escaped quote"),
+    pytest.param("Cookie: a=b; session=xyz\nafter", "xyz", "after", id="cookies"),
     pytest.param("-----BEGIN PRIVATE KEY-----\nMIIEow cut off", "MIIEow", "", id="a private key that was cut off"),
 ]
 
@@ -44,6 +54,12 @@ def test_a_clean_text_is_left_as_it_is(text, secret, kept):
     [
         "Pod payment-service-7c9f restarted 5 times: OOMKilled (exit code 137)",
         "Back-off restarting failed container",
+        'MountVolume.SetUp failed for volume "data": secret "db-creds" not found',
+        "couldn't find key password in Secret prod/db",
+        "basic authentication failed, bearer certificates unknown",
+        "tokensUsed=1234 tokens: 55 secretName: db token: expired",
+        "ssh://git@host:22/x http://host:8080/x?mail=a@b",
+        "if token == nil",
         "see https://grafana.example/d/abc?orgId=1 and https://alertmanager.example:9093",
         "image registry.example/shop@sha256:" + "a" * 64,
     ],
@@ -70,9 +86,9 @@ def test_decoded_json_is_searched_whole_and_secret_names_hide_all_below_them():
 
 
 @given(
-    st.text(alphabet=st.characters(codec="utf-8", exclude_characters="&'\",;}"), min_size=4).filter(
-        lambda text: not any(map(str.isspace, text))
-    )
+    st.text(alphabet=st.characters(codec="utf-8", exclude_characters="&'\",;}"), min_size=4)
+    .filter(lambda text: not any(map(str.isspace, text)))
+    .map("7{}".format)
 )
 def test_whatever_stands_behind_a_secrets_name_is_hidden(secret):
     assert redact(f"before password={secret} after") == f"before password={HIDDEN} after"
@@ -97,3 +113,34 @@ def test_a_long_text_costs_what_its_length_costs(word):
     """Texts come from alerts and pods: one that took the square of its length would stop the process."""
     text = word * (200_000 // len(word))
     assert redact(redact(text)) == redact(text)
+
+
+def test_kubernetes_objects_are_read_as_what_they_are():
+    volume = {"name": "v", "secret": {"secretName": "s", "items": [{"key": "k", "path": "p"}]}}
+    source = {"secretKeyRef": {"name": "s", "key": "password"}}
+    applied = '{"kind":"Secret","stringData":{"any":"plain"}}'
+    obj = {
+        "metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": applied}},
+        "env": [{"name": "DB_PASSWORD", "value": "x"}, {"name": "OTHER", "valueFrom": source}],
+        "args": ["--password", "x", "-c", "y"],
+        "volumes": [volume],
+        "hard": {"secrets": "10"},
+        "items": [{"kind": "Secret", "data": {"any": "YWJj"}}],
+    }
+    assert redact_value(obj) == {
+        "metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": applied.replace("plain", HIDDEN)}},
+        "env": [{"name": "DB_PASSWORD", "value": HIDDEN}, {"name": "OTHER", "valueFrom": source}],
+        "args": ["--password", HIDDEN, "-c", "y"],
+        "volumes": [volume],
+        "hard": {"secrets": "10"},
+        "items": [{"kind": "Secret", "data": {"any": HIDDEN}}],
+    }
+
+
+def test_what_cannot_be_searched_is_left_out_and_says_so():
+    assert redact("[" * 100_000) == DROPPED
+    deep: list[object] = ["kept nowhere"]
+    for _ in range(100):
+        deep = [deep]
+    assert "kept nowhere" not in str(redact_value(deep))
+    assert DROPPED in str(redact_value(deep))

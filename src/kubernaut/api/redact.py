@@ -1,43 +1,107 @@
-"""Takes secrets out of text before it leaves: messages, logs, audit records. Keeps the key, so that people see what stood there."""
+"""Takes secrets out of what leaves: messages, logs, audit records, prompts, our own objects. Keeps the keys: people see what stood there.
 
-import re
-from typing import Any
+The one redactor: every exit calls `redact` or `redact_value`. It knows what Kubernetes objects look like, also where they
+are written down as JSON within a text. What it cannot judge it leaves out, and says so.
+"""
 
-HIDDEN = "***REDACTED***"
-_KEYS = r"(?:password|passwd|pwd|secret|api[_-]?key|apikey|access[_-]?key|token|authorization|credential|private[_-]?key)"
-_RULES: tuple[tuple[str, re.Pattern[str], str], ...] = (
-    (
-        "private-key",
-        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
-        HIDDEN,
-    ),
-    ("jwt", re.compile(r"\beyJ[A-Za-z0-9_-]{8,4096}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"), HIDDEN),
-    ("authorization-header", re.compile(r"(?i)(authorization\s*[:=]\s*)(?:(bearer|basic|token)\s+)?[^\s,;\"']+"), rf"\g<1>{HIDDEN}"),
-    ("bearer-token", re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]{8,}"), rf"\g<1>{HIDDEN}"),
-    ("url-password", re.compile(r"([a-z][a-z0-9+.-]{0,30}://[^\s:/@]*:)[^\s@/]+(@)"), rf"\g<1>{HIDDEN}\g<2>"),
-    ("github-token", re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,}"), HIDDEN),
-    ("openai-key", re.compile(r"\bsk-[A-Za-z0-9_-]{16,}"), HIDDEN),
-    ("slack-token", re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,}"), HIDDEN),
-    ("aws-access-key", re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), HIDDEN),
-    ("key-json", re.compile(rf"(?i)({_KEYS}[\w.-]{{0,64}}\"\s*:\s*\")(?:[^\"\\]|\\.)*(\")"), rf"\g<1>{HIDDEN}\g<2>"),
-    ("key-plain", re.compile(rf"(?i)({_KEYS}[\w.-]{{0,64}}\s*[=:]\s*)(?!\*\*\*)(?:'[^']*'|\"[^\"]*\"|[^\s,;&}}]+)"), rf"\g<1>{HIDDEN}"),
-)
-_SECRET_KEY = re.compile(rf"(?i){_KEYS}")
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from kubernaut.api.redact_keys import is_many, is_pointer, is_secret_name
+from kubernaut.api.redact_text import FORMS, HIDDEN, without_secrets
+
+__all__ = ["DROPPED", "HIDDEN", "redact", "redact_value"]
+
+DROPPED: Final = f"{HIDDEN} (left out: it could not be searched for secrets)"
+DEPTH: Final = 64
+"""Levels of nesting that are searched; what lies deeper is left out."""
+INNER: Final = 4
+"""Levels of JSON within a text of JSON that are taken apart."""
+_DATA: Final = ("data", "stringData")
+_FAULTS: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What a fault of the search may raise; whatever else it raises keeps the text from leaving too."""
 
 
 def redact(text: str) -> str:
-    """Return a text without secrets."""
-    for _, pattern, replacement in _RULES:
-        text = pattern.sub(replacement, text)
-    return text
+    """Return a text without secrets; one that cannot be searched is left out."""
+    try:
+        return _text(text, 0)
+    except _FAULTS:
+        return DROPPED
 
 
 def redact_value(value: Any, *, key: str = "") -> Any:
-    """Return decoded JSON without secrets: texts are searched, and whatever stands under a secret's name is hidden."""
-    if isinstance(value, dict):
-        return {name: redact_value(item, key=str(name)) for name, item in value.items()}
-    if isinstance(value, list):
-        return [redact_value(item, key=key) for item in value]
+    """Return decoded JSON without secrets: texts are searched, and what stands under a secret's name is hidden."""
+    try:
+        return _value(value, key, 0, 0, hidden=is_secret_name(key))
+    except _FAULTS:
+        return DROPPED
+
+
+def _text(text: str, inner: int) -> str:
+    """Search a text; one that is JSON is searched as what it means."""
+    bare = text.lstrip()
+    if bare[:1] not in {"{", "["} or inner >= INNER:
+        return without_secrets(text)
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return without_secrets(text)
+    clean = _value(found, "", 0, inner + 1, hidden=False)
+    separators = (", ", ": ") if '": ' in text else (",", ":")
+    return without_secrets(text) if clean == found else json.dumps(clean, ensure_ascii=False, separators=separators)
+
+
+def _value(value: Any, key: str, depth: int, inner: int, *, hidden: bool) -> Any:
+    if depth > DEPTH:
+        return DROPPED
+    if isinstance(value, Mapping):
+        return _mapping(value, depth, inner, hidden=hidden)
+    if isinstance(value, list | tuple):
+        return _list(list(value), key, depth, inner, hidden=hidden)
+    return _leaf(value, key, inner, hidden=hidden)
+
+
+def _leaf(value: Any, key: str, inner: int, *, hidden: bool) -> Any:
+    """Hide a text or number under a secret's name; a truth value and a number of secrets are none."""
     if isinstance(value, str):
-        return HIDDEN if value and _SECRET_KEY.search(key) else redact(value)
+        counts = is_many(key) and value.isdecimal()
+        return HIDDEN if value and hidden and not counts else _text(value, inner)
+    if isinstance(value, int | float) and not isinstance(value, bool) and hidden and not is_many(key):
+        return HIDDEN
     return value
+
+
+def _mapping(value: Mapping[Any, Any], depth: int, inner: int, *, hidden: bool) -> dict[Any, Any]:
+    secret = value.get("kind") in {"Secret", "SecretList"}
+    named = _pair_name(value)
+    clean: dict[Any, Any] = {}
+    for name, item in value.items():
+        shown = FORMS.sub(HIDDEN, name) if isinstance(name, str) else name
+        if secret and name in _DATA:
+            clean[shown] = _all_hidden(item)
+            continue
+        below = is_secret_name(str(name)) or (hidden and not is_pointer(str(name))) or (name == "value" and is_secret_name(named))
+        clean[shown] = _value(item, str(name), depth + 1, inner, hidden=below)
+    return clean
+
+
+def _pair_name(value: Mapping[Any, Any]) -> str:
+    """Return the name of a pair such as an environment variable, a header or a parameter."""
+    found = (value.get(each) for each in ("name", "key", "header"))
+    return next((each for each in found if isinstance(each, str)), "") if "value" in value else ""
+
+
+def _all_hidden(data: Any) -> Any:
+    """Return a Secret's data with its keys alone."""
+    return {FORMS.sub(HIDDEN, str(name)): HIDDEN for name in data} if isinstance(data, Mapping) else HIDDEN
+
+
+def _list(value: list[Any], key: str, depth: int, inner: int, *, hidden: bool) -> list[Any]:
+    """Search a list; of arguments, what follows a flag that is named after a secret is hidden."""
+    clean, flagged = list[Any](), False
+    for item in value:
+        clean.append(_value(item, key, depth + 1, inner, hidden=hidden or (flagged and isinstance(item, str))))
+        flagged = isinstance(item, str) and item.startswith("-") and "=" not in item and is_secret_name(item)
+    return clean

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from kubernaut.api.approval import AIApprovalRequest, Decision
 from kubernaut.api.base import Obj
+from kubernaut.api.redact import redact
 from kubernaut.kube.client import Client
 from kubernaut.kube.errors import ApiError
 from kubernaut.kube.reviews import Person, person
@@ -68,7 +69,7 @@ async def answer(client: Client, request: AIApprovalRequest, decision: Decision,
         _not_twice(request, who)
         body = {
             "metadata": {"resourceVersion": stored["metadata"]["resourceVersion"]},
-            "status": _said(stored, request, decision, who, reason, now),
+            "status": _said(stored, request, decision, who, redact(reason), now),
         }
         try:
             written = await client.patch(AIApprovalRequest.card, meta.name, meta.namespace, body, subresource="status")

@@ -11,12 +11,15 @@ from pydantic_core import from_json, to_json
 
 from kubernaut.api.audit import AuditEvent
 from kubernaut.api.base import AuditOutcome, Model, Obj
+from kubernaut.api.redact import DROPPED, redact, redact_value
 from kubernaut.datastorage import metrics
 from kubernaut.service import Problem
 
 DATA_LIMIT: Final = 256 * 1024
 DATA_DEPTH: Final = 10
 MAX_BATCH: Final = 1000
+PROSE: Final = ("message", "failure_reason", "failure_message")
+"""Fields of records that hold what somebody wrote; the others hold names."""
 FAULTS_TOLD: Final = 20
 REFUSED_LIMIT: Final = 64 * 1024
 REFUSED: Final = UUID("5a4e2a42-2f0f-4f0e-a5a5-53b1c6a3d7a9")
@@ -103,17 +106,22 @@ def about(item: JsonValue, fault: str, now: datetime) -> AuditEvent:
         event_outcome=AuditOutcome.FAILURE,
         correlation_id=case if isinstance(case, str) and 0 < len(case) <= 255 else "unknown",  # noqa: PLR2004  (the column's width)
         actor_id="datastorage",
-        message=fault[:1024],
-        event_data={"body": raw.decode(errors="replace")[:REFUSED_LIMIT], "bytes": len(raw)},
+        message=redact(fault)[:1024],
+        event_data={"body": redact(raw.decode(errors="replace"))[:REFUSED_LIMIT], "bytes": len(raw)},
     )
 
 
 def bounded(record: M) -> M:
-    """Return a record whose free data is within its bounds, with numbers that JSON cannot hold as texts; raise BadData."""
+    """Return a record without secrets, whose free data is within its bounds, with numbers that JSON cannot hold as texts; raise BadData."""
     if isinstance(record, AuditEvent) and record.event_data:
         record.event_data = {_text(key): _kept(value, 2) for key, value in record.event_data.items()}
         if len(to_json(record.event_data)) > DATA_LIMIT:
             raise BadData(f"it may have {DATA_LIMIT // 1024} KiB")
+        record.event_data = {redact(key): redact_value(value, key=key) for key, value in record.event_data.items()}
+    for name in PROSE:
+        if isinstance(said := getattr(record, name, None), str):
+            # what is hidden may be longer than what stood there
+            setattr(record, name, redact(said)[: max(len(said), len(DROPPED))])
     return record
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import orjson
 
 from kubernaut.api.base import Obj
+from kubernaut.api.redact import redact, redact_value
 
 PAYLOAD_LIMIT = 64 * 1024
 TEXT_LIMITS = (8192, 1024, 128)
@@ -25,7 +26,8 @@ class Stored:
 
 
 def stored(envelope: Obj) -> Stored:
-    """Return the stored form of a payload."""
+    """Return the stored form of a payload, without secrets."""
+    envelope = redact_value(envelope)
     whole = _written(envelope)
     if len(whole.encode()) <= PAYLOAD_LIMIT:
         return Stored(whole, ())
@@ -40,8 +42,9 @@ def stored(envelope: Obj) -> Stored:
 
 
 def bounded(texts: Mapping[str, str], limit: int) -> dict[str, str]:
-    """Return at most 64 entries with values of at most `limit` characters."""
-    return {key[:253]: value if len(value) <= limit else value[:limit] + MARK for key, value in sorted(texts.items())[:ENTRIES_LIMIT]}
+    """Return at most 64 entries without secrets, with values of at most `limit` characters."""
+    clean = [(redact(key), redact_value(value, key=key)) for key, value in sorted(texts.items())[:ENTRIES_LIMIT]]
+    return {key[:253]: value if len(value) <= limit else value[:limit] + MARK for key, value in clean}
 
 
 def _written(value: object) -> str:

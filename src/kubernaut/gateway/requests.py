@@ -6,6 +6,7 @@ from datetime import datetime
 import orjson
 
 from kubernaut.api.base import CORRELATION_LABEL, ObjectMeta
+from kubernaut.api.redact import redact
 from kubernaut.api.remediation import (
     ENVIRONMENT_LABEL,
     FINGERPRINT_LABEL,
@@ -32,7 +33,7 @@ def remediation_request(
     labels = {
         FINGERPRINT_LABEL: identity.fingerprint[:LABEL_VALUE_LIMIT],
         SEVERITY_LABEL: signal.severity.value,
-        ENVIRONMENT_LABEL: label_value(environment),
+        ENVIRONMENT_LABEL: label_value(redact(environment)),
         CORRELATION_LABEL: name,
     }
     annotations = {FINGERPRINT_LABEL: identity.fingerprint}
@@ -40,9 +41,9 @@ def remediation_request(
         metadata=ObjectMeta(name=name, namespace=namespace, labels=labels, annotations=annotations),
         spec=RemediationRequestSpec(
             signal_fingerprint=identity.fingerprint,
-            signal_name=signal.name,
+            signal_name=redact(signal.name),
             severity=signal.severity,
-            environment=environment[:LABEL_VALUE_LIMIT] or "unknown",
+            environment=redact(environment)[:LABEL_VALUE_LIMIT] or "unknown",
             priority=fallback_priority(signal.severity, environment),
             signal_type=source,
             target_resource=identity.target.path(),
@@ -63,7 +64,7 @@ def remediation_request(
 
 def provider_data(signal: Signal) -> str:
     """Return what a Kubernetes signal carries besides, as JSON text."""
-    links = {name: url[:URL_LIMIT] for name, url in signal.links.items()}
+    links = {name: redact(url)[:URL_LIMIT] for name, url in signal.links.items()}
     resource = signal.resource
     namespace = resource.namespace or resource.name
     data = KubernetesProviderData.model_validate({"namespace": namespace, "resource": resource.wire(), **links})

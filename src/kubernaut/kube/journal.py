@@ -8,6 +8,7 @@ import orjson
 from pydantic import JsonValue
 
 from kubernaut.api.base import AuditOutcome, Journal, JournalEntry, Obj, Resource
+from kubernaut.api.redact import redact_value
 from kubernaut.kube import metrics
 from kubernaut.kube.errors import ApiError
 from kubernaut.kube.informer import Key, key_of
@@ -69,10 +70,11 @@ def pending_of(obj: Obj) -> int:
 
 
 def _bounded(data: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """Keep the fields that fit, in order, and name those that do not."""
+    """Keep the fields that fit, in order and without secrets, and name those that do not."""
     kept: dict[str, JsonValue] = {}
     left, missing = DATA_LIMIT, list[JsonValue]()
-    for name, value in data.items():
+    for name, raw in data.items():
+        value = redact_value(raw, key=name)
         size = _size(name, value)
         if size <= left:
             kept[name], left = value, left - size

@@ -5,8 +5,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from kubernaut.api.base import Condition, ConditionStatus, Obj, Resource, Status
+from kubernaut.api.redact import redact
 
 MESSAGE_LIMIT: Final = 1024
+SEARCHED: Final = 4
+"""Times its bound that a message is searched for secrets: what was cut within a secret must not be shown."""
 ABSENT: Final = object()
 
 
@@ -54,8 +57,10 @@ def set_condition(
 
 
 def cut(message: str, limit: int = MESSAGE_LIMIT) -> str:
-    """Return a message that fits its bound; a longer one ends in an ellipsis."""
-    return message if len(message) <= limit else message[: limit - 1] + "…"
+    """Return a message fit to be shown: without secrets, and within its bound; a longer one ends in an ellipsis."""
+    # what lies far behind the bound is not searched: only its length is of interest
+    clean = redact(message[: SEARCHED * limit])
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 
 def status_of(resource: Resource) -> Status:

@@ -89,17 +89,19 @@ def escalation(request: EscalationRequest) -> NotificationRequest:
             remediation_request_ref=ObjectReference(name=request.remediation_request_name, namespace=request.remediation_request_namespace),
             type=NotificationType.ESCALATION,
             priority=PRIORITIES[request.urgency],
-            subject=subject[:500],
+            subject=redact(subject)[:500],
             body=_body(request),
             channels=request.channels,
-            metadata={
-                "remediationRequest": request.remediation_request_name,
-                "reason": request.escalation_reason.value,
-                "phase": request.escalation_phase,
-                "priority": request.priority.value,
-                "environment": request.environment,
-                "alertFingerprint": request.alert_fingerprint,
-            },
+            metadata=redact_value(
+                {
+                    "remediationRequest": request.remediation_request_name,
+                    "reason": request.escalation_reason.value,
+                    "phase": request.escalation_phase,
+                    "priority": request.priority.value,
+                    "environment": request.environment,
+                    "alertFingerprint": request.alert_fingerprint,
+                }
+            ),
             details=redact_value(request.wire()),
         ),
     )
