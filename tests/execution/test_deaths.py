@@ -115,10 +115,10 @@ class MortalScene(Scene):
 
     async def replaced(self):
         """Wait until the pod whose name comes back is another one, if it is going: the next process must not take that for the old one."""
-        for each in (await self.client.list(POD, SHOP)).items:
-            if each["metadata"]["name"] == POD_NAME and "deletionTimestamp" in each["metadata"]:
-                uid = each["metadata"]["uid"]
-                await self.until(POD, SHOP, POD_NAME, lambda obj, uid=uid: obj["metadata"]["uid"] != uid)
+        named = [each["metadata"] for each in (await self.client.list(POD, SHOP)).items if each["metadata"]["name"] == POD_NAME]
+        going = {meta["uid"] for meta in named if "deletionTimestamp" in meta}
+        if going:
+            await self.until(POD, SHOP, POD_NAME, lambda obj: obj["metadata"]["uid"] not in going)
 
     async def victims(self, action):
         """Return the pods that an action is to delete, by name and uid."""
