@@ -63,7 +63,7 @@ async def test_thirty_cases_at_once_keep_the_limits_and_all_have_their_turn(crow
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
     assert 1 < watcher.most <= 4
-    assert watcher.most_in_one == 2
+    assert watcher.most_in_one <= 2
 
 
 async def test_what_is_held_says_by_what_with_the_figure_and_a_restart_counts_the_same(crowd):

@@ -194,7 +194,7 @@ BUGS = (
     Bug("a stale cache trusted", _claim_nothing, "one open remediation to a fingerprint", 200, layout=1),
     Bug("a missing deadline", _set_no_deadline, "nothing waits without a deadline", 20),
     Bug("an escalation sent twice", _call_twice, "an end is told once", 400),
-    Bug("a finalizer dropped early", _drop_finalizer, "what is gone", 200, mode=PlanMode.CATALOGUE),
+    Bug("a finalizer dropped early", _drop_finalizer, "what is gone", 200, mode=PlanMode.CATALOGUE, first=1008),
     Bug("a pause ignored", _ignore_pause, "nothing starts while paused", 200),
     Bug("a phase jumped over", _jump, "phases follow the table", 300),
     Bug("no brake", _cut_brake, "the brake holds", 200, targets=14),
