@@ -13,6 +13,6 @@ from tests.workflow.stage import Records, World
 
 @pytest.fixture
 async def world(anywhere: str) -> AsyncIterator[World]:
-    async with bench_anywhere(World, WorkflowExecution, KubernetesExecution, RemediationWorkflow) as bench:
+    async with bench_anywhere(World, WorkflowExecution, KubernetesExecution, RemediationWorkflow, also=("production",)) as bench:
         bench.records = Records()
         yield bench

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from kubernaut.api.catalog import RemediationWorkflow
-from kubernaut.api.core import DEPLOYMENT, NAMESPACE
+from kubernaut.api.core import DEPLOYMENT
 from kubernaut.cli.approving import whoami
 from kubernaut.execution.reconciler import setup as execution
 from kubernaut.execution.settings import ExecutionSettings
@@ -49,8 +49,6 @@ async def change(world, memory="256Mi"):
 
 
 async def furnished(world, **env):
-    if PLACE not in {each["metadata"]["name"] for each in (await world.client.list(NAMESPACE)).items}:
-        await world.client.create(NAMESPACE, {"metadata": {"name": PLACE}})
     await world.client.create(DEPLOYMENT, deployment(**env))
 
 
