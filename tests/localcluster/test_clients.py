@@ -421,8 +421,9 @@ def test_an_operator_with_a_timer_and_a_finalizer(kubeconfig, tmp_path_factory):
             ticked = following(custom, place, lambda obj: obj.get("status", {}).get("ticks", 0) >= 3)
             assert ticked["metadata"]["finalizers"] == ["kopf.zalando.org/KopfFinalizerMarker"]
             assert ticked["status"]["made"] == {"size": 3}
-            custom.delete_namespaced_custom_object(*place, "one")
-            following(custom, place, lambda _obj: False, until="DELETED")
+            marked = custom.delete_namespaced_custom_object(*place, "one")
+            gone = following(custom, place, lambda _obj: False, until="DELETED", since=marked["metadata"]["resourceVersion"])
+            assert gone["metadata"]["name"] == "one"
         assert "released one" in said[0]
         events = kubernetes.client.CoreV1Api(api).list_namespaced_event(O, field_selector="involvedObject.kind=Kex")
         assert {row.reason for row in events.items} == {"Made"}
@@ -437,10 +438,11 @@ def established(api, plural):
             watch.stop()
 
 
-def following(custom, place, holds, until=""):
-    """Watch the one object until something holds of it, or an event of a type comes."""
+def following(custom, place, holds, until="", since=""):
+    """Watch the one object until something holds of it, or an event of a type comes; `since` names a revision not to miss."""
     watch = kubernetes.watch.Watch()
-    for event in watch.stream(custom.list_namespaced_custom_object, *place, timeout_seconds=PATIENCE):
+    after = {"resource_version": since} if since else {}
+    for event in watch.stream(custom.list_namespaced_custom_object, *place, timeout_seconds=PATIENCE, **after):
         if event["type"] == until or holds(event["object"]):
             watch.stop()
             return event["object"]
