@@ -10,6 +10,7 @@ import pytest
 
 from kubernaut.localcluster import ClusterSettings, LocalCluster
 from tests.localcluster.http import CRDS, WIDGETS, answered, client, visiting, widget_definition
+from tests.localcluster.libraries import reachable
 
 
 @pytest.fixture
@@ -36,3 +37,11 @@ async def widgets(http):
     assert (await http.post(CRDS, widget_definition())).status == 201
     await answered(http, WIDGETS)
     return http
+
+
+@pytest.fixture(scope="module")
+def kubeconfig(anywhere, tmp_path_factory, request):
+    """Give the path of a kubeconfig; the module says which namespaces it needs and which definitions it leaves."""
+    names = request.module.NAMESPACES, request.module.DEFINITIONS
+    with reachable(anywhere, tmp_path_factory.mktemp("clients"), *names) as path:
+        yield path

@@ -5,9 +5,6 @@ Roll-outs need nodes that run pods, so they are tried on the embedded cluster al
 
 import contextlib
 import json
-import os
-import subprocess
-import sys
 import threading
 from typing import Any, cast
 
@@ -26,48 +23,15 @@ from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Pod
 
-from kubernaut.localcluster import ClusterSettings
-from kubernaut.localcluster.threaded import threaded
-from tests.localcluster.http import EXAMPLE, configmap, definition, own_word, widget, widget_definition
-from tests.localcluster.test_kubectl import KUBECTL
+from tests.localcluster.http import EXAMPLE, configmap, own_word, widget, widget_definition
 
 PATIENCE = 50
+"""Seconds a watch is open at the most."""
 WORD = own_word()
-
-
-K, L, R, O = (f"{WORD}-{part}" for part in ("kubernetes", "lightkube", "kr8s", "operator"))  # noqa: E741
-"""A namespace for each."""
-GROUPS = {each: f"{each}.{WORD}.dev" for each in ("widgets", "lights", "ates", "kexes")}
-"""Definitions, each in a group of this word."""
-
-
-@pytest.fixture(scope="module")
-def kubeconfig(anywhere, tmp_path_factory):
-    if anywhere:
-        with furnished(anywhere):
-            yield anywhere
-        return
-    with threaded(ClusterSettings(tls=True, anonymous=False)) as cluster:
-        path = tmp_path_factory.mktemp("clients") / "kubeconfig"
-        path.write_text(json.dumps(cluster.kubeconfig()))
-        with furnished(path):
-            yield path
-
-
-@contextlib.contextmanager
-def furnished(path):
-    """Make the namespaces, and delete them and the definitions in the end."""
-
-    def kubectl(*words):
-        subprocess.run([str(KUBECTL), "--kubeconfig", path, *words], check=True, capture_output=True)
-
-    for name in (K, L, R, O):
-        kubectl("create", "namespace", name)
-    try:
-        yield
-    finally:
-        kubectl("delete", "namespace", K, L, R, O, "--wait=false")
-        kubectl("delete", "crd", *GROUPS.values(), "--ignore-not-found", "--wait=false")
+NAMESPACES = K, L, R = tuple(f"{WORD}-{part}" for part in ("kubernetes", "lightkube", "kr8s"))
+"""One for each library."""
+DEFINITIONS = tuple(f"{each}.{WORD}.dev" for each in ("widgets", "lights", "ates"))
+"""Each in a group of this word."""
 
 
 def ours(obj):
@@ -210,7 +174,7 @@ class TestKubernetes:
         kubernetes.client.ApiextensionsV1Api(api).create_custom_resource_definition(cast("Any", ours(widget_definition())))
         custom = kubernetes.client.CustomObjectsApi(api)
         place = (f"{WORD}.dev", "v1alpha1", K, "widgets")
-        established(api, "widgets")
+        established(api, f"widgets.{WORD}.dev")
         custom.create_namespaced_custom_object(*place, ours(widget()))
         custom.patch_namespaced_custom_object_status(*place, "one", {"status": {"phase": "Ready"}})
         found: Any = custom.get_namespaced_custom_object(*place, "one")
@@ -295,7 +259,7 @@ class TestLightkube:
 
     def test_a_kind_of_ones_own_and_its_status(self, client):
         client.create(CustomResourceDefinition.from_dict(renamed("Light", "lights")))
-        client.wait(CustomResourceDefinition, GROUPS["lights"], for_conditions=["Established"])
+        client.wait(CustomResourceDefinition, f"lights.{WORD}.dev", for_conditions=["Established"])
         kind: Any = create_namespaced_resource(f"{WORD}.dev", "v1alpha1", "Light", "lights")
         client.create(kind(metadata={"name": "one"}, spec={"size": "medium", "owner": "ann"}))
         client.patch(kind.Status, "one", {"status": {"phase": "Ready"}}, patch_type=light.PatchType.MERGE)
@@ -374,76 +338,10 @@ async def first(events):
         return
 
 
-OPERATOR = """
-import kopf
-
-@kopf.on.create("example.dev", "v1", "kexes")
-def made(spec, body, **_):
-    kopf.info(body, reason="Made", message="all is well")
-    return {"size": spec["size"]}
-
-@kopf.timer("example.dev", "v1", "kexes", interval=0.2)
-def tick(patch, status, **_):
-    patch.status["ticks"] = status.get("ticks", 0) + 1
-
-@kopf.on.delete("example.dev", "v1", "kexes")
-def unmade(name, **_):
-    print(f"released {name}", flush=True)
-"""
-FREE = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-KEX = definition("kexes", "Kex", f"{WORD}.dev", name="v1", subresources={"status": {}}, schema=FREE)
-
-
-@contextlib.contextmanager
-def operator(kubeconfig, home):
-    """Run an operator of kopf until its part is over; give what it printed at the end."""
-    (home / "kexes.py").write_text(OPERATOR.replace(EXAMPLE, WORD))
-    words = [sys.executable, "-m", "kopf", "run", "-n", O, "--standalone", "kexes.py"]
-    env = os.environ | {"KUBECONFIG": str(kubeconfig)}
-    said: list[str] = []
-    process = subprocess.Popen(words, cwd=home, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        yield said
-    finally:
-        process.terminate()
-        said.append(process.communicate(timeout=PATIENCE)[0])
-
-
-def test_an_operator_with_a_timer_and_a_finalizer(kubeconfig, tmp_path_factory):
-    with kubernetes.config.new_client_from_config(str(kubeconfig)) as api:
-        kubernetes.client.ApiextensionsV1Api(api).create_custom_resource_definition(cast("Any", KEX))
-        established(api, "kexes")
-        custom, place = kubernetes.client.CustomObjectsApi(api), (f"{WORD}.dev", "v1", O, "kexes")
-        custom.create_namespaced_custom_object(
-            *place, {"apiVersion": f"{WORD}.dev/v1", "kind": "Kex", "metadata": {"name": "one"}, "spec": {"size": 3}}
-        )
-        with operator(kubeconfig, tmp_path_factory.mktemp("kopf")) as said:
-            ticked = following(custom, place, lambda obj: obj.get("status", {}).get("ticks", 0) >= 3)
-            assert ticked["metadata"]["finalizers"] == ["kopf.zalando.org/KopfFinalizerMarker"]
-            assert ticked["status"]["made"] == {"size": 3}
-            marked = custom.delete_namespaced_custom_object(*place, "one")
-            gone = following(custom, place, lambda _obj: False, until="DELETED", since=marked["metadata"]["resourceVersion"])
-            assert gone["metadata"]["name"] == "one"
-        assert "released one" in said[0]
-        events = kubernetes.client.CoreV1Api(api).list_namespaced_event(O, field_selector="involvedObject.kind=Kex")
-        assert {row.reason for row in events.items} == {"Made"}
-
-
-def established(api, plural):
+def established(api, name):
     """Wait until a kind is served."""
-    watch, name = kubernetes.watch.Watch(), f"metadata.name={GROUPS[plural]}"
+    watch, name = kubernetes.watch.Watch(), f"metadata.name={name}"
     definitions = kubernetes.client.ApiextensionsV1Api(api)
     for event in watch.stream(definitions.list_custom_resource_definition, field_selector=name, timeout_seconds=PATIENCE):
         if any((row.type, row.status) == ("Established", "True") for row in event["object"].status.conditions or ()):
             watch.stop()
-
-
-def following(custom, place, holds, until="", since=""):
-    """Watch the one object until something holds of it, or an event of a type comes; `since` names a revision not to miss."""
-    watch = kubernetes.watch.Watch()
-    after = {"resource_version": since} if since else {}
-    for event in watch.stream(custom.list_namespaced_custom_object, *place, timeout_seconds=PATIENCE, **after):
-        if event["type"] == until or holds(event["object"]):
-            watch.stop()
-            return event["object"]
-    raise AssertionError("it did not come to be")
