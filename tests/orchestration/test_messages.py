@@ -94,6 +94,16 @@ def test_good_news_goes_to_the_console_and_to_slack_when_it_was_urgent(case, pri
     assert "after 3m0s" in message.spec.body
 
 
+def test_the_same_evidence_from_many_pods_is_told_once_with_the_first_of_them(case):
+    rows = [{"source": f"pod/production/web-{n}", "says": "the kernel killed it"} for n in range(3)]
+    limit = {"source": "deployment/production/web", "says": "the limit is 128Mi"}
+    message = completion(case.processed().analysed(evidence=[*rows, limit]).request, case.family, GOOD, T0)
+    assert [line for line in message.spec.body.splitlines() if "Evidence" in line] == [
+        "- Evidence: the kernel killed it (`pod/production/web-0` and 2 more)",
+        "- Evidence: the limit is 128Mi (`deployment/production/web`)",
+    ]
+
+
 def test_no_workflow_fits_tells_a_person_why(case):
     case.processed().analysed(selectedWorkflow=None)
     message = manual_review(case.request, case.family, UNSURE, T0)

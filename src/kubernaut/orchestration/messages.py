@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from kubernaut.api.analysis import AIAnalysis, ApprovalContext
+from kubernaut.api.analysis import AIAnalysis, ApprovalContext, Evidence
 from kubernaut.api.base import OwnerReference
 from kubernaut.api.durations import go_duration
 from kubernaut.api.notification import (
@@ -195,12 +195,20 @@ def _story(request: RemediationRequest, family: Family, end: End, now: datetime)
         status = family.analysis.status
         lines += [f"- Cause: {status.root_cause} (confidence {status.confidence:.0%})"]
         lines += [f"- Fix: {fix_of(family)} on `{target_of(request, family).path()}`"] if fix_of(family) else []
-        lines += [f"- Evidence: {each.says}" for each in status.evidence[:5]]
+        lines += _evidence(status.evidence)[:5]
     took = go_duration(now.replace(microsecond=0) - (request.metadata.creation_timestamp or request.spec.created_at))
     lines += [f"- Ended in {TITLES[end.stage]} with {end.reason} after {took}"]
     lines += [f"- Note: {warning}"] if (warning := _helm(family)) else []
     lines += [f"- Look: `kubernaut timeline {request.metadata.name}` or `kubectl describe rr {request.metadata.name}`"]
     return "\n".join([*lines, "", _section("Proposed change", end.proposal)] if end.proposal else lines)
+
+
+def _evidence(rows: Sequence[Evidence]) -> list[str]:
+    """What speaks for the cause, each thing once, with the first object that says it."""
+    by_what: dict[str, list[str]] = {}
+    for row in rows:
+        by_what.setdefault(row.says, []).append(row.source)
+    return [f"- Evidence: {says} (`{found[0]}`{f' and {len(found) - 1} more' if found[1:] else ''})" for says, found in by_what.items()]
 
 
 def _helm(family: Family) -> str:

@@ -156,7 +156,8 @@ def _others_down(container: Container) -> bool:
 
 
 def _kill_evidence(kill: Kill) -> Evidence:
-    says = f"the kernel killed it for memory; kubelet started it {kill.container.restarts} times again"
+    restarts = kill.container.restarts
+    says = f"the kernel killed it for memory; kubelet has restarted it {'once' if restarts == 1 else f'{restarts} times'}"
     return told_by(kill.container, f"{kill.ended.where}.terminated.reason", f"{OOM} (exit code {kill.ended.exit_code})", says)
 
 
