@@ -5,13 +5,13 @@ from datetime import timedelta
 import pytest
 
 from kubernaut.api.analysis import AIAnalysis
-from kubernaut.api.base import Obj, Resource
+from kubernaut.api.base import CORRELATION_LABEL, Obj, Resource
 from kubernaut.api.execution import KubernetesExecution
 from kubernaut.api.notification import EscalationRequest, NotificationRequest
 from kubernaut.api.processing import RemediationProcessing
 from kubernaut.api.remediation import RemediationRequest
 from kubernaut.api.workflow import WorkflowExecution
-from tests.orchestration.cases import CONTEXT, PROVIDER, SIGNAL, STEPS
+from tests.orchestration.cases import CONTEXT, PROVIDER, SIGNAL, STEPS, WORKFLOW
 from tests.orchestration.staging import ANALYSIS, EXECUTION, PLAN, PROCESSING, QUESTION, RR, STEP_WFE, WFE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -78,6 +78,25 @@ async def test_point_5_step_mode_has_the_documented_settings(stage):
         await stage.report(WorkflowExecution, STEP_WFE, phase="Completed", operations=STEPS)
         execution = await stage.there(KubernetesExecution, EXECUTION)
     assert execution["spec"]["executionConfig"].items() >= {"dryRun": False, "safetyValidation": True, "timeout": "10m"}.items()
+
+
+async def test_point_6_catalogue_mode_has_the_documented_fields_the_correlation_label_alone_and_the_uid_in_the_reference(stage):
+    async with stage.orchestrator():
+        request = await stage.open()
+        await stage.planned()
+        made = await stage.there(WorkflowExecution, WFE)
+    assert made["metadata"]["labels"] == {CORRELATION_LABEL: RR}
+    assert made["spec"]["remediationRequestRef"] == {
+        "apiVersion": "kubernaut.ai/v1alpha1",
+        "kind": "RemediationRequest",
+        "name": RR,
+        "namespace": stage.namespace,
+        "uid": request["metadata"]["uid"],
+    }
+    assert made["spec"]["workflowRef"] == {name: WORKFLOW[name] for name in ("workflowId", "containerImage", "version")}
+    assert made["spec"]["targetResource"] == "production/deployment/payment-service"
+    assert made["spec"]["parameters"] == WORKFLOW["parameters"]
+    assert "workflowDefinition" not in made["spec"]
 
 
 @pytest.mark.parametrize(
