@@ -213,7 +213,7 @@ def add_controllers(
 def _add_analysis(manager: Manager, settings: Settings) -> None:
     """Add the analysis, and beside it who judges the catalogue that it chooses from."""
     asked: tuple[Investigator, ...] = installed.with_installed(INVESTIGATORS)
-    if (second := holmesgpt(settings.analysis.holmesgpt, manager.cluster.clock)) is not None:
+    if (second := holmesgpt(settings.analysis.holmesgpt, manager.cluster, settings.namespace)) is not None:
         asked = (Chain(asked, second, settings.analysis.holmesgpt),)
         manager.background("HolmesGPT", second.run)
     analysis.setup(manager, settings.analysis, asked)

@@ -7,6 +7,7 @@ from datetime import timedelta
 import aiohttp
 import pytest
 
+from kubernaut.analysis.investigators.holmesgpt.book import Forgetful
 from kubernaut.analysis.investigators.holmesgpt.breaker import Breaker
 from kubernaut.analysis.investigators.holmesgpt.gate import Failed, Gate, Refused
 from kubernaut.analysis.investigators.holmesgpt.ledger import Account, Ledger
@@ -39,7 +40,7 @@ async def place(budgets=None, **settings):
             endpoint=settings.pop("endpoint", model.url), model="wise", retries=settings.pop("retries", NO_MORE), **settings
         )
         ledger = Ledger(budgets or Budgets(), Prices())
-        gate = Gate(chosen, SystemClock(), ledger, Breaker(chosen.breaker))
+        gate = Gate(chosen, SystemClock(), Forgetful(ledger), Breaker(chosen.breaker))
         model.plays("yes")
         async with gate.opened():
             yield Place(model, gate, ledger, http)

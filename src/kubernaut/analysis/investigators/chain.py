@@ -5,21 +5,26 @@ The rules' answer stands wherever HolmesGPT knows nothing better, and says what 
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from kubernaut.analysis.investigators.base import Alternative, Finding, Investigator, Question, Verdict
+from kubernaut.analysis.investigators.holmesgpt.book import LeaseBook
 from kubernaut.analysis.investigators.holmesgpt.investigator import HolmesInvestigator
 from kubernaut.analysis.investigators.holmesgpt.process import HolmesProcess
 from kubernaut.analysis.investigators.holmesgpt.settings import HolmesGPTSettings, When
 from kubernaut.analysis.snapshot import Snapshot
-from kubernaut.kube.clock import Clock
+from kubernaut.kube.cluster import Cluster
 
 NAME: Final = "rules and HolmesGPT"
 
 
-def holmesgpt(settings: HolmesGPTSettings, clock: Clock) -> HolmesInvestigator | None:
-    """Return HolmesGPT, where it is to be asked at all."""
-    return None if settings.asked is When.NEVER else HolmesInvestigator(settings, clock, HolmesProcess(settings))
+def holmesgpt(settings: HolmesGPTSettings, cluster: Cluster, namespace: str) -> HolmesInvestigator | None:
+    """Return HolmesGPT, where it is to be asked at all; what it spends is on record in our namespace."""
+    if settings.asked is When.NEVER:
+        return None
+    book = partial(LeaseBook, client=cluster.client, namespace=namespace)
+    return HolmesInvestigator(settings, cluster.clock, HolmesProcess(settings), book)
 
 
 class Chain:

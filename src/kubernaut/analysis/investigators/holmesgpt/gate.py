@@ -23,8 +23,9 @@ from starlette.responses import Response
 
 from kubernaut.analysis.investigators.base import Contact
 from kubernaut.analysis.investigators.holmesgpt import metrics
+from kubernaut.analysis.investigators.holmesgpt.book import Book, Unwritable
 from kubernaut.analysis.investigators.holmesgpt.breaker import Breaker
-from kubernaut.analysis.investigators.holmesgpt.ledger import Account, Ledger
+from kubernaut.analysis.investigators.holmesgpt.ledger import Account
 from kubernaut.analysis.investigators.holmesgpt.plants import Sieve
 from kubernaut.analysis.investigators.holmesgpt.screening import Screened, hide, screen
 from kubernaut.analysis.investigators.holmesgpt.settings import HolmesGPTSettings
@@ -83,10 +84,10 @@ class Pass:
 class Gate:
     """Serves the model to HolmesGPT, on conditions."""
 
-    def __init__(self, settings: HolmesGPTSettings, clock: Clock, ledger: Ledger, breaker: Breaker) -> None:
+    def __init__(self, settings: HolmesGPTSettings, clock: Clock, book: Book, breaker: Breaker) -> None:
         self._settings = settings
         self._clock = clock
-        self._ledger = ledger
+        self._book = book
         self._breaker = breaker
         self._passes: dict[str, Pass] = {}
         self._http: aiohttp.ClientSession | None = None
@@ -176,11 +177,9 @@ class Gate:
         pauses = iter(self._settings.retries.pauses())
         while True:
             now = self._clock.now()
-            if why := self._ledger.refusal(found.account, now):
-                raise Refused(why)
             if rest := self._breaker.refusal(now):
                 raise Failed(rest, again=False)
-            self._ledger.call(found.account, now)
+            await self._booked(found, now)
             try:
                 return await self._try(found, body)
             except Failed as fault:
@@ -189,6 +188,15 @@ class Gate:
                 if pause is None:
                     raise
                 await asyncio.sleep(pause.total_seconds())
+
+    async def _booked(self, found: Pass, now: datetime) -> None:
+        """Put a call on record before it is made; raise Refused."""
+        try:
+            why = await self._book.call(found.account, now)
+        except Unwritable as fault:
+            why = str(fault)
+        if why:
+            raise Refused(why)
 
     async def _try(self, found: Pass, body: Any) -> Any:
         self._breaker.began()
@@ -200,7 +208,7 @@ class Gate:
             self._breaker.ended(self._clock.now(), well=well)
             metrics.CALLS.labels("answered" if well else "failed").inc()
         asked, answered = _usage(body, answer)
-        self._ledger.tokens(found.account, self._clock.now(), asked, answered)
+        await self._book.tokens(found.account, self._clock.now(), asked, answered)
         metrics.TOKENS.labels("asked").inc(asked)
         metrics.TOKENS.labels("answered").inc(answered)
         return answer

@@ -6,6 +6,7 @@ answer is an honest "not known" that says why, and what the rules found stands.
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ import structlog
 from kubernaut.analysis.investigators.base import Cause, Contact, Finding, Question, Unfinished, Verdict
 from kubernaut.analysis.investigators.holmesgpt import blind, metrics, prompt
 from kubernaut.analysis.investigators.holmesgpt.answer import NAME, hold, read
+from kubernaut.analysis.investigators.holmesgpt.book import Book, Forgetful
 from kubernaut.analysis.investigators.holmesgpt.breaker import Breaker
 from kubernaut.analysis.investigators.holmesgpt.evidence import case_of, evidence_of
 from kubernaut.analysis.investigators.holmesgpt.gate import Failed, Gate, Pass, Refused
@@ -62,12 +64,14 @@ class _Kept:
 class HolmesInvestigator:
     """Asks HolmesGPT. `run` it beside whoever asks: it ends the process."""
 
-    def __init__(self, settings: HolmesGPTSettings, clock: Clock, process: HolmesProcess) -> None:
+    def __init__(
+        self, settings: HolmesGPTSettings, clock: Clock, process: HolmesProcess, book: Callable[[Ledger], Book] = Forgetful
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self.process = process
         self.ledger = Ledger(settings.budgets, settings.prices)
-        self._gate = Gate(settings, clock, self.ledger, Breaker(settings.breaker))
+        self._gate = Gate(settings, clock, book(self.ledger), Breaker(settings.breaker))
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
         self._turns = asyncio.Semaphore(settings.at_once)

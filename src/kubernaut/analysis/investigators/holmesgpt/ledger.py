@@ -1,17 +1,19 @@
 """What HolmesGPT has spent: calls, tokens and money, by case, by hour, and by namespace and hour; and whether another call may be made.
 
-Kept in memory: a restart forgets. What a case spent is forgotten also when there are more cases than are kept; the hour still counts it.
+What a case spent is forgotten when there are more cases than are kept; the hour still counts it.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from kubernaut.analysis.investigators.holmesgpt.settings import Budgets, Limits, Prices
 
 KEPT: Final = 2000
+ON_RECORD: Final = 200
+"""Sums that outlive the process, the latest ones."""
 MILLION: Final = 1_000_000
 
 
@@ -70,6 +72,16 @@ class Ledger:
     def spent(self, account: Account, now: datetime) -> Spent:
         """Return what a case has spent."""
         return self._sums.get(self._lines(account, now)[0][1], Spent())
+
+    def sums(self) -> list[list[str | int | float]]:
+        """Return the latest sums, oldest first: of what (`case`, `namespace`, `hour`), its name, the hour, calls, tokens, money."""
+        return [[*key, spent.calls, spent.tokens, spent.money] for key, spent in list(self._sums.items())[-ON_RECORD:]]
+
+    def restore(self, sums: Iterable[Sequence[Any]]) -> None:
+        """Take over sums that `sums` gave, wherever they are more than is known here."""
+        for whose, name, hour, calls, tokens, money in sums:
+            spent = self._sums.setdefault((str(whose), str(name), int(hour)), Spent())
+            spent.calls, spent.tokens, spent.money = max(spent.calls, calls), max(spent.tokens, tokens), max(spent.money, money)
 
     def _of(self, account: Account, now: datetime) -> Iterator[Spent]:
         for _, key, _ in self._lines(account, now):
