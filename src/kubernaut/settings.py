@@ -40,6 +40,16 @@ class ServiceUrls(BaseModel):
     """File of the bearer token that is shown to them, such as a projected service account token; read anew for each request."""
 
 
+class ProbeSettings(BaseModel):
+    """Where a process, whatever its parts, answers `/healthz`, `/readyz` and `/metrics`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: int | None = Field(default=None, ge=0, le=65_535)
+    """Unset: nowhere; the HTTP services answer on their own ports all the same."""
+
+
 class LeaderTimes(BaseModel):
     """How soon another replica takes over from a leader that is gone; the defaults are client-go's."""
 
@@ -74,6 +84,7 @@ class Settings(BaseModel):
     leader_election: bool = True
     leader: LeaderTimes = LeaderTimes()
     services: ServiceUrls = ServiceUrls()
+    probe: ProbeSettings = ProbeSettings()
     gateway: GatewaySettings = GatewaySettings()
     orchestration: OrchestrationSettings = OrchestrationSettings()
     processing: ProcessingSettings = ProcessingSettings()

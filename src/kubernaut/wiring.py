@@ -39,6 +39,7 @@ from kubernaut.kube.client import Client
 from kubernaut.kube.clock import Clock, SystemClock
 from kubernaut.kube.journal import Deliver, JournalShipper
 from kubernaut.kube.manager import Manager
+from kubernaut.kube.reviews import person
 from kubernaut.notification import app as notify
 from kubernaut.notification import reconciler as notification
 from kubernaut.notification.channels import registry as channels
@@ -46,8 +47,8 @@ from kubernaut.notification.channels.base import Message
 from kubernaut.orchestration import reconciler as orchestration
 from kubernaut.outbound import EVENTS, BatchService, JsonService, Service
 from kubernaut.processing import reconciler as processing
-from kubernaut.service import Check, serving
-from kubernaut.settings import Settings
+from kubernaut.service import Check, create_app, serving
+from kubernaut.settings import ProbeSettings, Settings
 from kubernaut.verification import reconciler as verification
 from kubernaut.workflow import reconciler as workflow
 from kubernaut.workflow.records import deliver as deliver_workflow
@@ -66,6 +67,8 @@ JOURNALS: dict[str, tuple[type[Resource], ...]] = {
 """Whose facts each part sends to data storage."""
 SOURCES: tuple[Source, ...] = (Alertmanager(), KubernetesEvents())
 """The built-in sources of signals."""
+PROBES = 8
+"""How many probes are answered at once."""
 INVESTIGATORS: tuple[Investigator, ...] = (RuleInvestigator(),)
 """The built-in investigators, in the order they are asked; those that are installed come after them."""
 
@@ -106,6 +109,7 @@ async def system(
     if unknown := sorted(set(parts) - set(PARTS)):
         raise UnknownPart(f"there are no parts {', '.join(unknown)}; the parts are {', '.join(PARTS)}")
     async with AsyncExitStack() as stack:
+        await _probe(stack, settings.probe, client)
         urls = {"datastorage": settings.services.datastorage, "notification": settings.services.notification}
         if "datastorage" in parts:
             urls["datastorage"] = await _datastorage(stack, settings, client)
@@ -117,6 +121,17 @@ async def system(
         builder.controllers(urls)
         await stack.enter_async_context(_at_work(builder.manager))
         yield Running(Endpoints(urls), builder.manager)
+
+
+async def _probe(stack: AsyncExitStack, settings: ProbeSettings, client: Client) -> None:
+    """Answer probes and show the metrics from the start on: a replica that waits to lead is well, too."""
+
+    async def kubernetes() -> None:
+        await person(client)
+
+    if settings.port is not None:
+        app = create_app("probe", title="kubernaut probe", checks={"kubernetes": kubernetes}, body_limit=0, max_concurrent=PROBES)
+        await stack.enter_async_context(serving(app, host=settings.host, port=settings.port))
 
 
 async def _datastorage(stack: AsyncExitStack, settings: Settings, client: Client) -> str:

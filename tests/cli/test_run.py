@@ -104,6 +104,11 @@ class Replica:
         with urllib.request.urlopen(asked, timeout=PATIENCE) as answer:  # noqa: S310
             return answer.status
 
+    def fetch(self, path):
+        """Return what the process answers on its probe's port."""
+        with urllib.request.urlopen(self.urls["probe"] + path, timeout=PATIENCE) as answer:  # noqa: S310  (our own)
+            return answer.read().decode()
+
     def stop(self, number=signal.SIGTERM):
         """Ask it to stop; return its exit code and what else it wrote."""
         self.process.send_signal(number)
@@ -150,10 +155,12 @@ def test_an_alert_without_a_cause_ends_with_a_person_told_and_the_system_stops_a
 def test_parts_run_as_processes_of_their_own_which_meet_in_the_cluster(bare):
     with (
         bare.replica("gateway", settings=bare.settings("gateway")) as gateway,
-        bare.replica("orchestration", "processing", settings=bare.settings("rest")) as rest,
+        bare.replica("orchestration", "processing", settings=bare.settings("rest", probe={"port": 0})) as rest,
     ):
         gateway.ready().until("leading")
         rest.until("leading")
+        assert json.loads(rest.fetch("/readyz"))["status"] == "ready"
+        assert "kubernaut_reconcile" in rest.fetch("/metrics"), "controllers show their metrics without a service of their own"
         assert gateway.alert("parted") == 201
         bare.until(bare.case("parted"), "{.status.overallPhase}=Analyzing")
         assert [gateway.stop()[0], rest.stop(signal.SIGINT)[0]] == [0, 0]
