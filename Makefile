@@ -61,8 +61,10 @@ system: ## Install what only the system's packages bring, where that is allowed
 bench: $(STAMP) ## Print the figures
 	@for each in bench/bench_*.py; do $(RUN)/python $$each || exit 1; done
 
-lock: ## Pin the dependencies anew
-	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet -o requirements.lock
+PIN := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet
+lock: ## Pin the dependencies anew: for work on it, and for running it
+	@$(PIN) --group dev -o requirements.lock
+	@$(PIN) -c requirements.lock -o requirements-run.lock
 
 clean: ## Remove what was made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

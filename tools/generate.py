@@ -15,14 +15,14 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from kubernaut import manifests
+from kubernaut import deployments, manifests
 from kubernaut.api.base import Obj, Resource
 from kubernaut.api.crd import crd
 from kubernaut.api.kinds import ALL
 from kubernaut.settings import DIVIDER, PREFIX, Settings
 
 ROOT = Path(__file__).parent.parent
-OWNED = ("deploy/crds/*.yaml", "deploy/*.yaml", "docs/kinds/*.md", "docs/settings.md")
+OWNED = ("deploy/crds/*.yaml", "deploy/run/*.yaml", "deploy/*.yaml", "docs/kinds/*.md", "docs/settings.md")
 """Whatever matches and is not generated any more is stale."""
 MARK = "Written by tools/generate.py; change the code, then run `make generate`."
 BOUNDS = {
@@ -67,6 +67,10 @@ def _files() -> Iterator[tuple[str, str]]:
     yield "deploy/part-accounts.yaml", manifest(manifests.part_accounts())
     yield "deploy/action-accounts.yaml", manifest(manifests.action_accounts())
     yield "deploy/kustomization.yaml", manifest([kustomization()])
+    yield "deploy/run/settings.yaml", manifest([deployments.settings(manifests.SYSTEM_NAMESPACE)])
+    yield "deploy/run/deployments.yaml", manifest(deployments.deployments(manifests.SYSTEM_NAMESPACE))
+    yield "deploy/run/services.yaml", manifest(deployments.services(manifests.SYSTEM_NAMESPACE))
+    yield "deploy/run/kustomization.yaml", manifest([kustomized(["settings.yaml", "deployments.yaml", "services.yaml"])])
     yield "docs/kinds/README.md", kinds_index()
     yield "docs/settings.md", settings_page()
 
@@ -80,22 +84,13 @@ def manifest(objects: Iterable[Obj]) -> str:
 def kustomization() -> Obj:
     """Return what `kubectl apply -k deploy` reads: all manifests, in the order they must be applied."""
     definitions = [f"crds/{model.card.plural}.yaml" for model in ALL]
-    return {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "resources": [
-            "namespaces.yaml",
-            *definitions,
-            "identities.yaml",
-            "approval-policy.yaml",
-            "brake-policy.yaml",
-            "cancel-policy.yaml",
-            "clearance-policy.yaml",
-            "undo-policy.yaml",
-            "part-accounts.yaml",
-            "action-accounts.yaml",
-        ],
-    }
+    rest = ("identities", "approval-policy", "brake-policy", "cancel-policy", "clearance-policy", "undo-policy")
+    return kustomized(["namespaces.yaml", *definitions, *(f"{each}.yaml" for each in (*rest, "part-accounts", "action-accounts"))])
+
+
+def kustomized(paths: list[str]) -> Obj:
+    """Return a kustomization of files."""
+    return {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": paths}
 
 
 def page_name(model: type[Resource]) -> str:

@@ -11,6 +11,8 @@ _RBAC: Final = "rbac.authorization.k8s.io"
 READ: Final = ("get", "list", "watch")
 HOLMESGPT: Final = "holmesgpt"
 """Not a part of ours: the program that the analysis asks, with an account that can change nothing."""
+DATASTORAGE: Final = "datastorage"
+"""It keeps records and touches nothing of a cluster: it asks who calls, and elects who prunes."""
 OWN: Final = {
     "gateway": (),
     "orchestration": ("remediationrequests", "remediationbrakes"),
@@ -42,8 +44,9 @@ _TOOLS: Final = (gitops.ARGO_APPLICATION, gitops.FLUX_KUSTOMIZATION, gitops.FLUX
 
 
 def part_accounts(namespace: str) -> list[Obj]:
-    """Return service accounts, roles and bindings of the parts in our namespace; data storage needs nothing of a cluster."""
-    return [_leases(namespace), *(obj for part in OWN for obj in _account(part, namespace)), *_holmesgpt(namespace)]
+    """Return service accounts, roles and bindings of the parts in our namespace."""
+    accounts = [*((part, rights(part)) for part in OWN), (DATASTORAGE, [*_JUDGING])]
+    return [_leases(namespace), *(obj for part, rules in accounts for obj in _account(part, rules, namespace)), *_holmesgpt(namespace)]
 
 
 def account_of(part: str) -> str:
@@ -70,8 +73,7 @@ def _gateway() -> list[Obj]:
         _rule(GROUP, ["remediationrequests/status"], ["patch"]),
         *reading((*FOLLOWED, core.NAMESPACE, core.EVENT), READ),
         *reading((core.NODE, *_ASKED), ("get",)),
-        _rule("authentication.k8s.io", ["tokenreviews"], ["create"]),
-        _rule("authorization.k8s.io", ["subjectaccessreviews"], ["create"]),
+        *_JUDGING,
     ]
 
 
@@ -129,8 +131,7 @@ def _notification() -> list[Obj]:
     return [
         *reading((core.NAMESPACE,), ("get",)),
         *reading((core.CONFIG_MAP,), READ),
-        _rule("authentication.k8s.io", ["tokenreviews"], ["create"]),
-        _rule("authorization.k8s.io", ["subjectaccessreviews"], ["create"]),
+        *_JUDGING,
     ]
 
 
@@ -156,11 +157,11 @@ def reading(kinds: Iterable[Kind], verbs: Sequence[str]) -> list[Obj]:
     return [_rule(group, names, verbs) for group, names in plurals.items()]
 
 
-def _account(part: str, namespace: str) -> list[Obj]:
+def _account(part: str, rules: list[Obj], namespace: str) -> list[Obj]:
     name = account_of(part)
     return [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}},
-        {"apiVersion": f"{_RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rights(part)},
+        {"apiVersion": f"{_RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules},
         _binding("ClusterRoleBinding", {"name": name}, {"kind": "ClusterRole", "name": name}, name, namespace),
         _binding("RoleBinding", {"name": name, "namespace": namespace}, {"kind": "Role", "name": "kubernaut-leases"}, name, namespace),
     ]
@@ -199,3 +200,10 @@ def _binding(kind: str, metadata: Obj, role: Obj, account: str, namespace: str) 
 
 def _rule(group: str, resources: Iterable[str], verbs: Iterable[str]) -> Obj:
     return {"apiGroups": [group], "resources": list(resources), "verbs": list(verbs)}
+
+
+_JUDGING: Final = (
+    _rule("authentication.k8s.io", ["tokenreviews"], ["create"]),
+    _rule("authorization.k8s.io", ["subjectaccessreviews"], ["create"]),
+)
+"""What a service needs that asks callers for a token."""

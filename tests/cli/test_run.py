@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from kubernaut.localcluster.pipelines import tekton_crds
+from kubernaut.wiring import PARTS
 from tests.cli.conftest import PATIENCE, Shell
 
 pytestmark = pytest.mark.xdist_group("run")
@@ -164,6 +165,20 @@ def test_parts_run_as_processes_of_their_own_which_meet_in_the_cluster(bare):
         assert gateway.alert("parted") == 201
         bare.until(bare.case("parted"), "{.status.overallPhase}=Analyzing")
         assert [gateway.stop()[0], rest.stop(signal.SIGINT)[0]] == [0, 0]
+
+
+def test_the_manifests_that_run_the_parts_are_applied_and_a_part_starts_with_their_settings(bare):
+    bare.kubectl("apply", "-k", str(DEPLOY))
+    bare.kubectl("apply", "-k", str(DEPLOY / "run"))
+    made = bare.kubectl("get", "deployments", *SYSTEM, "-o", "name").split()
+    assert made == sorted(f"deployment.apps/kubernaut-{part}" for part in PARTS)
+    shared = yaml.safe_load(bare.kubectl("get", "configmap", "kubernaut-settings", *SYSTEM, "-o", r"jsonpath={.data.settings\.yaml}"))
+    path = bare.home / "shared.yaml"
+    path.write_text(yaml.safe_dump(shared | {"probe": {"port": 0}, "services": {}}))
+    with bare.replica("processing", settings=path) as processing:
+        processing.until("leading")
+        assert json.loads(processing.fetch("/readyz"))["status"] == "ready"
+        assert processing.stop()[0] == 0
 
 
 def test_of_two_replicas_one_leads_and_when_it_is_killed_the_other_ends_the_case(bare):
