@@ -80,6 +80,9 @@ async def test_a_run_without_a_required_postcondition_has_failed_and_its_target_
         status = await world.phase("Failed")
     details = status["failureDetails"]
     assert (details["reason"], details["wasExecutionFailure"]) == ("PostconditionsNotMet", True)
-    assert f"on {TARGET} failed: the run has succeeded, but what must be so after it is not: checked" in status["message"]
+    assert (
+        f"on {TARGET} failed: PostconditionsNotMet: the run has succeeded, but what must be so after it is not: checked"
+        in status["message"]
+    )
     assert "ClearanceNeeded" in {each["type"] for each in status["conditions"] if each["status"] == "True"}
     assert status["reversal"]["patch"] == {"spec": {"replicas": 2}}
