@@ -102,7 +102,8 @@ def _workflow() -> list[Obj]:
     return [
         _rule("tekton.dev", ["pipelineruns"], runs),
         _rule("batch", ["jobs"], runs),
-        *reading((core.TASK_RUN, core.POD), READ),
+        *reading((core.TASK_RUN, core.POD, core.CONFIG_MAP), READ),
+        *reading((core.NAMESPACE,), ("get",)),
         *reading(RESTORABLE, ("get",)),
     ]
 

@@ -1,6 +1,7 @@
 """How an undo is asked for and answered, on record, whichever stage does it: a request in the spec, its answer in the status."""
 
 from datetime import datetime
+from hashlib import sha256
 from typing import Final
 
 from pydantic import JsonValue
@@ -8,13 +9,44 @@ from pydantic import JsonValue
 from kubernaut.api.base import AuditOutcome
 from kubernaut.api.execution import KubernetesExecution, UndoOutcome, UndoRequest, UndoStatus
 from kubernaut.api.workflow import WorkflowExecution
+from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.journal import record
 from kubernaut.kube.outcome import DONE, Outcome
 from kubernaut.kube.status import cut, set_condition
 
+NAME_LIMIT: Final = 63
+"""A run's name stands in a label."""
 ROLLED_BACK: Final = "RolledBack"
 """Condition: what was changed has been taken back."""
 Undoable = KubernetesExecution | WorkflowExecution
+
+
+RESTORE: Final = "restore_object"
+"""The action that puts back what a run from the catalogue changed."""
+
+
+def name_of_work(execution: WorkflowExecution, asked: UndoRequest) -> str:
+    """Return the name of what takes a run back: one work for one request, however often it is begun; no longer than a run's may be."""
+    meta = execution.metadata
+    suffix = f"-undo-{sha256(f'{meta.uid}/{asked.requested_at.timestamp()}'.encode()).hexdigest()[:8]}"
+    return f"{meta.name[: NAME_LIMIT - len(suffix)]}{suffix}"
+
+
+async def answers_person(cluster: Cluster, work: Undoable) -> bool:
+    """Tell whether an execution takes a run back by a person's word, which no pause holds: the run that owns it has that very request.
+
+    The run is read from the API server, which sees to it that a request bears its author's name. Raise ApiError.
+    """
+    owner = next((each for each in work.metadata.owner_references if each.controller), None)
+    if owner is None or owner.kind != WorkflowExecution.card.kind:
+        return False
+    if isinstance(work, KubernetesExecution) and any(each.action != RESTORE for each in work.spec.operations):
+        return False
+    run = await cluster.fetch(WorkflowExecution, work.metadata.namespace, owner.name)
+    asked = run.spec.undo if run is not None and run.metadata.uid == owner.uid else None
+    if run is None or asked is None or asked.automatic:
+        return False
+    return work.metadata.name == name_of_work(run, asked)
 
 
 def wanted(execution: Undoable) -> UndoRequest | None:

@@ -213,7 +213,7 @@ def add_controllers(
         "orchestration": lambda: orchestration.setup(manager, settings.orchestration, escalations=escalations, records=records),
         "processing": lambda: processing.setup(manager, settings.processing),
         "analysis": lambda: _add_analysis(manager, settings),
-        "workflow": lambda: workflow.setup(manager, settings.workflow),
+        "workflow": lambda: workflow.setup(manager, settings.workflow, settings.execution.conditions),
         "execution": lambda: execution.setup(manager, settings.execution),
         "verification": lambda: verification.setup(manager, settings.verification),
     }

@@ -16,6 +16,7 @@ from tests.catalog.registries import needs_registry, registry
 
 GOOD = image(layer(PIPELINE))
 TASK = b'{"apiVersion":"tekton.dev/v1","kind":"Task","metadata":{"name":"greet"},"spec":{}}'
+PINNED = f"registry.example.com/kubectl@sha256:{'0' * 64}"
 OTHER = NOTES | {"dev.tekton.image.name": "other"}
 
 
@@ -105,23 +106,33 @@ def kubernaut(*arguments, code=0):
 @pytest.fixture
 def file(tmp_path):
     path = tmp_path / "pipeline.yaml"
-    path.write_text(kubernaut("catalog", "show", "uncordon-node", "--pipeline"), encoding="utf-8")
+    path.write_text(kubernaut("catalog", "show", "uncordon-node", "--pipeline", "--image", PINNED), encoding="utf-8")
     return path
 
 
 def test_a_bundle_is_built_shown_and_verified_from_a_directory(tmp_path, file):
     layout = tmp_path / "layout"
     reference = kubernaut("bundle", "build", file, "--output", layout, "--repository", "registry.example.com/uncordon").strip()
-    digest = pack([catalog.pipeline("uncordon-node")]).digest
+    digest = pack([catalog.pipeline("uncordon-node", PINNED)]).digest
     assert reference == f"registry.example.com/uncordon@{digest}"
     assert (
         kubernaut("bundle", "build", file, "-o", tmp_path / "again", "--repository", "registry.example.com/uncordon").strip() == reference
     )
     assert kubernaut("bundle", "verify", layout) == f"{digest} is good: Pipeline workflow\n"
-    assert yaml.safe_load(kubernaut("bundle", "inspect", f"{layout}@{digest}")) == catalog.pipeline("uncordon-node")
+    assert yaml.safe_load(kubernaut("bundle", "inspect", f"{layout}@{digest}")) == catalog.pipeline("uncordon-node", PINNED)
     blob = next(path for path in (layout / "blobs" / "sha256").iterdir() if path.name != digest[7:])
     blob.write_bytes(blob.read_bytes() + b" ")
     assert "damaged or exchanged" in kubernaut("bundle", "verify", layout, code=1)
+
+
+def test_an_image_of_a_step_that_is_not_pinned_is_named(tmp_path):
+    shown = kubernaut("catalog", "show", "uncordon-node", "--pipeline")
+    assert shown.startswith("# the image ghcr.io/kubernaut/kubectl:1.33 is not pinned by digest")
+    (tmp_path / "pipeline.yaml").write_text(shown, encoding="utf-8")
+    kubernaut("bundle", "build", tmp_path / "pipeline.yaml", "-o", tmp_path / "layout")
+    assert "is good: Pipeline workflow\nbut the image ghcr.io/kubernaut/kubectl:1.33 is not pinned" in kubernaut(
+        "bundle", "verify", tmp_path / "layout"
+    )
 
 
 @needs_registry
@@ -129,7 +140,7 @@ async def test_a_bundle_goes_to_a_registry_and_is_verified_there(tmp_path, file)
     async with registry(tmp_path) as found:
         place = f"{found.host}/workflows/uncordon"
         reference = (await asyncio.to_thread(kubernaut, "bundle", "push", file, f"{place}:1.0.0")).strip()
-        assert reference == f"{place}@{pack([catalog.pipeline('uncordon-node')]).digest}"
+        assert reference == f"{place}@{pack([catalog.pipeline('uncordon-node', PINNED)]).digest}"
         assert (await asyncio.to_thread(kubernaut, "bundle", "verify", reference)).endswith("is good: Pipeline workflow\n")
         assert "has no manifest 2.0.0" in await asyncio.to_thread(kubernaut, "bundle", "verify", f"{place}:2.0.0", code=1)
 

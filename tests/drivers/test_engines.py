@@ -179,6 +179,22 @@ async def test_cleaning_up_what_never_was_is_no_fault(bench, name):
 
 
 @every_engine
+async def test_a_run_that_is_deleted_stays_until_it_is_on_record_and_is_never_made_again(bench, name):
+    execution = execution_of(**FORMS[name])
+    async with engine(bench, name) as found:
+        started = await found.start(execution)
+        before = await runs(bench)
+        for kind, run, _ in before:
+            await bench.client.delete(kind, run, RUNS, propagation="Background")
+    async with engine(bench, name) as restarted:
+        assert told(await restarted.start(execution)) == told(started)
+        assert await runs(bench) == before
+        execution.status.pipeline_run_ref = started.reference
+        await restarted.observe(execution)
+    assert await runs(bench) == []
+
+
+@every_engine
 async def test_a_run_is_at_work_from_its_start_to_its_end_whoever_asks(bench, name):
     execution = execution_of(**FORMS[name])
     async with engine(bench, name) as found:

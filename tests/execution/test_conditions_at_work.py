@@ -3,36 +3,22 @@
 from contextlib import asynccontextmanager
 
 import pytest
-import yaml
 
 from kubernaut.api import core
 from kubernaut.api.workflow import WorkflowExecution
+from tests.conditions.texts import CHECKED, NAME, condition, put
 from tests.execution.world import KE, SHOP
 from tests.workflow.bench import SYSTEM
 from tests.world import eventually
 
 pytestmark = pytest.mark.cluster
-NAME = "kubernaut-workflow-conditions"
 PLACE = {"namespace": SHOP, "resource_name": "api"}
 MORE = PLACE | {"replicas": 3}
 SCALE = {"action": "scale-deployment", "parameters": MORE, "timeout": "20s"}
-CHECKED = "target.metadata.?labels.?checked.orValue('') == 'yes'"
-
-
-def condition(when, type_="checked", **more):
-    return {"type": type_, "description": f"Somebody must have {type_} it.", "when": when, **more}
 
 
 def of_scaling(**guard):
     return {"actions": {"scale-deployment": guard}}
-
-
-async def put(world, text):
-    body = {
-        "metadata": {"name": NAME, "namespace": SYSTEM},
-        "data": {"conditions.yaml": text if isinstance(text, str) else yaml.dump(text)},
-    }
-    await world.client.apply(core.CONFIG_MAP, body, manager="tests", force=True)
 
 
 @asynccontextmanager

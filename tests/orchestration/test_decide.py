@@ -262,6 +262,12 @@ FAIL, TIME, NO, BAD = EscalationReason.FAILED, EscalationReason.TIMEOUT, Escalat
             id="Verifying to Completed: Inconclusive",
         ),
         pytest.param(
+            effect(done=True, verdict=Verdict.UNKNOWN, idle=True),
+            40,
+            (Phase.COMPLETED, Stage.VERIFICATION, Outcome.SELF_RESOLVED, Notice.COMPLETION, None),
+            id="Verifying to Completed: SelfResolved",
+        ),
+        pytest.param(
             effect(done=True, verdict=Verdict.WORSE),
             40,
             (Phase.COMPLETED, Stage.VERIFICATION, Outcome.INCONCLUSIVE, ESCALATED, FAIL),

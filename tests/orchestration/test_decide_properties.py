@@ -45,7 +45,8 @@ seens = st.builds(
     analysis=st.none() | st.builds(Analysis, st.sampled_from(Answer), moments, moments, st.none() | moments, asked=st.booleans()),
     workflow=children,
     execution=children,
-    assessment=st.none() | st.builds(Assessment, moments, moments, st.booleans(), st.booleans(), st.none() | st.sampled_from(Verdict)),
+    assessment=st.none()
+    | st.builds(Assessment, moments, moments, st.booleans(), st.booleans(), st.booleans(), st.none() | st.sampled_from(Verdict)),
     undo=st.none() | st.builds(TakingBack, moments, st.booleans(), st.none() | st.sampled_from(UndoOutcome)),
 )
 

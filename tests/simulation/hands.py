@@ -267,5 +267,8 @@ def _counts(generation: int, ready: int) -> Obj:
 
 
 def _over(run: Obj) -> bool:
+    """Whether Tekton touches a run no more: it has ended, or is being deleted."""
+    if "deletionTimestamp" in run["metadata"]:
+        return True
     conditions = (run.get("status") or {}).get("conditions") or ()
     return any(each["type"] == "Succeeded" and each["status"] in {"True", "False"} for each in conditions)

@@ -108,7 +108,7 @@ class OneExecution(Law):
 
 
 class OneRun(Law):
-    """A workflow's run is made once; again only after one that was spoiled before it began, or that a person deleted before it was on record."""
+    """A workflow's run is made once, whoever deletes it; again only after one that was spoiled before it began."""
 
     plurals = frozenset({"pipelineruns"})
 
@@ -124,12 +124,8 @@ class OneRun(Law):
         made.append(new["metadata"]["uid"])
         for uid in made[:-1]:
             reasons = [each.get("reason", "") for each in ((self.facts.gone.get(uid) or {}).get("status") or {}).get("conditions") or ()]
-            if "CouldntGetPipeline" not in reasons and not self._unrecorded(new, uid):
+            if "CouldntGetPipeline" not in reasons:
                 self.broken(f"one run to an execution: {new['metadata']['name']} was made {len(made)} times")
-
-    def _unrecorded(self, run: Obj, before: str) -> bool:
-        execution = self.facts.get("workflowexecutions", run["metadata"]["labels"][WORKFLOW_EXECUTION_LABEL]) or {}
-        return before in self.facts.gone and not (execution.get("status") or {}).get("pipelineRunRef")
 
 
 class Approved(Law):

@@ -49,13 +49,15 @@ class KillingClient(Client):
     """Carries out a number of writes; the answer to the last of them never arrives, and no further request does: the process is dead."""
 
     writes_left = -1
+    counted = ""
+    """What the path of a write that counts ends with."""
     dead: asyncio.Event
 
     async def _send(self, method: str, *args: Any, **kwargs: Any) -> Obj:
         if self.dead.is_set():
             raise ApiError(0, "Dead", "the process is dead")
         answer = await super()._send(method, *args, **kwargs)
-        if method == "GET" or _is_read(args):
+        if method == "GET" or _is_read(args) or not args[0].endswith(self.counted):
             return answer
         self.writes_left -= 1
         if self.writes_left == 0:
@@ -138,10 +140,10 @@ class Bench:
             with suppress(asyncio.CancelledError):
                 await work
 
-    def killing(self, after: int) -> KillingClient:
-        """Return a client that dies after a number of writes."""
+    def killing(self, after: int, counted: str = "") -> KillingClient:
+        """Return a client that dies after a number of writes, of those whose path ends so."""
         client = self.connect(KillingClient)
-        client.writes_left, client.dead = after, asyncio.Event()
+        client.writes_left, client.counted, client.dead = after, counted, asyncio.Event()
         self._clients.append(client)
         return client
 

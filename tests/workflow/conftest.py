@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from kubernaut.api.brake import RemediationBrake
 from kubernaut.api.catalog import RemediationWorkflow
 from kubernaut.api.execution import KubernetesExecution
 from kubernaut.api.workflow import WorkflowExecution
@@ -13,6 +14,7 @@ from tests.workflow.stage import Records, World
 
 @pytest.fixture
 async def world(anywhere: str) -> AsyncIterator[World]:
-    async with bench_anywhere(World, WorkflowExecution, KubernetesExecution, RemediationWorkflow, also=("production",)) as bench:
+    kinds = (WorkflowExecution, KubernetesExecution, RemediationWorkflow, RemediationBrake)
+    async with bench_anywhere(World, *kinds, also=("production",)) as bench:
         bench.records = Records()
         yield bench

@@ -177,6 +177,29 @@ async def test_a_run_that_somebody_deletes_is_noticed(world):
         await world.gone(LEASE, SYSTEM, lock_name(TARGET))
 
 
+async def test_a_run_that_somebody_deletes_before_it_is_on_record_is_not_made_again(world):
+    await world.execute()
+    process = world.killing(1, "/pipelineruns")
+    async with world.at_work(world.stage(), process):
+        await process.dead.wait()
+    [made] = (await world.client.list(PIPELINE_RUN, RUNS)).items
+    assert "pipelineRunRef" not in (await world.client.get(WFE, NAME, SYSTEM)).get("status", {})
+    await world.client.delete(PIPELINE_RUN, NAME, RUNS)
+    async with world.at_work(world.stage()):
+        ended = await world.phase("Failed")
+        await world.gone(PIPELINE_RUN, RUNS, NAME)
+        await world.gone(LEASE, SYSTEM, lock_name(TARGET))
+    assert ended["failureDetails"]["reason"] == "PipelineRunDeleted"
+    assert ended["pipelineRunRef"]["uid"] == made["metadata"]["uid"]
+
+
+async def test_a_run_that_is_on_record_is_deleted_at_once(world):
+    async with world.at_work(world.stage()):
+        await world.execute()
+        await world.phase("Running")
+        await world.until(PIPELINE_RUN, RUNS, NAME, lambda obj: "finalizers" not in obj["metadata"])
+
+
 async def test_a_run_out_of_time_is_cancelled_and_ends_as_tekton_says(world):
     async with world.at_work(world.stage()):
         await world.execute(executionConfig={"timeout": "10m"})

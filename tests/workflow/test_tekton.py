@@ -36,6 +36,7 @@ def test_a_pipeline_run_is_the_documents_in_forms_that_kubernetes_accepts():
                 "kubernaut.ai/target-resource": "production/deployment/payment-service",
                 "kubernaut.ai/workflow-execution-uid": "uid-rr-1-wfe",
             },
+            "finalizers": ["kubernaut.ai/run-on-record"],
         },
         "spec": {
             "pipelineRef": {

@@ -4,12 +4,16 @@ from typing import Any
 
 import pytest
 
+from kubernaut.api.brake import EVERYWHERE
 from kubernaut.api.catalog import RemediationWorkflow
 from kubernaut.api.core import DEPLOYMENT
+from kubernaut.api.workflow import WorkflowExecution
+from kubernaut.cli import pausing
 from kubernaut.cli.approving import whoami
 from kubernaut.execution.reconciler import setup as execution
 from kubernaut.execution.settings import ExecutionSettings
 from kubernaut.kube.errors import ApiError
+from kubernaut.undo import name_of_work
 from kubernaut.workflow.reconciler import setup as workflow
 from kubernaut.workflow.settings import WorkflowSettings
 from tests.workflow.bench import RUNS, SYSTEM
@@ -187,6 +191,54 @@ async def test_a_workflow_that_the_catalogue_names_for_it_is_run_where_a_person_
         said = await world.until(WFE, SYSTEM, NAME, lambda obj: (obj["status"].get("undo") or {}).get("completionTime"))
     undo = said["status"]["undo"]
     assert (undo["outcome"], undo["message"]) == ("Undone", f"the workflow {BACK} was run, which takes it back")
+
+
+async def paused(world):
+    await pausing.pause(world.client, SYSTEM, EVERYWHERE, "a release is on its way", world.clock.now(), cancel=False)
+
+
+async def test_a_persons_undo_is_not_held_by_a_pause(world):
+    await furnished(world)
+    before = await live(world)
+    async with world.at_work(stages()):
+        await ran(world)
+        await paused(world)
+        assert (await undone(world))["undo"]["outcome"] == "Undone"
+    assert (await live(world))["spec"] == before["spec"]
+
+
+async def test_an_undo_that_nobody_asked_for_waits_until_work_is_resumed(world):
+    await furnished(world)
+    async with world.at_work(stages()):
+        await ran(world)
+        await paused(world)
+        undo = {"requestedBy": await whoami(world.client), "requestedAt": "2026-01-01T00:00:00Z", "automatic": True}
+        await world.client.patch(WFE, NAME, SYSTEM, {"spec": {"undo": undo}})
+        found = await eventually(lambda: halted(world))
+        assert "paused everywhere" in found["status"]["message"]
+        await pausing.resume(world.client, SYSTEM, EVERYWHERE, "it is out")
+        assert (await undone(world, automatic=True))["undo"]["outcome"] == "Undone"
+
+
+async def halted(world):
+    """Return the work of an undo once it says that it waits."""
+    [work] = (await world.client.list(KE, SYSTEM)).items or [{}]
+    return work if "paused" in (work.get("status") or {}).get("message", "") else None
+
+
+async def test_no_pause_holds_the_workflow_that_a_persons_undo_runs(world):
+    await furnished(world)
+    await offered(world, ID, rollbackWorkflow=BACK)
+    await offered(world, BACK, image=IMAGE.replace("increase", "lower"))
+    async with world.at_work(stages()):
+        await ran(world)
+        await paused(world)
+        undo = {"requestedBy": await whoami(world.client), "requestedAt": "2026-01-01T00:00:00Z"}
+        asked = await world.client.patch(WFE, NAME, SYSTEM, {"spec": {"undo": undo}})
+        asked = WorkflowExecution.model_validate(asked)
+        await world.run_of(name_of_work(asked, asked.spec.undo))
+        await world.execute("another", targetResource="production/deployment/other")
+        assert "paused" in (await world.phase("Pending", "another"))["message"]
 
 
 async def test_by_itself_only_the_target_is_put_back(world):

@@ -10,6 +10,11 @@ from kubernaut.api.base import Confidence, Duration, FreeForm, Model, ResourceId
 Parameters = Annotated[dict[str, str], Field(max_length=64)]
 
 
+def canonical_name(action: str) -> str:
+    """Return an action's name in its one spelling."""
+    return action.replace("-", "_").lower()
+
+
 class WorkflowReference(Model):
     """A catalogue workflow, pinned."""
 

@@ -19,7 +19,7 @@ from kubernaut.api.base import (
     Status,
     cel,
 )
-from kubernaut.api.execution import ChangedResource, Undo, UndoRequest, UndoStatus, undoable
+from kubernaut.api.execution import ChangedResource, ConditionResults, Undo, UndoRequest, UndoStatus, undoable
 from kubernaut.api.plan import Operation, Parameters, WorkflowDefinition, WorkflowReference
 
 WORKFLOW_EXECUTION_LABEL = "kubernaut.ai/workflow-execution"
@@ -170,6 +170,14 @@ class WorkflowExecutionStatus(Status):
     step_statuses: Annotated[list[StepResult], Field(max_length=50)] = []
     block_clearance: BlockClearance | None = None
     """Written by a person (`kubernaut clear`)."""
+    warnings: Annotated[list[Short], Field(max_length=10)] = []
+    """Conditions that are not met and need not be, and what is wrong with their text."""
+    checking_since: datetime | None = None
+    """Since when preconditions are waited for."""
+    pre_condition_results: ConditionResults = []
+    """Of the preconditions that users wrote for the workflow."""
+    post_condition_results: ConditionResults = []
+    """Of the postconditions that users wrote for the workflow."""
     target_before: TargetState | None = None
     changed: ChangedResource | None = None
     """What a run from the catalogue changed of its target, as the object says before and after it."""

@@ -10,7 +10,7 @@ import re
 import struct
 import tarfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ _LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 MAX_BLOB = 4 << 20
 """Bytes of one blob, as it comes and as it is unpacked."""
 DIGEST = re.compile("sha256:[0-9a-f]{64}")
+_PINNED = re.compile("@sha256:[0-9a-f]{64}$")
 _STORED_BLOCK = 65_535
 _NOTE = "dev.tekton.image"
 
@@ -81,6 +82,24 @@ def unpack(image: Image) -> list[Obj]:
     objects = [_unpacked(image, position, layer) for position, layer in enumerate(layers)]
     _check(objects)
     return objects
+
+
+def unpinned(objects: Sequence[Obj]) -> list[str]:
+    """Return the images that the objects of a bundle run and do not pin by digest: they may change while the bundle does not."""
+    return sorted({image for each in objects for image in _images(each.get("spec")) if not _PINNED.search(image)})
+
+
+def _images(value: object) -> Iterator[str]:
+    """Yield what is called an image anywhere in a spec: steps, sidecars, templates of steps."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _images(item)
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if name == "image" and isinstance(item, str):
+                yield item
+            else:
+                yield from _images(item)
 
 
 def blobs_of(manifest: bytes) -> list[str]:

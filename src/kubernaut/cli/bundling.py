@@ -13,7 +13,7 @@ from rich.table import Table
 from kubernaut import catalog, manifests
 from kubernaut.api.base import Obj
 from kubernaut.api.catalog import RemediationWorkflow
-from kubernaut.catalog.bundle import BadBundle, Image, pack, read_objects, unpack
+from kubernaut.catalog.bundle import BadBundle, Image, pack, read_objects, unpack, unpinned
 from kubernaut.catalog.judging import faults
 from kubernaut.catalog.layout import load, store
 from kubernaut.catalog.registry import Credentials, Reference, pull, push
@@ -53,7 +53,8 @@ def push_bundle(
 
     async def work() -> None:
         image = _made(source)
-        unpack(image)
+        for each in unpinned(unpack(image)):
+            typer.echo(_unpinned(each), err=True)
         typer.echo(await push(image, Reference.read(destination), Credentials.of_docker()))
 
     finish(work())
@@ -80,8 +81,14 @@ def verify(source: SourceArgument) -> None:
         image = await _fetched(source)
         objects = unpack(image)
         typer.echo(f"{image.digest} is good: {', '.join(sorted(_called(each) for each in objects))}")
+        for each in unpinned(objects):
+            typer.echo(f"but {_unpinned(each)}")
 
     finish(work())
+
+
+def _unpinned(image: str) -> str:
+    return f"the image {image} is not pinned by digest (…@sha256:…): what runs in your cluster could change unseen"
 
 
 def _called(obj: Obj) -> str:
@@ -135,6 +142,8 @@ def show(
         if pipeline
         else next(each for each in shipped_workflows() if each.spec.workflow_id == workflow_id).wire()
     )
+    for each in unpinned([obj]):
+        typer.echo(f"# {_unpinned(each)}: give --image")
     typer.echo(yaml.safe_dump(obj, sort_keys=False, width=WIDE), nl=False)
 
 

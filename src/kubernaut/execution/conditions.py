@@ -1,174 +1,72 @@
-"""What users demand to be so before an operation is carried out, and after: conditions in CEL, and how they are judged. Pure.
+"""Judges users' conditions for an operation: before it is carried out, and when it has had its effect."""
 
-After the DD-002 of the founding documents, with CEL in place of Rego.
-"""
+from collections.abc import Mapping
+from datetime import datetime
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, Final
-
-from kubernaut.api.execution import ConditionResult
-from kubernaut.api.redact import redact
-from kubernaut.kube.status import cut
-from kubernaut.policy.compiled import Expression, NoValue, activate
-from kubernaut.policy.language import Language, Result, Type, Variable
-
-NAME: Final = "workflow-conditions"
-MESSAGE_LIMIT: Final = 400
-"""Of one result: there may be many in one status."""
+from kubernaut.api.base import Obj
+from kubernaut.api.execution import KubernetesExecution
+from kubernaut.api.plan import canonical_name
+from kubernaut.api.workflow import WorkflowExecution
+from kubernaut.conditions.judging import Conditions, Guard, Settled, settle
+from kubernaut.conditions.scene import Case, judged
+from kubernaut.execution.actions.base import Target, read_or_none
+from kubernaut.execution.safety import Resolved, Verdict
+from kubernaut.kube.client import Client
+from kubernaut.policy.live import Current
 
 
-class Met(Result):
-    """What a condition says of a case."""
+class Guards:
+    """Judges users' conditions as they are written now."""
 
-    met: bool | None = None
-    """Whether it is met."""
+    def __init__(self, client: Client, conditions: Current[Conditions]) -> None:
+        self._client = client
+        self._conditions = conditions
 
+    async def before(self, execution: KubernetesExecution, index: int, verdict: Verdict, now: datetime) -> None:
+        """Judge the preconditions of an operation that passed all other checks, as the last of them. Raise ApiError for what may pass."""
+        resolved, plan = verdict.resolved, verdict.plan
+        if verdict.failed or resolved is None or plan is None:
+            return
+        if self._conditions.trouble:
+            verdict.warn(self._conditions.trouble)
+        result = execution.status.operation_results[index]
+        workflow = await self._workflow(execution)
+        if not (guard := self._guard(execution, index, resolved, workflow)).pre:
+            return
+        case = _case(resolved, workflow, plan.current, {"planned": verdict.trial or {}})
+        verdict.pre_conditions = await judged(self._client, case, guard.pre, result.pre_condition_results, now)
+        since = None if execution.spec.execution_config.dry_run else result.checking_since or now
+        verdict.settle(settle(guard.pre, verdict.pre_conditions, since, now, wait_for_optional=False))
 
-LANGUAGE: Final = Language(
-    NAME,
-    {
-        "target": Variable(Type.OBJECT, "the object acted on, as it is now; empty where there is none"),
-        "parameters": Variable(Type.OBJECT, "the operation's parameters, defaults filled in"),
-        "namespaceObject": Variable(Type.OBJECT, "the target's Namespace; empty for nodes"),
-        "pods": Variable(Type.OBJECTS, "the target's pods; of a pod, itself; empty for nodes and other kinds"),
-        "planned": Variable(Type.OBJECT, "in `pre`: the target as the server's dry run says it will be"),
-        "before": Variable(Type.OBJECT, "in `post`: the fields that were changed, as they were before"),
-        "action": Variable(Type.TEXT, "the action's canonical name"),
-        "workflow": Variable(Type.TEXT, "the catalogue workflow's id, or the plan's name; may be empty"),
-    },
-    Met,
-)
+    async def after(self, execution: KubernetesExecution, index: int, resolved: Resolved, now: datetime) -> Settled:
+        """Judge the postconditions of an operation whose own effect is there, and put them on record. Raise ApiError for what may pass."""
+        result = execution.status.operation_results[index]
+        workflow = await self._workflow(execution)
+        if not (guard := self._guard(execution, index, resolved, workflow)).post:
+            result.post_condition_results = []
+            return Settled()
+        current = await read_or_none(resolved.client, resolved.target) if resolved.target else None
+        known = {"before": result.resources_affected[0].before if result.resources_affected else {}}
+        results = await judged(self._client, _case(resolved, workflow, current, known), guard.post, result.post_condition_results, now)
+        result.post_condition_results = results
+        return settle(guard.post, results, result.effective_since or now, now, wait_for_optional=True)
 
+    def _guard(self, execution: KubernetesExecution, index: int, resolved: Resolved, workflow: str) -> Guard:
+        """Return what holds for an operation, by the name it was given and by that of what is carried out."""
+        return self._conditions.policy.of((canonical_name(execution.spec.operations[index].action), resolved.action.name), workflow)
 
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One thing that must be so, or should be."""
+    async def _workflow(self, execution: KubernetesExecution) -> str:
+        """Return the name of the plan that an execution carries out; empty where there is none, or nobody asks.
 
-    type: str
-    """Its name."""
-    description: str
-    """What people read when it is not met."""
-    when: Expression
-    required: bool
-    """Whether the operation fails where it is not met; else people are warned."""
-    timeout: timedelta
-    """How long it is waited for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """The conditions of an action or a workflow."""
-
-    pre: tuple[Condition, ...] = ()
-    post: tuple[Condition, ...] = ()
-
-
-NONE: Final = Guard()
-
-
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """All conditions that users wrote."""
-
-    file: str
-    """The text's name in messages."""
-    hash: str
-    """SHA-256 of the text, in hex."""
-    actions: Mapping[str, Guard] = field(default_factory=dict)
-    """By canonical name."""
-    workflows: Mapping[str, Guard] = field(default_factory=dict)
-    """By id."""
-
-    @property
-    def rules(self) -> Sequence[Condition]:
-        """All of them."""
-        return [each for guard in (*self.actions.values(), *self.workflows.values()) for each in (*guard.pre, *guard.post)]
-
-    def of(self, actions: Iterable[str], workflow: str = "") -> Guard:
-        """Return what holds for an action by any of its names, in a workflow, whose condition replaces the action's of its type."""
-        found = [*(self.actions.get(name, NONE) for name in dict.fromkeys(actions)), self.workflows.get(workflow, NONE)]
-        pre = {each.type: each for guard in found for each in guard.pre}
-        post = {each.type: each for guard in found for each in guard.post}
-        return Guard(tuple(pre.values()), tuple(post.values()))
+        A catalogue workflow's conditions are its run's: what takes the run back is not held against them.
+        """
+        reference = execution.spec.workflow_execution_ref
+        if reference is None or not self._conditions.policy.workflows:
+            return ""
+        run = await read_or_none(self._client, Target(WorkflowExecution.card, execution.metadata.namespace, reference.name))
+        return str((((run or {}).get("spec") or {}).get("workflowDefinition") or {}).get("name") or "")
 
 
-def asked(conditions: Iterable[Condition], variable: str) -> bool:
-    """Tell whether any condition asks for a variable: what nobody asks for need not be read."""
-    return any(re.search(rf"\b{variable}\b", each.when.text.value) for each in conditions)
-
-
-def judge(
-    conditions: Sequence[Condition], values: Mapping[str, Any], known: Iterable[ConditionResult], now: datetime, unread: str = ""
-) -> list[ConditionResult]:
-    """Judge a case, in order; `unread` says why it could not be read: then none is met. What is judged as in `known` keeps its time."""
-    before = {each.condition_type: each for each in known}
-    found = _unknown(conditions, unread) if unread else _judged(conditions, values)
-    return [_since(each, before.get(each.condition_type), now) for each in found]
-
-
-def _judged(conditions: Sequence[Condition], values: Mapping[str, Any]) -> list[ConditionResult]:
-    try:
-        case = activate(LANGUAGE, values)
-    except NoValue as fault:
-        return _unknown(conditions, str(fault))
-    return [_result(each, case) for each in conditions]
-
-
-def _result(condition: Condition, case: Any) -> ConditionResult:
-    try:
-        met = condition.when.value(case)
-    except NoValue as fault:
-        return _unknown([condition], str(fault))[0]
-    if not isinstance(met, bool):
-        return _unknown([condition], "it is neither true nor false. Change the expression")[0]
-    why = "" if met else condition.description
-    return ConditionResult(condition_type=condition.type, evaluated=True, passed=met, error_message=why)
-
-
-def _unknown(conditions: Iterable[Condition], why: str) -> list[ConditionResult]:
-    """Return results of conditions that cannot be told: not met, to be safe."""
-    told = {each.type: cut(redact(f"{each.description} (not known: {why})"), MESSAGE_LIMIT) for each in conditions}
-    return [ConditionResult(condition_type=type_, error_message=message) for type_, message in told.items()]
-
-
-def _since(found: ConditionResult, before: ConditionResult | None, now: datetime) -> ConditionResult:
-    """Date a result; one that says what it said before has not changed, and is no reason to write."""
-    time = before.evaluation_time if before else None
-    dated = found.model_copy(update={"evaluation_time": time})
-    return dated if time is not None and dated == before else found.model_copy(update={"evaluation_time": now})
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What follows from how conditions were judged: at most one of `failed` and `waits`; neither where the operation may go on."""
-
-    failed: str = ""
-    """Which required conditions are not met in time."""
-    waits: str = ""
-    """Which are waited for."""
-    until: datetime | None = None
-    """When the first of those is out of time."""
-    warnings: tuple[str, ...] = ()
-    """Which are not met, and need not be."""
-
-
-def settle(
-    conditions: Sequence[Condition], results: Sequence[ConditionResult], since: datetime | None, now: datetime, *, wait_for_optional: bool
-) -> Settled:
-    """Say what follows; conditions are given time from `since` (None: no time), those that need not be met only where told so."""
-    unmet = [(condition, result) for condition, result in zip(conditions, results, strict=True) if not result.passed]
-    ends = [since + each.timeout if since and (each.required or wait_for_optional) else now for each, _ in unmet]
-    lost = [result for (condition, result), end in zip(unmet, ends, strict=True) if condition.required and now >= end]
-    if lost:
-        return Settled(failed=_told(lost))
-    hoped = [(end, result) for (_, result), end in zip(unmet, ends, strict=True) if now < end]
-    if hoped:
-        return Settled(waits=_told(result for _, result in hoped), until=min(end for end, _ in hoped))
-    return Settled(warnings=tuple(_told([result]) for _, result in unmet))
-
-
-def _told(results: Iterable[ConditionResult]) -> str:
-    return cut("; ".join(f"{each.condition_type}: {each.error_message}" for each in results))
+def _case(resolved: Resolved, workflow: str, current: Obj | None, known: Mapping[str, Obj]) -> Case:
+    kind, namespace = (resolved.target.kind, resolved.target.namespace) if resolved.target else (None, "")
+    return Case(kind, namespace, current, resolved.given.model_dump(mode="json"), resolved.action.name, workflow, known)

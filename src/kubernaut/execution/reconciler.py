@@ -13,13 +13,13 @@ from kubernaut.api.brake import RemediationBrake
 from kubernaut.api.core import DAEMON_SET, DEPLOYMENT, STATEFUL_SET
 from kubernaut.api.durations import parse_duration
 from kubernaut.api.execution import KubernetesExecution, Phase
+from kubernaut.conditions.judging import NAME, Conditions
+from kubernaut.conditions.text import SHIPPED, reading
 from kubernaut.execution import report
 from kubernaut.execution.acting import carry_out
 from kubernaut.execution.actions.base import AnyAction, read_or_none
 from kubernaut.execution.actions.registry import Registry, built, with_installed
-from kubernaut.execution.conditions import NAME, Conditions
-from kubernaut.execution.conditions_scene import Guards
-from kubernaut.execution.conditions_text import SHIPPED, reading
+from kubernaut.execution.conditions import Guards
 from kubernaut.execution.decide import Abort, Await, Complete, Execute, Seen, Skip, TakeBack, Validate, decide
 from kubernaut.execution.safety import Resolved, Safety, Verdict
 from kubernaut.execution.settings import ExecutionSettings
@@ -32,7 +32,7 @@ from kubernaut.kube.informer import Key
 from kubernaut.kube.manager import Manager
 from kubernaut.kube.outcome import DONE, Outcome, again
 from kubernaut.policy.live import Current, follow_source
-from kubernaut.undo import wanted
+from kubernaut.undo import answers_person, wanted
 
 UID_INDEX = "uid"
 
@@ -116,9 +116,11 @@ class ExecutionReconciler:
         return again(min(now + self._settings.poll, until, *times))
 
     async def _execute_unless_paused(self, execution: KubernetesExecution, index: int, now: datetime) -> Outcome:
-        """Begin no step while people have paused; the API server itself is asked, and what it does not say counts as paused."""
+        """Begin no step while people have paused, unless a person asks for it; what the API server does not say counts as paused."""
         namespace = _namespace(self._safety.resolve(execution.spec.operations[index]))
         why = await halt(self._cluster, execution.metadata.namespace, namespace)
+        if why and await answers_person(self._cluster, execution):
+            why = ""
         hold(execution.status.conditions, why, now)
         if not why:
             return await self._execute(execution, index, now)

@@ -14,10 +14,10 @@ from kubernaut.api.core import NODE, POD_DISRUPTION_BUDGET, RESOURCE_QUOTA, SELF
 from kubernaut.api.execution import Check, ConditionResult
 from kubernaut.api.gitops import Keeper, keeper_of, keeps_field, suspended
 from kubernaut.api.plan import Operation
+from kubernaut.conditions.judging import Settled
 from kubernaut.execution import impact
 from kubernaut.execution.actions.base import SCALABLE, WORKLOADS, Access, ActionParameters, AnyAction, Effect, Plan, Target, read_or_none
 from kubernaut.execution.actions.registry import Registry, UnknownAction
-from kubernaut.execution.conditions import Settled
 from kubernaut.execution.difference import cut, difference, hidden_difference
 from kubernaut.execution.settings import ExecutionSettings
 from kubernaut.execution.undo import leaves, marked

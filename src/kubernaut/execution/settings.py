@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kubernaut.conditions.judging import SOURCE
 from kubernaut.policy.settings import PolicySource
 
 
@@ -28,8 +29,8 @@ class ExecutionSettings(BaseModel):
     """Which fixes are taken back without a person's word when they made things worse: those that can be exactly, or as well as they can."""
     poll: timedelta = Field(default=timedelta(seconds=10), gt=timedelta())
     """How often a condition that is waited for is looked at, watches aside."""
-    conditions: PolicySource = PolicySource(config_map="kubernaut-workflow-conditions", key="conditions.yaml")
-    """Where users' own conditions are, which must be so before operations and after; neither there: none."""
+    conditions: PolicySource = SOURCE
+    """Where users' own conditions are, which must be so before operations and runs of workflows, and after; neither there: none."""
 
     def identity(self, action: str) -> str:
         """Return the user as which an action acts; empty for our own."""

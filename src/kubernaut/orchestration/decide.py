@@ -144,6 +144,9 @@ def _verify(seen: Seen, now: datetime) -> Step | None:
         return Open(Stage.VERIFICATION)  # the fix is in: from here on only the verification's own limit counts
     if seen.undo is not None and (step := _taking_back(found, seen.undo, now)):
         return step
+    if found.idle:
+        outcome = Outcome.SELF_RESOLVED
+        return End(Phase.COMPLETED, Stage.VERIFICATION, outcome.value, found.message, Notice.COMPLETION, outcome)
     if found.done and not found.expired:
         return None if found.verdict is Verdict.EFFECTIVE else _not_effective(found, seen.undo)
     if found.done or now >= found.deadline:

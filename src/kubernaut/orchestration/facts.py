@@ -130,6 +130,8 @@ class Assessment:
     done: bool = False
     expired: bool = False
     """It ended for lack of time."""
+    idle: bool = False
+    """All is well, and the fix had changed nothing."""
     verdict: Verdict | None = None
     message: str = ""
     ended_at: datetime | None = None

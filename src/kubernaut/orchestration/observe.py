@@ -25,6 +25,8 @@ ROLLED_BACK = "RolledBack"
 """Condition of a KubernetesExecution that took back what it had changed."""
 UNSURE = frozenset({"NoWorkflowSelected", "WorkflowResolutionFailed"})
 EXPIRED = "Expired"
+IDLE = "NoExecution"
+"""What an assessment says where all is well and the fix had changed nothing."""
 DELETED = "StageObjectDeleted"
 
 
@@ -241,7 +243,8 @@ def _assessment(child: ea.EffectivenessAssessment, limits: Limits, now: datetime
     deadline = limits.deadline(Stage.VERIFICATION, since, child.spec.times_out_at)
     done = status.phase in {ea.Phase.COMPLETED, ea.Phase.FAILED}
     expired = done and status.reason == EXPIRED
-    return Assessment(since, deadline, done, expired, status.verdict, status.message, status.completion_time)
+    idle = done and status.reason == IDLE
+    return Assessment(since, deadline, done, expired, idle, status.verdict, status.message, status.completion_time)
 
 
 def _undo(

@@ -84,6 +84,7 @@ _ROWS: Final[tuple[tuple[Phase, Phase, str, str], ...]] = (
     (_P.RECOVERING, _P.TIMED_OUT, "Overall", "the overall limit came first"),
     (_P.RECOVERING, _P.CANCELLED, "", "a person cancelled"),
     (_P.VERIFYING, _P.COMPLETED, "Remediated", "the fix helped"),
+    (_P.VERIFYING, _P.COMPLETED, "SelfResolved", "all is well, and the fix had changed nothing"),
     (_P.VERIFYING, _P.COMPLETED, "Inconclusive", "the fix did not help, or nobody can tell"),
     (_P.VERIFYING, _P.COMPLETED, "VerificationTimedOut", "whether it helped was not known in time"),
     (_P.VERIFYING, _P.COMPLETED, "RolledBack", "undone, for it made things worse"),

@@ -140,6 +140,29 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Unready:
+    """What users demand before a run is not so yet: wait."""
+
+    waits: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Prove:
+    """The run has succeeded, and what users demand after it is not so yet: wait."""
+
+    waits: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """The run has succeeded, and what users demand after it is not so."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Follow:
     """The run is under way."""
 
@@ -173,7 +196,9 @@ class Fail:
     cause: Cause
 
 
-Step = Finish | Refuse | Halted | CoolDown | Barred | Queue | TakeLock | Start | Follow | Stop | Replace | Succeed | Fail
+Waiting = Halted | CoolDown | Barred | Queue | Unready
+Ending = Succeed | Fail | Refuse | Unmet
+Step = Finish | Waiting | TakeLock | Start | Follow | Prove | Stop | Replace | Ending
 
 
 def decide(seen: Seen, now: datetime) -> Step:

@@ -116,6 +116,7 @@ REASON_ADVICE: Mapping[str, str] = {
     "CouldntGetPipeline": "Check that the bundle is there under its digest, that its registry answers, and that Tekton's resolvers run.",
     "CouldntGetTask": "Check that the bundles of its tasks are there, that their registry answers, and that Tekton's resolvers run.",
     "PipelineRunDeleted": "Find out who deleted it, and look at the target before trying again.",
+    "PostconditionsNotMet": "Look at the target: take the run back (kubernaut undo) or leave it so, then clear it (kubernaut clear).",
     "Cancelled": "Somebody stopped it: ask them before it is tried again.",
     "NotStartedInTime": "Look what held the target back; it may simply be tried again.",
     "PreviousExecutionFailed": "Look at the target, then clear it (kubernaut clear) and let it be tried again.",

@@ -13,23 +13,30 @@ from kubernaut.api.core import LEASE
 from kubernaut.api.execution import KubernetesExecution
 from kubernaut.api.remediation import BY_REMEDIATION, RemediationRequest, remediation_of
 from kubernaut.api.workflow import CLEANUP_FINALIZER, WorkflowExecution
+from kubernaut.conditions.judging import NAME, SOURCE, Conditions
+from kubernaut.conditions.text import SHIPPED, reading
 from kubernaut.halt import LOOK_AGAIN, halt, hold, known_halt, resumed_at
 from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.manager import Manager
 from kubernaut.kube.outcome import DONE, Outcome, again
-from kubernaut.undo import wanted
+from kubernaut.policy.live import Current, follow_source
+from kubernaut.policy.settings import PolicySource
+from kubernaut.undo import answers_person, wanted
 from kubernaut.workflow import report
+from kubernaut.workflow.conditions import Guards
 from kubernaut.workflow.cooldown import COOLDOWN_INDEX, Rest, cooldown_key, rest
 from kubernaut.workflow.decide import (
     Bar,
     Barred,
     Cause,
     CoolDown,
+    Ending,
     Fail,
     Finish,
     Follow,
     Halted,
     LockState,
+    Prove,
     Queue,
     Refuse,
     Replace,
@@ -40,6 +47,9 @@ from kubernaut.workflow.decide import (
     Stop,
     Succeed,
     TakeLock,
+    Unmet,
+    Unready,
+    Waiting,
     decide,
 )
 from kubernaut.workflow.engines.base import Engine, Run
@@ -62,11 +72,14 @@ CATALOGUE_INDEX = "workflow.id"
 class WorkflowReconciler:
     """Walks WorkflowExecutions to their ends."""
 
-    def __init__(self, cluster: Cluster, settings: WorkflowSettings, engines: Mapping[str, Engine]) -> None:
+    def __init__(
+        self, cluster: Cluster, settings: WorkflowSettings, engines: Mapping[str, Engine], conditions: Current[Conditions]
+    ) -> None:
         self._cluster = cluster
         self._settings = settings
         self._engines = engines
         self._locks = Locks(cluster, settings, engines.values())
+        self._guards = Guards(cluster.client, conditions)
         self._undoing = Undoing(cluster, self._locks, self._offers)
 
     async def reconcile(self, execution: WorkflowExecution) -> Outcome:
@@ -101,19 +114,37 @@ class WorkflowReconciler:
             taken = await self._locks.take(execution)
             seen = replace(seen, lock=taken.state, holder=taken.holder)
             step = decide(seen, now) if taken.state is not LockState.FREE else Queue(taken.holder)
-        if isinstance(step, Start) and (
-            why := await halt(self._cluster, execution.metadata.namespace, namespace_of(execution.spec.target_resource))
-        ):
+        if isinstance(step, Start) and (why := await self._held(execution, await halt(self._cluster, *_places(execution)))):
             step = Halted(why)
-        if isinstance(step, Start) and (missing := await self._lacking(execution)):
-            step = Refuse("; ".join(missing))
+        if isinstance(step, Start):
+            step = await self._permitted(execution, now)
         if isinstance(step, Start) and not is_journalled(execution):
             await keep(self._cluster.client, execution)
             return again(now)  # what is needed to take the run back is on record before anything is begun
         if isinstance(step, Start):
             run = await engine.start(execution)
             step = decide(replace(seen, run=run.state), now)
+        if isinstance(step, Succeed):
+            step = await self._proved(execution, run, now)
         return await self._act(execution, step, run, now)
+
+    async def _permitted(self, execution: WorkflowExecution, now: datetime) -> Step:
+        """Tell whether a run may begin on its target: all is there that it needs, and what users demand before it is so."""
+        if missing := await self._lacking(execution):
+            return Refuse("; ".join(missing))
+        settled = await self._guards.before(execution, now)
+        if settled.failed:
+            return Refuse(f"preconditions: {settled.failed}")
+        return Unready(settled.waits, settled.until) if settled.until else Start()
+
+    async def _proved(self, execution: WorkflowExecution, run: Run, now: datetime) -> Step:
+        """Tell whether what users demand after a run is so; when a person cancels, there is no more time for it."""
+        await compare(self._cluster.client, execution, now)  # what the run changed is told from what comes after it
+        ended_at = None if CANCEL_ANNOTATION in execution.metadata.annotations else run.ended_at or now
+        settled = await self._guards.after(execution, ended_at, now)
+        if settled.failed:
+            return Unmet(settled.failed)
+        return Prove(settled.waits, settled.until) if settled.until else Succeed()
 
     async def _see(self, execution: WorkflowExecution, run: Run) -> Seen:
         status = execution.status
@@ -137,8 +168,12 @@ class WorkflowReconciler:
             cooldown_until=resting.until,
             cooldown_after=resting.after,
             bar=bar(execution, self._ended(execution), self._settings) if waiting else Bar(),
-            paused=known_halt(self._cluster, *_places(execution)) if waiting else "",
+            paused=await self._held(execution, known_halt(self._cluster, *_places(execution))) if waiting else "",
         )
+
+    async def _held(self, execution: WorkflowExecution, why: str) -> str:
+        """Return why a pause holds an execution; empty for a person's undo, which none does."""
+        return "" if why and await answers_person(self._cluster, execution) else why
 
     def _stopped_until(self, execution: WorkflowExecution) -> datetime | None:
         """Return when a run that was told to stop is given up; None while it was not told: we may have been away when its time was up."""
@@ -183,8 +218,11 @@ class WorkflowReconciler:
         match step:
             case Finish():
                 return await self._finish(execution, now)
-            case Halted() | CoolDown() | Barred() | Queue():
+            case Halted() | CoolDown() | Barred() | Queue() | Unready():
                 return self._wait(execution, step, now)
+            case Prove(waits, until):
+                report.proving(execution, run, waits, now)
+                return again(min(now + self._settings.poll, until))
             case Follow(until):
                 report.running(execution, run, now)
                 looks = [moment for moment in (until, run.settles_at) if moment]
@@ -193,14 +231,14 @@ class WorkflowReconciler:
                 return await self._stop(execution, run, until, now)
             case Replace(announced):
                 return await self._replace(execution, now, announced=announced)
-            case Succeed() | Fail() | Refuse():
+            case Succeed() | Fail() | Refuse() | Unmet():
                 return await self._end(execution, step, run, now)
             case TakeLock() | Start():
                 return again(now + DELETION_POLL)  # overtaken between two looks
             case _:
                 assert_never(step)
 
-    def _wait(self, execution: WorkflowExecution, step: Halted | CoolDown | Barred | Queue, now: datetime) -> Outcome:
+    def _wait(self, execution: WorkflowExecution, step: Waiting, now: datetime) -> Outcome:
         match step:
             case Halted(why):
                 report.halted(execution, why)
@@ -214,6 +252,9 @@ class WorkflowReconciler:
             case Queue(holder):
                 report.queued(execution, holder, now)
                 return again(min(now + self._settings.lock_retry, self._waits_until(execution)))
+            case Unready(waits, until):
+                report.unready(execution, waits, now)
+                return again(min(now + self._settings.poll, until, self._waits_until(execution)))
             case _:
                 assert_never(step)
 
@@ -241,7 +282,7 @@ class WorkflowReconciler:
         report.to_be_retried(execution, now)
         return again(now + self._settings.resolver_pause)
 
-    async def _end(self, execution: WorkflowExecution, step: Succeed | Fail | Refuse, run: Run, now: datetime) -> Outcome:
+    async def _end(self, execution: WorkflowExecution, step: Ending, run: Run, now: datetime) -> Outcome:
         """Put the end on record, with what was changed; the target is let go in the pass after, when the record is written."""
         await compare(self._cluster.client, execution, now)
         match step:
@@ -253,6 +294,8 @@ class WorkflowReconciler:
                 report.failed_without_run(execution, cause, run, now)
             case Refuse(message):
                 report.refused(execution, message, now)
+            case Unmet(message):
+                report.unmet(execution, message, run, now)
         return again(now)
 
     def _engine(self, execution: WorkflowExecution) -> Engine:
@@ -261,11 +304,16 @@ class WorkflowReconciler:
         return self._engines.get(execution.spec.execution_config.engine, NO_ENGINE)
 
 
-def setup(manager: Manager, settings: WorkflowSettings) -> None:
-    """Run the stage in a manager's process; raise Unusable for an installed engine that is none."""
+def setup(manager: Manager, settings: WorkflowSettings, source: PolicySource = SOURCE) -> None:
+    """Run the stage in a manager's process, users' conditions read from a source.
+
+    Raise Unusable for an installed engine that is none, or a file of conditions that cannot be used.
+    """
     cluster = manager.cluster
     engines = with_installed(cluster, settings)
-    reconciler = WorkflowReconciler(cluster, settings, engines)
+    conditions = Current(NAME, reading(), SHIPPED)
+    follow_source(manager, conditions, source)
+    reconciler = WorkflowReconciler(cluster, settings, engines, conditions)
     manager.informer(WorkflowExecution, indexes=indexes())
     manager.informer(RemediationWorkflow, indexes={CATALOGUE_INDEX: _workflow_id}, required=False)
     manager.informer(KubernetesExecution, indexes={BY_REMEDIATION: remediation_of})

@@ -24,6 +24,7 @@ from kubernaut.workflow.past import ran
 RETRIED = "ResolutionRetried"
 CANCELLING = "Cancelling"
 COMPLETE = "Complete"
+UNMET = "PostconditionsNotMet"
 CLEARANCE_NEEDED = "ClearanceNeeded"
 CLEARED = "BlockCleared"
 
@@ -89,6 +90,27 @@ def cleared(execution: WorkflowExecution, now: datetime) -> None:
 def halted(execution: WorkflowExecution, why: str) -> None:
     """Say that people have paused."""
     execution.status.phase, execution.status.message = Phase.PENDING, f"{why}; waiting until it is resumed"[:1024]
+
+
+def unready(execution: WorkflowExecution, waits: str, now: datetime) -> None:
+    """Say which preconditions of users are waited for."""
+    execution.status.phase, execution.status.message = Phase.PENDING, failure.cut(f"Waiting for preconditions: {waits}")
+    _clear(execution, COOLDOWN, "Over", now)
+    _clear(execution, RESOURCE_LOCKED, "Acquired", now)
+
+
+def proving(execution: WorkflowExecution, run: Run, waits: str, now: datetime) -> None:
+    """Say that the run has succeeded, and which postconditions of users are waited for."""
+    _started(execution, run, now)
+    execution.status.phase = Phase.RUNNING
+    execution.status.message = failure.cut(f"Running: the run has succeeded; waiting for postconditions: {waits}")
+
+
+def unmet(execution: WorkflowExecution, message: str, run: Run, now: datetime) -> None:
+    """Say that the run has succeeded, and which postconditions of users are not met."""
+    told = failure.cut(f"the run has succeeded, but what must be so after it is not: {message}")
+    details = FailureDetails(reason=UNMET, message=told, failed_at=now, was_execution_failure=True)
+    _failed(execution, run, failure.explained(details, _subject(execution, steps_ran=True)), now)
 
 
 def queued(execution: WorkflowExecution, holder: str, now: datetime) -> None:

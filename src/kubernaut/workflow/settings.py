@@ -39,5 +39,7 @@ class WorkflowSettings(BaseModel):
     """How long a cancelled run may take to end before the execution is failed without it."""
     task_grace: timedelta = Field(default=timedelta(seconds=5), ge=timedelta())
     """How long the end of a failed run waits for its TaskRuns to say theirs: Tekton writes them a moment later."""
+    poll: timedelta = Field(default=timedelta(seconds=10), gt=timedelta())
+    """How often a condition that is waited for is looked at, watches aside."""
     resolver_pause: timedelta = Field(default=timedelta(seconds=10), ge=timedelta())
     """Rest before a run that a restarting resolver spoiled is tried anew."""

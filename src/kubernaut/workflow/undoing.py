@@ -5,7 +5,6 @@ The stage that runs workflows has no right to change what they act on; the actio
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Final
 
 from kubernaut.api.base import ObjectMeta
@@ -26,13 +25,11 @@ from kubernaut.api.workflow import Phase as WorkflowPhase
 from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.outcome import Outcome, again
 from kubernaut.kube.status import cut
-from kubernaut.undo import Undoable, begun, ended
+from kubernaut.undo import RESTORE, Undoable, begun, ended, name_of_work
 from kubernaut.workflow.decide import LockState
 from kubernaut.workflow.holders import Locks
-from kubernaut.workflow.target import LABEL_LIMIT
 from kubernaut.workflow.validity import entry
 
-RESTORE: Final = "restore_object"
 LOOK_AGAIN: Final = timedelta(seconds=30)
 _REFUSALS: Final = frozenset({"parameters", "access", "target", "policy"})
 
@@ -150,10 +147,8 @@ def _rolling_back(execution: WorkflowExecution, asked: UndoRequest, workflow: Re
 
 
 def _metadata(execution: WorkflowExecution, asked: UndoRequest) -> ObjectMeta:
-    """Return the name that follows from the request: one work for one request, however often it is begun; no longer than a run's may be."""
     meta = execution.metadata
-    suffix = f"-undo-{sha256(f'{meta.uid}/{asked.requested_at.timestamp()}'.encode()).hexdigest()[:8]}"
-    return ObjectMeta(name=f"{meta.name[: LABEL_LIMIT - len(suffix)]}{suffix}", namespace=meta.namespace, labels=dict(meta.labels))
+    return ObjectMeta(name=name_of_work(execution, asked), namespace=meta.namespace, labels=dict(meta.labels))
 
 
 def _reason(execution: WorkflowExecution, asked: UndoRequest) -> str:

@@ -180,6 +180,19 @@ class Standard(ABC, Generic[P]):
         return Work()
 
 
+S = TypeVar("S", bound=ObjectParameters)
+
+
+class OnKind(Standard[S]):
+    """An action on one named object of a kind."""
+
+    kind: Kind
+
+    def target(self, given: S) -> Target:
+        """Return the object."""
+        return Target(self.kind, given.namespace, given.resource_name)
+
+
 def on(*kinds: Kind, verbs: Sequence[str] = ("get", "patch"), subresource: str = "") -> tuple[Access, ...]:
     """Return rights on all objects of kinds, everywhere."""
     return tuple(Access(verb, kind, "", subresource=subresource) for kind in kinds for verb in verbs)

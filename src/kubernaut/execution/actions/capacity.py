@@ -1,7 +1,7 @@
 """Actions that give more: container resources, the size of a volume."""
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import StringConstraints, model_validator
 
@@ -10,19 +10,18 @@ from kubernaut.api.core import PERSISTENT_VOLUME_CLAIM
 from kubernaut.api.execution import UndoKind
 from kubernaut.api.quantity import parse_quantity
 from kubernaut.execution.actions.base import (
-    WORKLOADS,
     Access,
     Effect,
     ObjectParameters,
+    OnKind,
     Plan,
-    Standard,
     Target,
     on,
     read,
     read_and_patch,
     read_or_none,
 )
-from kubernaut.execution.actions.rollouts import rolled_out, rolls_by_itself
+from kubernaut.execution.actions.rollouts import OnWorkload, WorkloadParameters, rolls_by_itself
 from kubernaut.kube.client import Client
 
 STORAGE_CLASS = Kind(kind="StorageClass", plural="storageclasses", group="storage.k8s.io", version="v1", namespaced=False)
@@ -31,10 +30,9 @@ CpuText = Annotated[str, StringConstraints(pattern=r"^[0-9]+m?$", max_length=32)
 SizeText = Annotated[str, StringConstraints(pattern=r"^[0-9]+(Mi|Gi|Ti|M|G|T)$", max_length=32)]
 
 
-class ResourcesParameters(ObjectParameters):
+class ResourcesParameters(WorkloadParameters):
     """How much more of what."""
 
-    resource_type: Literal["deployment", "statefulset", "daemonset"] = "deployment"
     memory: MemoryText | None = None
     cpu: CpuText | None = None
     container_name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)] | None = None
@@ -46,17 +44,12 @@ class ResourcesParameters(ObjectParameters):
         return self
 
 
-class IncreaseResources(Standard[ResourcesParameters]):
+class IncreaseResources(OnWorkload[ResourcesParameters]):
     """Raises limits of one container; a request above its new limit comes along. Never lowers."""
 
     name = "increase_resources"
     parameters = ResourcesParameters
     undo = UndoKind.EXACT
-    rights = on(*WORKLOADS.values())
-
-    def target(self, given: ResourcesParameters) -> Target:
-        """Return the workload."""
-        return Target(WORKLOADS[given.resource_type], given.namespace, given.resource_name)
 
     async def plan(self, client: Client, given: ResourcesParameters, mark: str) -> Plan:
         """Patch the container list whole, as merge patches do, with one container's limits changed."""
@@ -71,11 +64,6 @@ class IncreaseResources(Standard[ResourcesParameters]):
         changed = [_raised(each, wanted) if position == index else each for position, each in enumerate(containers)]
         patch = {"spec": {"template": {"spec": {"containers": changed}}}}
         return Plan(Effect.PATCH, current, patch, faults=(*_lowered(containers[index], wanted), *rolls_by_itself(target, current)))
-
-    def awaits(self, given: ResourcesParameters, current: Obj | None, uid: str) -> str:
-        """Wait for the roll-out."""
-        del given, uid
-        return rolled_out(current)
 
 
 def _container(containers: list[Obj], name: str | None) -> tuple[int, str]:
@@ -112,17 +100,14 @@ class ExpandParameters(ObjectParameters):
     wait_for_expansion: bool = True
 
 
-class ExpandPvc(Standard[ExpandParameters]):
+class ExpandPvc(OnKind[ExpandParameters]):
     """Makes a PersistentVolumeClaim larger; a volume never shrinks again."""
 
     name = "expand_pvc"
     parameters = ExpandParameters
+    kind = PERSISTENT_VOLUME_CLAIM
     undo = UndoKind.NONE
     rights = (*on(PERSISTENT_VOLUME_CLAIM), *on(STORAGE_CLASS, verbs=["get"]))
-
-    def target(self, given: ExpandParameters) -> Target:
-        """Return the claim."""
-        return Target(PERSISTENT_VOLUME_CLAIM, given.namespace, given.resource_name)
 
     def access(self, given: ExpandParameters) -> list[Access]:
         """Read and patch it, and look whether its class allows it."""

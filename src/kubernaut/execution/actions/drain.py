@@ -7,8 +7,8 @@ from typing import Final
 from kubernaut.api.base import Obj
 from kubernaut.api.core import NODE, POD
 from kubernaut.api.execution import ChangedResource, UndoKind
-from kubernaut.execution.actions.base import Access, Effect, Plan, Standard, Target, Work, node, on, read
-from kubernaut.execution.actions.nodes import DrainParameters
+from kubernaut.execution.actions.base import Access, Effect, Plan, Work, on, read
+from kubernaut.execution.actions.nodes import DrainParameters, OnNode
 from kubernaut.kube.client import Client
 from kubernaut.kube.errors import ApiError
 
@@ -29,18 +29,13 @@ class Load:
     """Why a drain must not begin, each a sentence."""
 
 
-class Drain(Standard[DrainParameters]):
+class Drain(OnNode[DrainParameters]):
     """Cordons a node and evicts its pods; what was evicted does not come back by an undo."""
 
     name = "drain_node"
     parameters = DrainParameters
     undo = UndoKind.COMPENSATING
-    lasting = False
     rights = (*on(NODE), *on(POD, verbs=["list"]), *on(POD, verbs=["create"], subresource="eviction"))
-
-    def target(self, given: DrainParameters) -> Target:
-        """Return the node."""
-        return node(given.node_name)
 
     def access(self, given: DrainParameters) -> list[Access]:
         """Read and patch the node; list and evict pods anywhere."""

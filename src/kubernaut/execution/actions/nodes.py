@@ -1,13 +1,13 @@
 """Actions on a node: whether it takes pods, and which of them."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, StringConstraints, model_validator
 
 from kubernaut.api.base import Obj
 from kubernaut.api.core import NODE
 from kubernaut.api.execution import UndoKind
-from kubernaut.execution.actions.base import ActionParameters, Effect, NodeName, Plan, Standard, Target, node, on, read
+from kubernaut.execution.actions.base import Access, ActionParameters, Effect, NodeName, Plan, Standard, Target, node, on, read
 from kubernaut.kube.client import Client
 
 TaintEffect = Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
@@ -21,18 +21,26 @@ class NodeParameters(ActionParameters):
     node_name: NodeName
 
 
-class Cordon(Standard[NodeParameters]):
+N = TypeVar("N", bound=NodeParameters)
+
+
+class OnNode(Standard[N]):
+    """An action on whether a node takes pods."""
+
+    lasting = False
+    rights: tuple[Access, ...] = on(NODE)
+
+    def target(self, given: N) -> Target:
+        """Return the node."""
+        return node(given.node_name)
+
+
+class Cordon(OnNode[NodeParameters]):
     """Makes a node take no new pods."""
 
     name = "cordon_node"
     parameters = NodeParameters
     undo = UndoKind.EXACT
-    lasting = False
-    rights = on(NODE)
-
-    def target(self, given: NodeParameters) -> Target:
-        """Return the node."""
-        return node(given.node_name)
 
     async def plan(self, client: Client, given: NodeParameters, mark: str) -> Plan:
         """Patch spec.unschedulable."""
@@ -48,18 +56,12 @@ class UncordonParameters(NodeParameters):
     verify_health: bool = True
 
 
-class Uncordon(Standard[UncordonParameters]):
+class Uncordon(OnNode[UncordonParameters]):
     """Makes a node take pods again."""
 
     name = "uncordon_node"
     parameters = UncordonParameters
     undo = UndoKind.EXACT
-    lasting = False
-    rights = on(NODE)
-
-    def target(self, given: UncordonParameters) -> Target:
-        """Return the node."""
-        return node(given.node_name)
 
     async def plan(self, client: Client, given: UncordonParameters, mark: str) -> Plan:
         """Patch spec.unschedulable away; a node that is not ready stays cordoned unless told otherwise."""

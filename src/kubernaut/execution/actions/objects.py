@@ -15,6 +15,7 @@ from kubernaut.execution.actions.base import (
     Effect,
     KubernetesNamespace,
     ObjectParameters,
+    OnKind,
     Plan,
     Standard,
     Target,
@@ -22,7 +23,7 @@ from kubernaut.execution.actions.base import (
     read,
     read_or_none,
 )
-from kubernaut.execution.actions.rollouts import rolled_out
+from kubernaut.execution.actions.rollouts import OnWorkload, WorkloadParameters, rolled_out
 from kubernaut.kube.client import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, Client
 from kubernaut.kube.status import changes
 
@@ -47,10 +48,9 @@ def small(value: Any) -> Any:
     return value
 
 
-class PatchParameters(ObjectParameters):
+class PatchParameters(WorkloadParameters):
     """Any change of a workload."""
 
-    resource_type: Literal["deployment", "statefulset", "daemonset"] = "deployment"
     patch: dict[str, JsonValue] | list[dict[str, JsonValue]]
     patch_type: Literal["strategic", "merge", "json"] = "strategic"
     _small = field_validator("patch")(small)
@@ -62,17 +62,12 @@ class PatchParameters(ObjectParameters):
         return self
 
 
-class PatchDeployment(Standard[PatchParameters]):
+class PatchDeployment(OnWorkload[PatchParameters]):
     """Changes a workload by a patch; only its spec, labels and annotations."""
 
     name = "patch_deployment"
     parameters = PatchParameters
     undo = UndoKind.EXACT
-    rights = on(*WORKLOADS.values())
-
-    def target(self, given: PatchParameters) -> Target:
-        """Return the workload."""
-        return Target(WORKLOADS[given.resource_type], given.namespace, given.resource_name)
 
     async def plan(self, client: Client, given: PatchParameters, mark: str) -> Plan:
         """Let the server apply the patch for trial, and make a merge patch of what came out: one form to record and to undo."""
@@ -85,11 +80,6 @@ class PatchDeployment(Standard[PatchParameters]):
         )
         patch = changes(_content(current), _content(trial)) or {}
         return Plan(Effect.PATCH, current, patch, faults=() if patch else ("the patch changes nothing in spec, labels or annotations",))
-
-    def awaits(self, given: PatchParameters, current: Obj | None, uid: str) -> str:
-        """Wait for the roll-out."""
-        del given, uid
-        return rolled_out(current)
 
 
 def _content(obj: Obj) -> Obj:
@@ -199,17 +189,14 @@ class ConfigMapParameters(ObjectParameters):
         return self
 
 
-class UpdateConfigMap(Standard[ConfigMapParameters]):
+class UpdateConfigMap(OnKind[ConfigMapParameters]):
     """Sets and removes keys of a ConfigMap; pods that read it as environment see it after a restart."""
 
     name = "update_configmap"
     parameters = ConfigMapParameters
+    kind = core.CONFIG_MAP
     undo = UndoKind.EXACT
     rights = on(core.CONFIG_MAP)
-
-    def target(self, given: ConfigMapParameters) -> Target:
-        """Return the ConfigMap."""
-        return Target(core.CONFIG_MAP, given.namespace, given.resource_name)
 
     async def plan(self, client: Client, given: ConfigMapParameters, mark: str) -> Plan:
         """Patch the keys."""
@@ -236,17 +223,14 @@ class PolicyParameters(ObjectParameters):
         return self
 
 
-class UpdateNetworkPolicy(Standard[PolicyParameters]):
+class UpdateNetworkPolicy(OnKind[PolicyParameters]):
     """Replaces rules of a NetworkPolicy."""
 
     name = "update_network_policy"
     parameters = PolicyParameters
+    kind = core.NETWORK_POLICY
     undo = UndoKind.EXACT
     rights = on(core.NETWORK_POLICY)
-
-    def target(self, given: PolicyParameters) -> Target:
-        """Return the policy."""
-        return Target(core.NETWORK_POLICY, given.namespace, given.resource_name)
 
     async def plan(self, client: Client, given: PolicyParameters, mark: str) -> Plan:
         """Patch the rules that are given, each whole."""

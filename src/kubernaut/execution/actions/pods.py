@@ -13,9 +13,9 @@ from kubernaut.execution.actions.base import (
     Effect,
     KubernetesNamespace,
     ObjectParameters,
+    OnKind,
     Plan,
     Standard,
-    Target,
     on,
     read,
     read_and_patch,
@@ -31,20 +31,17 @@ class PodParameters(ObjectParameters):
     grace_period_seconds: Annotated[int, Field(ge=0, le=300)] = 30
 
 
-class DeletePod(Standard[PodParameters]):
+class DeletePod(OnKind[PodParameters]):
     """Deletes a pod that a controller replaces."""
 
     parameters = PodParameters
+    kind = POD
     undo = UndoKind.NONE
     lasting = False
     rights = on(POD, verbs=["get", "delete"])
 
     def __init__(self, name: str = "delete_pod") -> None:
         self.name = name
-
-    def target(self, given: PodParameters) -> Target:
-        """Return the pod."""
-        return Target(POD, given.namespace, given.resource_name)
 
     def access(self, given: PodParameters) -> list[Access]:
         """Read and delete it."""
@@ -75,18 +72,15 @@ class QuarantineParameters(ObjectParameters):
     remove_from_service: bool = True
 
 
-class QuarantinePod(Standard[QuarantineParameters]):
+class QuarantinePod(OnKind[QuarantineParameters]):
     """Sets a pod apart to be looked at: labelled, and without the labels by which Services and its controller know it."""
 
     name = "quarantine_pod"
     parameters = QuarantineParameters
+    kind = POD
     undo = UndoKind.COMPENSATING
     lasting = False
     rights = (*on(POD), *on(SERVICE, verbs=["list"]))
-
-    def target(self, given: QuarantineParameters) -> Target:
-        """Return the pod."""
-        return Target(POD, given.namespace, given.resource_name)
 
     def access(self, given: QuarantineParameters) -> list[Access]:
         """Read and patch it, and list the Services."""

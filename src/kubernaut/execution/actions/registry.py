@@ -5,6 +5,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
 from kubernaut.api.base import Unusable
+from kubernaut.api.plan import canonical_name
 from kubernaut.execution.actions.base import AnyAction
 from kubernaut.execution.actions.capacity import ExpandPvc, IncreaseResources
 from kubernaut.execution.actions.diagnostics import CollectDiagnostics
@@ -91,8 +92,3 @@ class Registry:
         if canonical in NOT_BUILT:
             raise UnknownAction(f"action {canonical} {NOT_BUILT[canonical]}")
         raise UnknownAction(f"action {name!r} is unknown; known are {', '.join(self.names())}")
-
-
-def canonical_name(name: str) -> str:
-    """Return an action's name in its one spelling."""
-    return name.replace("-", "_").lower()

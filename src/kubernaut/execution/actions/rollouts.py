@@ -1,6 +1,6 @@
 """Actions that roll a workload out anew: restart it, or put an earlier revision back."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, StringConstraints
 
@@ -61,14 +61,37 @@ def rolls_by_itself(target: Target, current: Obj) -> tuple[str, ...]:
     return ()
 
 
-class RestartParameters(ObjectParameters):
-    """What to restart."""
+class WorkloadParameters(ObjectParameters):
+    """Which workload."""
 
     resource_type: WorkloadType = "deployment"
+
+
+W = TypeVar("W", bound=WorkloadParameters)
+
+
+class OnWorkload(Standard[W]):
+    """An action on a workload whose pods are replaced by it."""
+
+    rights = on(*WORKLOADS.values())
+
+    def target(self, given: W) -> Target:
+        """Return the workload."""
+        return Target(WORKLOADS[given.resource_type], given.namespace, given.resource_name)
+
+    def awaits(self, given: W, current: Obj | None, uid: str) -> str:
+        """Wait for the roll-out."""
+        del given, uid
+        return rolled_out(current)
+
+
+class RestartParameters(WorkloadParameters):
+    """What to restart."""
+
     rolling_restart: Literal[True] = True
 
 
-class RolloutRestart(Standard[RestartParameters]):
+class RolloutRestart(OnWorkload[RestartParameters]):
     """Replaces all pods of a workload in its own rolling way, its spec otherwise unchanged."""
 
     parameters = RestartParameters
@@ -91,33 +114,23 @@ class RolloutRestart(Standard[RestartParameters]):
         patch = {"spec": {"template": {"metadata": {"annotations": {RESTART_ANNOTATION: mark}}}}}
         return Plan(Effect.PATCH, current, patch, faults=rolls_by_itself(target, current))
 
-    def awaits(self, given: RestartParameters, current: Obj | None, uid: str) -> str:
-        """Wait for the roll-out."""
-        del given, uid
-        return rolled_out(current)
 
-
-class RollbackParameters(ObjectParameters):
+class RollbackParameters(WorkloadParameters):
     """How far back."""
 
-    resource_type: WorkloadType = "deployment"
     revision: Annotated[int, Field(ge=0)] = 0
     """0 is the one before the newest."""
     wait_for_ready: bool = True
     timeout: Annotated[str, StringConstraints(pattern=r"^[0-9]+(s|m|h)$", max_length=10)] = "5m"
 
 
-class RollbackDeployment(Standard[RollbackParameters]):
+class RollbackDeployment(OnWorkload[RollbackParameters]):
     """Puts a workload's pod template back to that of an earlier revision, as `kubectl rollout undo` does."""
 
     name = "rollback_deployment"
     parameters = RollbackParameters
     undo = UndoKind.EXACT
     rights = (*on(*WORKLOADS.values()), *on(REPLICA_SET, CONTROLLER_REVISION, verbs=["list"]))
-
-    def target(self, given: RollbackParameters) -> Target:
-        """Return the workload."""
-        return Target(WORKLOADS[given.resource_type], given.namespace, given.resource_name)
 
     def access(self, given: RollbackParameters) -> list[Access]:
         """Read and patch it, and list its revisions."""

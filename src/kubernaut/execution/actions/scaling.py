@@ -14,6 +14,7 @@ from kubernaut.execution.actions.base import (
     Effect,
     NodeName,
     ObjectParameters,
+    OnKind,
     Plan,
     Standard,
     Target,
@@ -23,7 +24,7 @@ from kubernaut.execution.actions.base import (
     read_and_patch,
     read_or_none,
 )
-from kubernaut.execution.actions.rollouts import rolled_out, rolls_by_itself
+from kubernaut.execution.actions.rollouts import OnWorkload, WorkloadParameters, WorkloadType, rolled_out, rolls_by_itself
 from kubernaut.kube.client import Client
 
 HOSTNAME = "kubernetes.io/hostname"
@@ -109,17 +110,14 @@ class HpaParameters(ObjectParameters):
         return self
 
 
-class UpdateHpa(Standard[HpaParameters]):
+class UpdateHpa(OnKind[HpaParameters]):
     """Moves the limits and targets of a HorizontalPodAutoscaler."""
 
     name = "update_hpa"
     parameters = HpaParameters
+    kind = HORIZONTAL_POD_AUTOSCALER
     undo = UndoKind.EXACT
     rights = on(HORIZONTAL_POD_AUTOSCALER)
-
-    def target(self, given: HpaParameters) -> Target:
-        """Return the autoscaler."""
-        return Target(HORIZONTAL_POD_AUTOSCALER, given.namespace, given.resource_name)
 
     async def plan(self, client: Client, given: HpaParameters, mark: str) -> Plan:
         """Patch the limits that are given, and the metrics' list with the new targets."""
@@ -147,10 +145,10 @@ def _with_target(metrics: list[Obj], resource: str, percent: int) -> list[Obj]:
     return replaced if any(known) else [*metrics, wanted]
 
 
-class MigrateParameters(ObjectParameters):
+class MigrateParameters(WorkloadParameters):
     """Where to."""
 
-    resource_type: Literal["deployment", "statefulset", "daemonset"]
+    resource_type: WorkloadType
     target_node: NodeName | None = None
     target_cluster: str | None = Field(default=None, max_length=253)
     drain_source: Literal[False] = False
@@ -166,17 +164,13 @@ class MigrateParameters(ObjectParameters):
         return self
 
 
-class MigrateWorkload(Standard[MigrateParameters]):
+class MigrateWorkload(OnWorkload[MigrateParameters]):
     """Makes the pods of a workload go to one node, by its nodeSelector."""
 
     name = "migrate_workload"
     parameters = MigrateParameters
     undo = UndoKind.EXACT
     rights = (*on(*WORKLOADS.values()), *on(NODE, verbs=["get"]))
-
-    def target(self, given: MigrateParameters) -> Target:
-        """Return the workload."""
-        return Target(WORKLOADS[given.resource_type], given.namespace, given.resource_name)
 
     def access(self, given: MigrateParameters) -> list[Access]:
         """Read and patch it, and read the node."""
@@ -190,11 +184,6 @@ class MigrateWorkload(Standard[MigrateParameters]):
         host = ((there or {}).get("metadata") or {}).get("labels", {}).get(HOSTNAME, to.name)
         faults = (*rolls_by_itself(target, current), *_unusable(to, there))
         return Plan(Effect.PATCH, current, {"spec": {"template": {"spec": {"nodeSelector": {HOSTNAME: host}}}}}, faults=faults)
-
-    def awaits(self, given: MigrateParameters, current: Obj | None, uid: str) -> str:
-        """Wait for the roll-out."""
-        del given, uid
-        return rolled_out(current)
 
 
 def _unusable(target: Target, there: Obj | None) -> tuple[str, ...]:

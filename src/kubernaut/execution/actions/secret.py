@@ -13,8 +13,8 @@ from kubernaut.execution.actions.base import (
     Effect,
     KubernetesName,
     ObjectParameters,
+    OnKind,
     Plan,
-    Standard,
     Target,
     on,
     read,
@@ -58,18 +58,15 @@ class SecretParameters(ObjectParameters):
         return sorted({each.name for each in self.value_from.values()})
 
 
-class UpdateSecret(Standard[SecretParameters]):
+class UpdateSecret(OnKind[SecretParameters]):
     """Sets keys of a Secret without ever reading its data: so what stood there before cannot be put back."""
 
     name = "update_secret"
     parameters = SecretParameters
+    kind = core.SECRET
     undo = UndoKind.NONE
     rights = on(core.SECRET)
     hidden = True
-
-    def target(self, given: SecretParameters) -> Target:
-        """Return the Secret."""
-        return Target(core.SECRET, given.namespace, given.resource_name)
 
     def access(self, given: SecretParameters) -> list[Access]:
         """Read and patch it, and read what its new values are taken from."""

@@ -22,6 +22,8 @@ from kubernaut.workflow.settings import WorkflowSettings
 from kubernaut.workflow.target import label_value
 
 UID_ANNOTATION = "kubernaut.ai/workflow-execution-uid"
+RUN_FINALIZER = "kubernaut.ai/run-on-record"
+"""On a run until the execution's status names it: one that is deleted before stays to be seen, and is not made again."""
 STEPS_STARTED = "StepsStarted"
 """The condition that puts on record that a step was at work."""
 
@@ -45,6 +47,7 @@ def metadata(execution: WorkflowExecution, settings: WorkflowSettings) -> Obj:
         "namespace": settings.execution_namespace,
         "labels": labels(execution),
         "annotations": {TARGET_RESOURCE_ANNOTATION: execution.spec.target_resource, UID_ANNOTATION: meta.uid},
+        "finalizers": [RUN_FINALIZER],
     }
     if settings.execution_namespace == meta.namespace:  # an owner reference cannot cross namespaces: the dependant would be collected
         made["ownerReferences"] = [_owner(execution).wire()]
@@ -66,6 +69,12 @@ def is_ours(found: Obj, execution: WorkflowExecution) -> bool:
 def made_for(found: Obj, uid: str) -> bool:
     """Tell whether a run was made for the execution of a uid."""
     return bool((found["metadata"].get("annotations") or {}).get(UID_ANNOTATION) == uid)
+
+
+def is_on_record(found: Obj, execution: WorkflowExecution) -> bool:
+    """Tell whether the execution's status names a run, as it was read."""
+    known = execution.status.pipeline_run_ref
+    return known is not None and known.uid == found["metadata"]["uid"]
 
 
 def reference(kind: Kind, found: Obj) -> ObjectReference:

@@ -1,4 +1,8 @@
-"""What engines have in common that run an execution as one object of the cluster: made once, read, and removed with all its parts."""
+"""What engines have in common that run an execution as one object of the cluster: made once, read, and removed with all its parts.
+
+The object is made with a finalizer of ours, which goes when the execution's status names the object: so what was made and is not on
+record is there to be found, whoever deletes it and whenever we are killed, and what is on record and not there was deleted.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -9,7 +13,7 @@ from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.errors import ApiError
 from kubernaut.workflow.decide import RunState
 from kubernaut.workflow.engines.base import ABSENT, Run
-from kubernaut.workflow.engines.marks import is_missed, is_ours, made_for, reference, refused
+from kubernaut.workflow.engines.marks import RUN_FINALIZER, is_missed, is_on_record, is_ours, made_for, reference, refused
 from kubernaut.workflow.settings import WorkflowSettings
 
 _REFUSALS = {400, 422}
@@ -46,6 +50,8 @@ class SingleObjectEngine(ABC):
         found = self._cluster.read(self.kind, self._settings.execution_namespace, execution.metadata.name)
         if found is None and is_missed(execution):
             found = await self._live(self.kind, execution.metadata.name)
+        if found is not None and is_on_record(found, execution):
+            await self._let_go(found)
         return ABSENT if found is None else await self._read(execution, found)
 
     async def start(self, execution: WorkflowExecution) -> Run:
@@ -68,7 +74,8 @@ class SingleObjectEngine(ABC):
             return True
         if "deletionTimestamp" not in found["metadata"]:
             await self._delete(found)
-        return await self._live(self.kind, execution.metadata.name) is None
+        left = await self._live(self.kind, execution.metadata.name)
+        return left is None or await self._let_go(left)
 
     def at_work(self, name: str, uid: str) -> bool:
         """Tell from the cache whether the run of an execution goes on, even if the execution is gone."""
@@ -95,6 +102,25 @@ class SingleObjectEngine(ABC):
             if fault.not_found:
                 return None
             raise
+
+    async def _let_go(self, found: Obj) -> bool:
+        """Take our finalizer off a run; return whether it is gone with that. A conflict brings an event, and with it another look."""
+        meta = found["metadata"]
+        finalizers = meta.get("finalizers") or []
+        if RUN_FINALIZER not in finalizers:
+            return False
+        left = [each for each in finalizers if each != RUN_FINALIZER]
+        body = {"metadata": {"resourceVersion": meta["resourceVersion"], "finalizers": left}}
+        try:
+            written = await self._cluster.client.patch(self.kind, meta["name"], meta["namespace"], body)
+        except ApiError as fault:
+            if not fault.not_found and not fault.conflict:
+                raise
+            return fault.not_found
+        if "deletionTimestamp" in written["metadata"] and not left:
+            return True
+        self._cluster.observe(self.kind, written)
+        return False
 
     async def _delete(self, found: Obj) -> None:
         meta = found["metadata"]

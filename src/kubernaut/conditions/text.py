@@ -10,8 +10,8 @@ from typing import Final
 import yaml
 
 from kubernaut.api.durations import parse_duration
-from kubernaut.execution.actions.registry import canonical_name
-from kubernaut.execution.conditions import LANGUAGE, Condition, Conditions, Guard, judge
+from kubernaut.api.plan import canonical_name
+from kubernaut.conditions.judging import LANGUAGE, Condition, Conditions, Guard, judge
 from kubernaut.policy.compiled import Expressions
 from kubernaut.policy.document import BrokenPolicy, Place, Reader, Text, place_of
 from kubernaut.policy.samples import Sample, sample_of
@@ -35,12 +35,12 @@ _WORKFLOW: Final = re.compile(r"[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 Entries = dict[str, tuple[Place, yaml.Node]]
 
 
-def reading(actions: Sequence[str]) -> Callable[[str, str], Conditions]:
-    """Return what reads a text (and its file's name, for messages) for a registry of these actions; it raises BrokenPolicy."""
+def reading(actions: Sequence[str] | None = None) -> Callable[[str, str], Conditions]:
+    """Return what reads a text (and its file's name, for messages) where these are the actions (None: any); it raises BrokenPolicy."""
     return partial(_read, actions)
 
 
-def _read(actions: Sequence[str], text: str, file: str) -> Conditions:
+def _read(actions: Sequence[str] | None, text: str, file: str) -> Conditions:
     reader = Reader(text, file, depth=MAX_DEPTH, begins="`actions:` or `workflows:` with conditions")
     root = reader.root()
     found = _Texts(reader, actions).read(root)
@@ -52,7 +52,7 @@ def _read(actions: Sequence[str], text: str, file: str) -> Conditions:
 class _Texts:
     """Reads one text."""
 
-    def __init__(self, reader: Reader, actions: Sequence[str]) -> None:
+    def __init__(self, reader: Reader, actions: Sequence[str] | None) -> None:
         self._reader = reader
         self._actions = actions
         self._expressions = Expressions(LANGUAGE, reader.file)
@@ -75,7 +75,7 @@ class _Texts:
     def _action(self, spelling: str, place: Place) -> str:
         """Return an action's canonical name; conditions of one that is not there would never be asked."""
         name = canonical_name(spelling)
-        if name not in self._actions:
+        if self._actions is not None and name not in self._actions:
             self._reader.problem(place, f"there is no action {spelling[:80]!r}. The actions are {', '.join(self._actions)}")
         return name
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 import kubernaut
 from kubernaut.api.execution import ConditionResult
+from kubernaut.conditions.judging import LANGUAGE, Condition, asked, judge, settle
+from kubernaut.conditions.text import DEFAULTS, LONGEST, MAX_DESCRIPTION, MAX_LIST, MAX_SAMPLES, SHIPPED, reading
 from kubernaut.execution.actions.registry import Registry, built
-from kubernaut.execution.conditions import LANGUAGE, Condition, asked, judge, settle
-from kubernaut.execution.conditions_text import DEFAULTS, LONGEST, MAX_DESCRIPTION, MAX_LIST, MAX_SAMPLES, SHIPPED, reading
 from kubernaut.execution.settings import ExecutionSettings
 from kubernaut.policy.document import BrokenPolicy
 
