@@ -114,7 +114,9 @@ class Counting(Client):
 
 
 @asynccontextmanager
-async def everything(over: ClusterSettings) -> AsyncIterator[tuple[Client, Counting, aiohttp.ClientSession]]:
+async def everything(
+    over: ClusterSettings, settings: Settings = QUICK, environment: str = "development"
+) -> AsyncIterator[tuple[Client, Counting, aiohttp.ClientSession]]:
     """Run all parts over an embedded cluster; give a client that is not counted, the one that is, and a session to the gateway."""
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(LocalCluster(over))
@@ -128,9 +130,9 @@ async def everything(over: ClusterSettings) -> AsyncIterator[tuple[Client, Count
             cluster.run(name, run)
         for obj in (*tekton_crds(), *manifests.everything()):
             await client.apply(_kind(obj), obj, manager="bench", force=True)
-        shop = {"metadata": {"name": NAMESPACE, "labels": {"environment": "development"}}}
+        shop = {"metadata": {"name": NAMESPACE, "labels": {"environment": environment}}}
         await client.apply(core.NAMESPACE, shop, manager="bench", force=True)
-        running = await stack.enter_async_context(system(QUICK, counting))
+        running = await stack.enter_async_context(system(settings, counting))
         yield client, counting, await stack.enter_async_context(aiohttp.ClientSession(running.endpoints.urls["gateway"]))
 
 

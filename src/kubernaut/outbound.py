@@ -7,6 +7,8 @@ from typing import Final, Protocol
 
 import aiohttp
 import orjson
+import structlog
+from prometheus_client import Counter
 
 from kubernaut.api.base import Model
 
@@ -15,17 +17,23 @@ REMEDIATION_RECORDS: Final = "/api/v1/audit/remediation"
 WORKFLOW_RECORDS: Final = "/api/v1/audit/workflow"
 EVENTS: Final = "/api/v1/audit/events/batch"
 ESCALATIONS: Final = "/api/v1/notify/escalation"
+GIVEN_UP: Final = Counter("kubernaut_records_given_up_total", "Records that data storage said can never be stored.", ["path"])
+UNFIT: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY})
+"""Answers that blame the body alone: no other try of it can do better."""
 
 Token = Callable[[], str]
 """Returns the bearer token that is valid now; read anew for each request, since service account tokens are replaced."""
 
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
 
 class Undeliverable(Exception):  # noqa: N818  (says what became of a message)
-    """A message was not taken; `retryable` tells whether another try may help."""
+    """A message was not taken; `retryable` tells whether another try soon may help, `unfit` that its body is to blame."""
 
-    def __init__(self, message: str, *, retryable: bool = True) -> None:
+    def __init__(self, message: str, *, retryable: bool = True, unfit: bool = False) -> None:
         super().__init__(message[:1024])
         self.retryable = retryable
+        self.unfit = unfit
 
 
 class Service(Protocol):
@@ -42,6 +50,18 @@ class BatchService(Service, Protocol):
     async def post_all(self, path: str, bodies: Sequence[Model]) -> None:
         """Send a list of bodies, one try; raise Undeliverable unless it was taken."""
         ...
+
+
+async def post_each(service: Service, path: str, bodies: Sequence[Model]) -> None:
+    """Send bodies one after the other; raise Undeliverable at the first not taken, but give up one whose body can never be taken."""
+    for body in bodies:
+        try:
+            await service.post(path, body)
+        except Undeliverable as fault:
+            if not fault.unfit:
+                raise
+            GIVEN_UP.labels(path).inc()
+            log.warning("a record was refused for good", path=path, fault=str(fault)[:500])
 
 
 class JsonService:
@@ -72,7 +92,8 @@ class JsonService:
             async with self._open().post(self._url + path, data=content, headers=self._headers()) as answer:
                 text = (await answer.content.read(ANSWER_LIMIT)).decode(errors="replace")
                 if answer.status >= HTTPStatus.BAD_REQUEST:
-                    raise Undeliverable(f"{answer.status} {answer.reason}: {text}", retryable=_retryable(answer.status))
+                    told = f"{answer.status} {answer.reason}: {text}"
+                    raise Undeliverable(told, retryable=_retryable(answer.status), unfit=answer.status in UNFIT)
         except (aiohttp.ClientError, TimeoutError, OSError) as fault:
             raise Undeliverable(f"{type(fault).__name__}: {fault}") from fault
 

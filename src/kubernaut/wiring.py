@@ -45,6 +45,7 @@ from kubernaut.notification import reconciler as notification
 from kubernaut.notification.channels import registry as channels
 from kubernaut.notification.channels.base import Message
 from kubernaut.orchestration import reconciler as orchestration
+from kubernaut.orchestration.records import deliver as deliver_remediation
 from kubernaut.outbound import EVENTS, BatchService, JsonService, Service
 from kubernaut.processing import reconciler as processing
 from kubernaut.service import Check, create_app, serving
@@ -210,7 +211,7 @@ def add_controllers(
 ) -> None:
     """Add the controllers of parts to a manager, and send their facts to data storage (`records`), if there is one."""
     adding: dict[str, Callable[[], None]] = {
-        "orchestration": lambda: orchestration.setup(manager, settings.orchestration, escalations=escalations, records=records),
+        "orchestration": lambda: orchestration.setup(manager, settings.orchestration, escalations=escalations),
         "processing": lambda: processing.setup(manager, settings.processing),
         "analysis": lambda: _add_analysis(manager, settings),
         "workflow": lambda: workflow.setup(manager, settings.workflow, settings.execution.conditions),
@@ -239,7 +240,10 @@ def _deliver(service: BatchService, actor: str) -> Deliver:
     async def deliver(resource: Resource, entries: Sequence[JournalEntry]) -> None:
         events = [audit_event(resource, entry, actor=actor) for entry in entries]
         await service.post_all(EVENTS, events)
-        if isinstance(resource, WorkflowExecution):
-            await deliver_workflow(service, resource, entries)
+        match resource:
+            case RemediationRequest():
+                await deliver_remediation(service, resource, entries)
+            case WorkflowExecution():
+                await deliver_workflow(service, resource, entries)
 
     return deliver

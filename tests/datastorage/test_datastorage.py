@@ -92,6 +92,10 @@ async def test_a_remediation_record_is_updated_by_name_with_its_service_statuses
     assert (kept["overallPhase"], kept["completionTime"]) == ("completed", "2026-01-01T00:02:00+00:00")
     assert [(each["crdName"], each["phase"]) for each in kept["serviceCrdStatuses"]] == [("remediation-a-processing", "Completed")]
     assert "timeoutPhase" not in kept
+    late = {**record, "overallPhase": "verifying"}
+    del late["completionTime"]
+    await answer(await http.post("/api/v1/audit/remediation", json=late), 201)
+    assert (await (await http.get("/api/v1/query/remediation/remediation-a")).json()) == kept, "the end stands"
 
 
 async def test_a_workflow_record_is_stored_once_for_each_execution_and_event(http):

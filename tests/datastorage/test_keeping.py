@@ -18,6 +18,7 @@ from kubernaut.datastorage.export import Selection, export
 from kubernaut.datastorage.keys import BadKey, public_key, read_or_make
 from kubernaut.datastorage.protection import SEALED, partition_name
 from kubernaut.datastorage.tables import metadata
+from kubernaut.datastorage.trail import known_ids
 from kubernaut.datastorage.verify import verify
 from tests.datastorage.place import T0, Clock, answer, datastorage, everything, fact, opened, served
 
@@ -184,3 +185,16 @@ async def test_an_event_told_again_later_is_known_whatever_its_producers_clock_s
             told += await store.add_events([event])
             clock.now += timedelta(days=20)
         assert told == [True, False, False]
+
+
+async def test_what_postgresql_holds_already_is_looked_up_in_the_index_though_nobody_analysed_the_month(server, clock):
+    async with opened(server.database(), clock) as store:
+        await store.add_events([fact(number) for number in range(3000)])
+        asked = known_ids([UUID(int=number) for number in range(500)], T0.date())
+        async with store.database.engine.connect() as connection:
+            raw = (await connection.get_raw_connection()).driver_connection
+            assert raw is not None
+            await raw.execute("ALTER TABLE audit_events_2026_01 SET (autovacuum_enabled = false)")
+            sql = str(asked.compile(connection.sync_connection))
+            plan = "\n".join(row[0] for row in await raw.fetch(f"EXPLAIN {sql}", [UUID(int=1)] * 500, T0.date()))
+    assert "Index Only Scan using audit_events_2026_01_event_id_chain_day_key" in plan, plan

@@ -2,8 +2,10 @@
 
 import asyncio
 
+import orjson
 import pytest
 import pytest_asyncio
+from aiohttp import web
 
 from kubernaut.api.remediation import RemediationRequest
 from tests.orchestration.cases import CONTEXT, DEPLOYMENT, NAME, PROVIDER, SIGNAL, STEPS, T0, WORKFLOW, Case
@@ -55,3 +57,35 @@ async def crowd(cluster):
     found = Crowd(cluster, await cluster.namespace("crowd"))
     yield found
     await found.leave()
+
+
+class Service:
+    """A real HTTP server that answers with the given statuses, the last one for ever."""
+
+    def __init__(self, *statuses):
+        self.statuses = list(statuses)
+        self.requests = []
+        self.url = ""
+
+    async def handle(self, request):
+        self.requests.append((request.path, request.headers.get("Authorization"), orjson.loads(await request.read())))
+        return web.json_response({"detail": "no"}, status=self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0])
+
+
+@pytest.fixture
+async def serve():
+    runners = []
+
+    async def start(*statuses):
+        service, app = Service(*statuses), web.Application()
+        app.router.add_post("/{tail:.*}", service.handle)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        runners.append(runner)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        service.url = "http://{}:{}".format(*runner.addresses[0])
+        return service
+
+    yield start
+    for runner in runners:
+        await runner.cleanup()

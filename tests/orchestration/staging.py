@@ -14,12 +14,13 @@ from kubernaut.api.processing import RemediationProcessing
 from kubernaut.api.remediation import Phase, RemediationRequest, RemediationRequestStatus
 from kubernaut.kube.errors import ApiError
 from kubernaut.kube.informer import Informer
-from kubernaut.kube.journal import JOURNAL_FINALIZER
+from kubernaut.kube.journal import JOURNAL_FINALIZER, JournalShipper
 from kubernaut.kube.manager import Manager
 from kubernaut.orchestration.reconciler import setup
+from kubernaut.orchestration.records import deliver
 from kubernaut.orchestration.settings import OrchestrationSettings
 from kubernaut.orchestration.table import Row, row_of
-from kubernaut.outbound import JsonService
+from kubernaut.outbound import JsonService, Service
 from tests.orchestration.cases import CONTEXT, DEPLOYMENT, SIGNAL, WORKFLOW, Case, unlabelled
 from tests.world import World, eventually, running
 
@@ -45,6 +46,15 @@ QUESTION = {
     "rootCause": "the limit is too low",
     "confidence": 0.92,
 }
+
+
+def shipping(records):
+    """Return what hands a remediation's records over, as the wiring does."""
+
+    async def ship(request, entries):
+        await deliver(records, request, entries)
+
+    return ship
 
 
 class Later:
@@ -114,11 +124,16 @@ class Stage:
         return web.json_response({}, status=self.answer)
 
     @asynccontextmanager
-    async def orchestrator(self, *, services: bool = True, settings: OrchestrationSettings | None = None) -> AsyncIterator[None]:
+    async def orchestrator(
+        self, *, services: bool = True, settings: OrchestrationSettings | None = None, records: Service | None = None
+    ) -> AsyncIterator[None]:
+        """Run the orchestrator while the context lasts; its facts stay where they are unless somebody takes the records."""
         manager = Manager(self.world.client, self.clock, name="test", namespace=self.namespace)
         service = JsonService(self.url) if services else None
         settings = unlabelled(settings or OrchestrationSettings(escalation_backoff=timedelta(milliseconds=1)))
-        setup(manager, settings, escalations=service, records=service)
+        setup(manager, settings, escalations=service)
+        if records is not None:
+            JournalShipper(manager, [RemediationRequest], shipping(records))
         try:
             async with running(manager):
                 yield

@@ -13,6 +13,7 @@ from kubernaut.api.remediation import RemediationRequest
 from kubernaut.api.workflow import WorkflowExecution
 from tests.orchestration.cases import CONTEXT, PROVIDER, SIGNAL, STEPS, WORKFLOW
 from tests.orchestration.staging import ANALYSIS, EXECUTION, PLAN, PROCESSING, QUESTION, RR, STEP_WFE, WFE
+from tests.orchestration.storage import Storage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -143,11 +144,12 @@ async def test_point_12_provider_data_that_cannot_be_decoded_is_not_posted_and_p
 
 
 async def test_point_13_the_audit_record_leaves_out_what_is_not_known_and_has_a_row_for_each_object(stage):
-    async with stage.orchestrator():
+    storage = Storage()
+    async with stage.orchestrator(records=storage):
         await stage.open()
         await stage.planned(phase="Completed", actionRequired=False)
-        await stage.until(overallPhase="Completed")
-    first, *_, last = [body for path, body in stage.posts if path == "/api/v1/audit/remediation"]
+        await storage.told("completed")
+    first, *_, last = storage.got
     assert set(first) == {"alertFingerprint", "remediationName", "overallPhase", "startTime", "serviceCrdStatuses"}
     assert [(each["serviceType"], each["crdName"], each["phase"]) for each in last["serviceCrdStatuses"]] == [
         ("RemediationProcessing", PROCESSING, "completed"),

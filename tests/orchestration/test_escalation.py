@@ -2,17 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
-import orjson
 import pytest
-from aiohttp import web
 from pydantic import ValidationError
 
-from kubernaut.api.audit import RemediationAudit
 from kubernaut.api.notification import EscalationReason, EscalationRequest
 from kubernaut.api.remediation import Phase
 from kubernaut.orchestration.escalation import Escalation, body_of, deliver
 from kubernaut.orchestration.facts import Stage
-from kubernaut.orchestration.records import audit_of, keep
 from kubernaut.orchestration.settings import OrchestrationSettings
 from kubernaut.orchestration.steps import End, Notice
 from kubernaut.outbound import JsonService
@@ -115,38 +111,6 @@ def test_provider_data_that_cannot_be_decoded_is_an_error(case, data):
         body_of(escalation(case))
 
 
-class Service:
-    """A real HTTP server that answers with the given statuses, the last one for ever."""
-
-    def __init__(self, *statuses):
-        self.statuses = list(statuses)
-        self.requests = []
-        self.url = ""
-
-    async def handle(self, request):
-        self.requests.append((request.path, request.headers.get("Authorization"), orjson.loads(await request.read())))
-        return web.json_response({"detail": "no"}, status=self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0])
-
-
-@pytest.fixture
-async def serve():
-    runners = []
-
-    async def start(*statuses):
-        service, app = Service(*statuses), web.Application()
-        app.router.add_post("/{tail:.*}", service.handle)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        runners.append(runner)
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        service.url = "http://{}:{}".format(*runner.addresses[0])
-        return service
-
-    yield start
-    for runner in runners:
-        await runner.cleanup()
-
-
 async def post(service, case):
     client = JsonService(service.url, token=lambda: "s3cret")
     try:
@@ -194,15 +158,3 @@ async def test_provider_data_that_cannot_be_decoded_is_never_posted(case, serve)
     case.spec = {"providerData": "{"}
     assert not await post(service, case)
     assert service.requests == []
-
-
-@pytest.mark.parametrize("answer", [pytest.param(201, id="taken"), pytest.param(400, id="refused: logged, and no harm done")])
-async def test_a_remediation_record_is_posted_where_the_document_says(case, serve, answer):
-    service = await serve(answer)
-    case.status = {"overallPhase": "Processing", "startTime": T0}
-    client = JsonService(service.url)
-    await keep(client, case.request, case.family)
-    await client.close()
-    ((path, _, body),) = service.requests
-    assert path == "/api/v1/audit/remediation"
-    assert RemediationAudit.model_validate(body) == audit_of(case.request, case.family)

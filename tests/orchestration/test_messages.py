@@ -9,7 +9,6 @@ from kubernaut.api.remediation import Outcome, Phase
 from kubernaut.orchestration.escalation import Escalation
 from kubernaut.orchestration.facts import Stage
 from kubernaut.orchestration.messages import approval, completion, escalation_fallback, manual_review
-from kubernaut.orchestration.records import audit_of
 from kubernaut.orchestration.steps import End, Notice
 
 pytestmark = pytest.mark.unit
@@ -120,36 +119,3 @@ def test_the_fallback_of_an_escalation_has_its_name_and_its_owner(case):
     details = message.spec.details["escalationDetails"]
     assert isinstance(details, dict)
     assert details["timeoutDuration"] == "10m0s"
-
-
-def test_the_record_leaves_out_what_is_not_known(case):
-    case.status = {"overallPhase": "Processing", "startTime": T0}
-    assert audit_of(case.request, case.processed("Enriching").family).wire() == {
-        "alertFingerprint": "a" * 64,
-        "remediationName": RR,
-        "overallPhase": "processing",
-        "startTime": "2026-01-01T12:00:00Z",
-        "serviceCrdStatuses": [
-            {
-                "serviceType": "RemediationProcessing",
-                "crdName": f"{RR}-processing",
-                "phase": "enriching",
-                "startTime": "2026-01-01T12:00:00Z",
-            }
-        ],
-    }
-
-
-def test_the_record_of_an_end_says_how(case):
-    end = {
-        "overallPhase": "TimedOut",
-        "startTime": T0,
-        "completionTime": T0,
-        "timeoutPhase": "ai-analysis",
-        "failureReason": "TimedOut: late",
-    }
-    case.status = end
-    record = audit_of(case.processed().analysed("Failed", completedAt=T0).request, case.family).wire()
-    assert (record["overallPhase"], record["timeoutPhase"], record["failureReason"]) == ("timedout", "ai-analysis", "TimedOut: late")
-    assert [row["serviceType"] for row in record["serviceCrdStatuses"]] == ["RemediationProcessing", "AIAnalysis"]
-    assert record["serviceCrdStatuses"][1]["completionTime"] == "2026-01-01T12:00:00Z"

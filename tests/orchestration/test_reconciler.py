@@ -11,6 +11,7 @@ from kubernaut.api.remediation import RemediationRequest
 from kubernaut.api.verification import EffectivenessAssessment
 from kubernaut.api.workflow import WorkflowExecution
 from kubernaut.kube.journal import JOURNAL_FINALIZER
+from kubernaut.orchestration.records import records
 from tests.orchestration.conftest import SIGNAL, STEPS
 from tests.orchestration.staging import ANALYSIS, EA, EXECUTION, PLAN, PROCESSING, QUESTION, RR, STEP_WFE, WFE
 
@@ -49,7 +50,8 @@ async def test_catalogue_path_from_signal_to_remediated(stage):
     assert ended["remediationTarget"] == "production/deployment/payment-service"
     assert "kubernetesExecutionRef" not in ended
     assert [entry["reason"] for entry in ended["journal"]["pending"]] == STORY
-    assert [body["overallPhase"] for path, body in stage.posts if path == "/api/v1/audit/remediation"] == PHASES
+    told = RemediationRequest.model_validate(await stage.get(RemediationRequest, RR))
+    assert [each.overall_phase for each in records(told, told.status.journal.pending)] == PHASES
     assert stage.escalations() == []
 
 

@@ -71,7 +71,7 @@ class RemediationAudit(Model):
     """Lower case."""
     start_time: Moment
     completion_time: Moment | None = None
-    service_crd_statuses: Annotated[list[ServiceCRDStatus], Field(max_length=20)] = []
+    service_crd_statuses: Annotated[list[ServiceCRDStatus], Field(max_length=50)] = []
     timeout_phase: Text63 | None = None
     failure_reason: Text16K | None = None
 

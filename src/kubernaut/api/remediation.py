@@ -208,6 +208,7 @@ class Deduplication(Model):
 class ChildStatus(Model):
     """A stage object as it was last seen."""
 
+    name: str = ""
     phase: str = ""
     start_time: datetime | None = None
     completion_time: datetime | None = None

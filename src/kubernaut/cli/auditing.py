@@ -1,38 +1,27 @@
 """Commands about the audit trail: hand it out, check it, show what is no longer in the cluster, bring its database up to date."""
 
 import asyncio
-import json
 import os
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
+from urllib.parse import quote
 
 import aiohttp
 import typer
 
 from kubernaut.api.base import Obj, Unusable
-from kubernaut.cli.places import running_place
+from kubernaut.cli.connecting import KubeconfigOption
+from kubernaut.cli.screen import Screen
+from kubernaut.cli.storage import DataStorage, DataStorageOption, NoTrail, TokenFileOption, TokenOption, said
+from kubernaut.cli.storage import data_storage as reach
 from kubernaut.cli.telling import fail, finish
-from kubernaut.cli.trail import Entry, NoTrail, trail_lines
+from kubernaut.cli.trail import MAX_EVENTS, Entry, read_trail, stamp, trail_lines
 
 app = typer.Typer(no_args_is_help=True, help="The audit trail: export it, verify an export without the server, see the key that signs it.")
 
 CHUNK: Final = 1 << 20
-FAULT_LIMIT: Final = 2048
-SILENCE_SECONDS: Final = 60
-DataStorageOption = Annotated[
-    str, typer.Option("--data-storage", envvar="KUBERNAUT_SERVICES__DATASTORAGE", help="URL of data storage; default: the embedded one")
-]
-TokenOption = Annotated[str, typer.Option("--token", envvar="KUBERNAUT_TOKEN", help="bearer token, where data storage asks for one")]
-
-
-def url_of(given: str) -> str:
-    """Return where data storage is: the URL given, else the embedded system's; end the command where there is neither."""
-    place = running_place()
-    announced = place.announced() if place else None
-    url = given or (announced.datastorage if announced else "")
-    if not url:
-        fail("where is data storage? give --data-storage URL (nothing embedded runs here)", 2)
-    return url
 
 
 @app.command()
@@ -43,18 +32,20 @@ def export(
     case: Annotated[str, typer.Option(help="only the records of one case: the remediation's name")] = "",
     data_storage: DataStorageOption = "",
     token: TokenOption = "",
+    token_file: TokenFileOption = None,
+    kubeconfig: KubeconfigOption = None,
 ) -> None:
     """Write the trail to a file: JSON lines behind a manifest that data storage has signed."""
     asked = {"first_day": since, "last_day": until, "correlation_id": case}
     params = {name: value for name, value in asked.items() if value}
     if file.exists():
         fail(f"{file} is there already: nothing is overwritten", 2)
-    url = url_of(data_storage)
 
     async def work() -> None:
         part = file.with_name(f"{file.name}.part")
+        storage = await reach(data_storage, token=token, token_file=token_file, kubeconfig=kubeconfig)
         try:
-            await _download(url, params, token, part)
+            await _download(storage, params, part)
             told = await asyncio.to_thread(_verified, part, "")
             part.replace(file)
         finally:
@@ -77,12 +68,17 @@ def verify(
 
 
 @app.command()
-def key(data_storage: DataStorageOption = "", token: TokenOption = "") -> None:
+def key(
+    data_storage: DataStorageOption = "",
+    token: TokenOption = "",
+    token_file: TokenFileOption = None,
+    kubeconfig: KubeconfigOption = None,
+) -> None:
     """Show the public key that signs; keep it where data storage cannot change it, for audit verify --key."""
-    url = url_of(data_storage)
 
     async def work() -> None:
-        typer.echo((await ask(url, "/api/v1/audit/key", token))["public_key"])
+        storage = await reach(data_storage, token=token, token_file=token_file, kubeconfig=kubeconfig)
+        typer.echo((await storage.ask("/api/v1/audit/key"))["public_key"])
 
     finish(work())
 
@@ -99,84 +95,80 @@ def _verified(file: Path, key: str) -> str:
     return f"whole: {found.count} records{span}, signed by {compared} at {found.made_at}"
 
 
-async def _download(url: str, params: dict[str, str], token: str, part: Path) -> None:
+async def _download(storage: DataStorage, params: dict[str, str], part: Path) -> None:
     """Write an export as it comes; raise NoTrail when it does not come to its end."""
     try:
-        async with _session(url, token) as session, session.get("/api/v1/audit/export", params=params) as answer:
-            await _refused(url, answer)
+        async with storage.session() as session, session.get("/api/v1/audit/export", params=params) as answer:
+            await storage.refused(answer)
             with await asyncio.to_thread(part.open, "xb") as file:
                 async for piece in answer.content.iter_chunked(CHUNK):
                     await asyncio.to_thread(file.write, piece)
                 await asyncio.to_thread(os.fsync, file.fileno())
     except (aiohttp.ClientError, TimeoutError) as fault:
-        raise NoTrail(f"data storage at {url} broke off: {fault or 'no answer in time'}") from fault
+        raise NoTrail(f"data storage at {storage.url} broke off: {said(fault)}") from fault
 
 
-async def ask(url: str, path: str, token: str = "") -> Obj:
-    """Return data storage's answer to a question; raise NoTrail where there is none."""
-    try:
-        async with _session(url, token) as session, session.get(path) as answer:
-            await _refused(url, answer)
-            found: Obj = await answer.json()
-    except (aiohttp.ClientError, TimeoutError) as fault:
-        raise NoTrail(f"data storage at {url} does not answer: {fault or 'no answer in time'}") from fault
-    return found
-
-
-def _session(url: str, token: str) -> aiohttp.ClientSession:
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=SILENCE_SECONDS)
-    return aiohttp.ClientSession(url, headers=headers, timeout=timeout)
-
-
-async def _refused(url: str, answer: aiohttp.ClientResponse) -> None:
-    """Raise NoTrail, in data storage's own words, unless the answer is a good one."""
-    if answer.ok:
-        return
-    text = (await answer.content.read(FAULT_LIMIT)).decode(errors="replace")
-    try:
-        said = str(json.loads(text)["detail"])
-    except (ValueError, KeyError, TypeError):
-        said = text or str(answer.reason)
-    raise NoTrail(f"data storage at {url}: {said}")
-
-
-def show(name: str, data_storage: str) -> None:
-    """Show a remediation from the trail; end the command."""
-    url = url_of(data_storage)
+def timeline(
+    name: str,
+    data_storage: DataStorageOption = "",
+    token: TokenOption = "",
+    token_file: TokenFileOption = None,
+    kubeconfig: KubeconfigOption = None,
+) -> None:
+    """Show what happened in one case, from the audit trail."""
 
     async def work() -> None:
-        typer.echo("\n".join(await shown(url, name)))
+        storage = await reach(data_storage, token=token, token_file=token_file, kubeconfig=kubeconfig)
+        entries = await read_trail(storage, name)
+        if not entries:
+            fail(f"nothing is on record about {name!r}")
+        Screen().trail(entries, name)
+        if len(entries) >= MAX_EVENTS:
+            typer.echo(f"these are the first {len(entries)} facts; kubernaut audit export FILE --case {name} writes all")
 
     finish(work())
 
 
-async def shown(url: str, name: str, token: str = "") -> list[str]:
-    """Return a remediation as the trail tells of it, as lines: its record, its stage objects, what happened."""
-    told = await ask(url, f"/api/v1/query/remediation/{name}/timeline", token)
-    return [*_record(name, told.get("remediation")), *_workflows(told["workflows"]), "", "  what happened", *_events(told)]
+async def shown(storage: DataStorage, name: str) -> list[str]:
+    """Return a remediation as the trail tells of it, as lines: how it ended, its stage objects, its fixes, what happened."""
+    told = await storage.ask(f"/api/v1/query/remediation/{quote(name, safe='')}/timeline")
+    facts = [Entry.model_validate(each) for each in told["events"]]
+    record = told.get("remediation") or {"overallPhase": "no remediation record, only what happened", "serviceCrdStatuses": []}
+    more = [f"    and more: kubernaut audit export FILE --case {name} writes all"] if told["truncated"] else []
+    happened = [f"    {line}" for line in trail_lines(facts)]
+    return [*_head(name, record, facts), *_objects(record), *_fixes(told["workflows"]), "", "  what happened", *happened, *more]
 
 
-def _record(name: str, record: Obj | None) -> list[str]:
-    if record is None:
-        return [f"{name}: no remediation record, only what happened"]
-    lines = [f"{name}: {record['overallPhase']} (from the audit trail)", ""]
-    rows = (("started", "startTime"), ("ended", "completionTime"), ("fingerprint", "alertFingerprint"))
-    lines += [f"  {title:<12}{record[field]}" for title, field in rows if field in record]
-    lines += [f"  timed out   in {record['timeoutPhase']}"] if "timeoutPhase" in record else []
-    lines += [f"  failed      {record['failureReason']}"] if "failureReason" in record else []
-    objects = [f"    {each['serviceType']:<24} {each['phase']:<12} {each['crdName']}" for each in record["serviceCrdStatuses"]]
-    return [*lines, "", "  objects", *objects]
+def _head(name: str, record: Obj, facts: Sequence[Entry]) -> Iterator[str]:
+    """Yield what it was about and how it ended, as far as that is on record."""
+    outcome = next((str(each.event_data["outcome"]) for each in reversed(facts) if each.event_data.get("outcome")), "")
+    yield f"{name}: {record['overallPhase']}{f' ({outcome})' if outcome else ''}, from the audit trail"
+    yield ""
+    if target := next((each.target for each in facts if each.target), ""):
+        yield f"  target       {target}"
+    for title, field in (("started", "startTime"), ("ended", "completionTime")):
+        if field in record:
+            yield f"  {title:<12} {stamp(datetime.fromisoformat(record[field]))} UTC"
+    for title, field in (("timed out in", "timeoutPhase"), ("failed", "failureReason"), ("fingerprint", "alertFingerprint")):
+        if field in record:
+            yield f"  {title:<12} {record[field]}"
 
 
-def _workflows(tried: list[Obj]) -> list[str]:
-    rows = [f"    {each['phase']:<12} {each['workflowId'] or 'planned steps'} on {each['targetResource']}" for each in tried]
+def _objects(record: Obj) -> list[str]:
+    rows = [f"    {each['serviceType']:<24} {each['phase']:<12} {each['crdName']}" for each in record["serviceCrdStatuses"]]
+    return ["", "  objects", *rows] if rows else []
+
+
+def _fixes(tried: Sequence[Obj]) -> list[str]:
+    """Return each fix as it was last told of: there is a record of its start and one of its end."""
+    last = {each["workflowExecutionId"]: each for each in tried}.values()
+    rows = [f"    {each['phase']:<12} {each['workflowId'] or 'planned steps'} on {each['targetResource']}{_why(each)}" for each in last]
     return ["", "  fixes", *rows] if rows else []
 
 
-def _events(told: Obj) -> list[str]:
-    lines = [f"    {line}" for line in trail_lines([Entry.model_validate(each) for each in told["events"]])]
-    return [*lines, "    and more: kubernaut audit export --case writes all"] if told["truncated"] else lines
+def _why(tried: Obj) -> str:
+    said = [str(tried[field]) for field in ("failureReason", "failureMessage") if tried.get(field)]
+    return f": {': '.join(said)}" if said else ""
 
 
 def migrate(config: Path | None) -> None:

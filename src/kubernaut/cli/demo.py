@@ -19,6 +19,7 @@ from kubernaut.cli.approving import answer
 from kubernaut.cli.embedded import Embedded, Ports, embedded, quick_settings
 from kubernaut.cli.places import Place, command
 from kubernaut.cli.screen import Screen
+from kubernaut.cli.storage import DataStorage
 from kubernaut.cli.story import Story, story
 from kubernaut.cli.trail import read_trail
 from kubernaut.cli.watching import View, viewing
@@ -127,7 +128,7 @@ async def _epilogue(system: Embedded, request: RemediationRequest, screen: Scree
     name = request.metadata.name
     await _recorded(system, name)
     screen.heading("The whole case, read back from the audit trail")
-    entries = await read_trail(system.endpoints.urls["datastorage"], name)
+    entries = await read_trail(DataStorage(system.endpoints.urls["datastorage"]), name)
     screen.trail(entries, f"{name}: {request.status.outcome or request.status.phase}")
     screen.heading("Where to look next")
     ours, kubectl = command("kubernaut"), command("kubectl")

@@ -35,8 +35,9 @@ from kubernaut.cli import (
 from kubernaut.cli.connecting import KubeconfigOption, with_client
 from kubernaut.cli.places import Place, default_place, demo_place
 from kubernaut.cli.screen import Screen
+from kubernaut.cli.storage import DataStorageOption, TokenFileOption, TokenOption
+from kubernaut.cli.storage import data_storage as reach
 from kubernaut.cli.telling import fail, finish
-from kubernaut.cli.trail import read_trail
 from kubernaut.kube.client import Client
 from kubernaut.telemetry import configure_logging
 
@@ -160,7 +161,7 @@ def describe(name: str, kubeconfig: KubeconfigOption = None, namespace: Namespac
     async def work(client: Client) -> None:
         found = await reading.case(client, namespace, name)
         if found is None:
-            fail(f"there is no case {name!r} in {namespace}; kubernaut get lists them")
+            fail(f"there is no case {name!r} in {namespace}: kubernaut get lists them, show NAME --from-audit tells of one that is gone")
         for line in await reading.story_of(client, found):
             typer.echo(line)
 
@@ -171,14 +172,22 @@ def describe(name: str, kubeconfig: KubeconfigOption = None, namespace: Namespac
 def show(
     name: str,
     from_audit: Annotated[bool, typer.Option("--from-audit", help="as the audit trail tells it, even when it is gone")] = False,
-    data_storage: auditing.DataStorageOption = "",
+    data_storage: DataStorageOption = "",
+    token: TokenOption = "",
+    token_file: TokenFileOption = None,
     kubeconfig: KubeconfigOption = None,
     namespace: NamespaceOption = SYSTEM,
 ) -> None:
     """Show one case in full, from the cluster or from the audit trail."""
     if not from_audit:
         describe(name, kubeconfig, namespace)
-    auditing.show(name, data_storage)
+
+    async def work() -> None:
+        storage = await reach(data_storage, token=token, token_file=token_file, kubeconfig=kubeconfig)
+        for line in await auditing.shown(storage, name):
+            typer.echo(line)
+
+    finish(work())
 
 
 @app.command()
@@ -187,19 +196,7 @@ def migrate(config: Annotated[Path | None, typer.Option("--config", help="YAML f
     auditing.migrate(config)
 
 
-@app.command()
-def timeline(name: str, data_storage: auditing.DataStorageOption = "") -> None:
-    """Show what happened in one case, from the audit trail."""
-    url = auditing.url_of(data_storage)
-
-    async def work() -> None:
-        entries = await read_trail(url, name)
-        if not entries:
-            fail(f"nothing is on record about {name!r}")
-        Screen().trail(entries, name)
-
-    finish(work())
-
+app.command()(auditing.timeline)
 
 NameArgument = Annotated[str, typer.Argument(help="the remediation, or the approval request")]
 MessageOption = Annotated[str, typer.Option("--message", "--reason", "-m", help="kept with the decision")]

@@ -9,7 +9,7 @@ import typer
 from kubernaut.api.base import Unusable
 from kubernaut.cli.approving import CannotDecide
 from kubernaut.cli.places import PlaceTaken
-from kubernaut.cli.trail import NoTrail
+from kubernaut.cli.storage import NoTrail
 from kubernaut.kube.errors import ApiError
 from kubernaut.kube.kubeconfig import KubeconfigError
 

@@ -46,7 +46,9 @@ SERVICE: Final = made(serviceType=TEXT, crdName=TEXT, phase=TEXT, startTime=TIME
 REMEDIATION: Final = made(
     alertFingerprint=TEXT, remediationName=TEXT, overallPhase=TEXT, startTime=TIME, serviceCrdStatuses=several(SERVICE)
 )
-FACT: Final = made(event_timestamp=TIME, event_action=TEXT, event_outcome=TEXT, resource_type=TEXT, resource_name=TEXT, message=TEXT)
+FACT: Final = made(
+    event_timestamp=TIME, event_action=TEXT, event_outcome=TEXT, resource_type=TEXT, resource_name=TEXT, target=TEXT, message=TEXT
+)
 WORKFLOW: Final = made(workflowExecutionId=TEXT, workflowId=TEXT, eventType=TEXT, phase=TEXT, outcome=TEXT, timestamp=TIME)
 TIMELINE: Final = made(name=TEXT, events=several(FACT), workflows=several(WORKFLOW), truncated={"type": "boolean"})
 TIMELINE["properties"] |= {"remediation": REMEDIATION}

@@ -32,6 +32,7 @@ async def timeline(database: Database, name: str) -> Obj | None:
             table.actor_id,
             table.resource_type,
             table.resource_name,
+            table.target,
             table.message,
             table.event_data,
         )

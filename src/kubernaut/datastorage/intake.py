@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 from uuid import UUID, uuid5
 
@@ -117,12 +118,18 @@ def bounded(record: M) -> M:
         record.event_data = {_text(key): _kept(value, 2) for key, value in record.event_data.items()}
         if len(to_json(record.event_data)) > DATA_LIMIT:
             raise BadData(f"it may have {DATA_LIMIT // 1024} KiB")
-        record.event_data = {redact(key): redact_value(value, key=key) for key, value in record.event_data.items()}
+        record.event_data = {_named(key): redact_value(value, key=key) for key, value in record.event_data.items()}
     for name in PROSE:
         if isinstance(said := getattr(record, name, None), str):
             # what is hidden may be longer than what stood there
             setattr(record, name, redact(said)[: max(len(said), len(DROPPED))])
     return record
+
+
+@lru_cache(maxsize=1024)
+def _named(key: str) -> str:
+    """Return the name of a field without secrets; the same few come in every event."""
+    return redact(key)
 
 
 def _kept(value: JsonValue, depth: int) -> JsonValue:

@@ -17,9 +17,12 @@ WORKFLOW_KEY: Final = ("workflow_execution_id", "event_type")
 
 
 async def put_remediation(database: Database, connection: AsyncConnection, record: RemediationAudit, now: datetime) -> int:
-    """Store or update the record of a remediation with its service statuses; return its id. Statuses it no longer names stay."""
+    """Store or update the record of a remediation with its service statuses; return its id. Statuses it no longer names stay.
+
+    What is sent again may be older than what came last: a record that tells the end is not replaced by one that does not.
+    """
     row = {**_columns(remediation_audit, record), "created_at": now, "updated_at": now}
-    await _upsert(database, connection, remediation_audit, [row], REMEDIATION_KEY)
+    await _upsert(database, connection, remediation_audit, [row], REMEDIATION_KEY, last="completion_time")
     known = select(remediation_audit.c.id).where(remediation_audit.c.remediation_name == record.remediation_name)
     record_id = int((await connection.execute(known)).scalar_one())
     services = {(each.service_type, each.crd_name): each for each in record.service_crd_statuses}.values()
@@ -36,12 +39,14 @@ async def put_workflow(database: Database, connection: AsyncConnection, record: 
 
 
 async def _upsert(
-    database: Database, connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]], key: Sequence[str]
+    database: Database, connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]], key: Sequence[str], *, last: str = ""
 ) -> None:
+    """Insert rows or bring them up to date; a row in which `last` is filled stays unless the new one has it too."""
     statement = database.insert(table)
     changed = {name: statement.excluded[name] for row in rows[:1] for name in row if name not in {*key, "created_at"}}
     if rows:
-        await connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=changed), rows)
+        where = table.c[last].is_(None) | statement.excluded[last].is_not(None) if last else None
+        await connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=changed, where=where), rows)
 
 
 def _columns(table: Table, record: RemediationAudit | ServiceCRDStatus | WorkflowAudit) -> dict[str, Any]:

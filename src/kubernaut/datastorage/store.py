@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kubernaut.api.audit import AuditEvent, RemediationAudit, WorkflowAudit
 from kubernaut.datastorage import metrics, records, retention, takeover
 from kubernaut.datastorage.chain import Signer
-from kubernaut.datastorage.database import FAULTS, Database
+from kubernaut.datastorage.database import CLOSE_SECONDS, FAULTS, Database
 from kubernaut.datastorage.keys import signer_for
 from kubernaut.datastorage.settings import DataStorageSettings
 from kubernaut.datastorage.trail import Trail
@@ -44,6 +44,7 @@ class Store:
         self.trail = Trail(signer, checkpoint_every=settings.checkpoint_every, partitions=database.postgresql)
         self._writer: Writer[Work, Any] = Writer(self._commit)
         self._keeper: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
 
     @classmethod
     async def open(cls, settings: DataStorageSettings, now: Clock = _utc) -> Self:
@@ -65,10 +66,11 @@ class Store:
 
     async def close(self) -> None:
         """Write what waits and let go of all connections, within seconds."""
+        self._closing.set()
         if self._keeper is not None:
+            await asyncio.wait({self._keeper}, timeout=CLOSE_SECONDS)
             self._keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._keeper
+            await asyncio.wait({self._keeper})
         await self._writer.close()
         await self.database.close()
 
@@ -117,13 +119,14 @@ class Store:
         return results
 
     async def _keep_house(self) -> None:
-        """Take out what retention lets go, now and every hour."""
-        while True:
+        """Take out what retention lets go, now and every hour, until the store closes."""
+        while not self._closing.is_set():
             try:
                 await retention.purge(self.database, self.now(), self.settings.retention_days)
             except FAULTS as fault:
                 log.warning("retention will be tried again", fault=str(fault)[:500])
-            await asyncio.sleep(KEEP_HOUSE_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), KEEP_HOUSE_SECONDS)
 
 
 def _told(events: Sequence[AuditEvent], new: set[UUID]) -> list[bool]:

@@ -5,14 +5,15 @@ from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import Select, func, insert, literal, literal_column, select, text, true, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kubernaut.api.audit import AuditEvent
 from kubernaut.datastorage import metrics
 from kubernaut.datastorage.chain import Head, Signer, body, link
 from kubernaut.datastorage.protection import month_of, partition_name, partition_statements
-from kubernaut.datastorage.tables import EVENT_COLUMNS, audit_checkpoints, audit_days, audit_events, audit_head
+from kubernaut.datastorage.tables import EVENT_COLUMNS, EventId, audit_checkpoints, audit_days, audit_events, audit_head
 
 ID_CHUNK: Final = 500
 
@@ -93,10 +94,25 @@ async def _unknown(connection: AsyncConnection, events: Iterable[AuditEvent], ah
     fresh = {event.event_id: event for event in reversed([*events])}
     ids, known = [*fresh], set[UUID]()
     since = _since(fresh.values(), ahead)
+    asked = known_ids if connection.dialect.name == "postgresql" else _known_of_list
     for start in range(0, len(ids), ID_CHUNK):
-        wanted = audit_events.c.event_id.in_(ids[start : start + ID_CHUNK]), audit_events.c.chain_day >= since
-        known |= set((await connection.execute(select(audit_events.c.event_id).where(*wanted))).scalars())
+        known |= set((await connection.execute(asked(ids[start : start + ID_CHUNK], since))).scalars())
     return [event for event in reversed(fresh.values()) if event.event_id not in known]
+
+
+def known_ids(ids: Sequence[UUID], since: date) -> Select[UUID]:
+    """Return PostgreSQL's question which of some ids are on record: one look into the index for each id.
+
+    A list of ids is a filter there, over all of a month, for as long as the month was never analysed: its planner holds an id for
+    common, and what it holds for common it does not look up.
+    """
+    asked = func.unnest(literal([*ids], ARRAY(EventId)), type_=EventId()).column_valued("asked")
+    there = select(true()).where(audit_events.c.event_id == asked, audit_events.c.chain_day >= since).limit(literal_column("1"))
+    return select(asked).where(there.correlate_except(audit_events).scalar_subquery())
+
+
+def _known_of_list(ids: Sequence[UUID], since: date) -> Select[UUID]:
+    return select(audit_events.c.event_id).where(audit_events.c.event_id.in_(ids), audit_events.c.chain_day >= since)
 
 
 def _since(events: Iterable[AuditEvent], ahead: int) -> date:

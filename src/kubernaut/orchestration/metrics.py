@@ -11,8 +11,5 @@ OUTCOMES: Final = Counter("kubernaut_remediationorchestrator_ended_total", "Reme
 ESCALATIONS: Final = Counter(
     "kubernaut_remediationorchestrator_escalations_total", "Escalations by reason and how they went out.", ["reason", "priority", "way"]
 )
-RECORD_FAULTS: Final = Counter(
-    "kubernaut_remediationorchestrator_audit_failures_total", "Remediation records that data storage did not take."
-)
 PAUSES: Final = Gauge("kubernaut_remediationorchestrator_pauses", "Pauses in force; 1 everywhere, or one a namespace.")
 STORM: Final = Gauge("kubernaut_remediationorchestrator_storm", "1 while storm mode lasts.")

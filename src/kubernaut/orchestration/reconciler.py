@@ -36,7 +36,7 @@ from kubernaut.orchestration.gate.load import watch as watch_load
 from kubernaut.orchestration.lookout import Lookout, Wakes, request_indexes, workflow_indexes
 from kubernaut.orchestration.messages import approval
 from kubernaut.orchestration.observe import cancelled, see
-from kubernaut.orchestration.records import keep
+from kubernaut.orchestration.records import DELETED
 from kubernaut.orchestration.remembering import forget_fix, remember
 from kubernaut.orchestration.report import digest, passing, report, settle
 from kubernaut.orchestration.routing import admitted
@@ -53,10 +53,9 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 class Orchestrator:
     """Walks each RemediationRequest through its stages."""
 
-    def __init__(self, cluster: Cluster, settings: OrchestrationSettings, escalations: Service | None, records: Service | None) -> None:
+    def __init__(self, cluster: Cluster, settings: OrchestrationSettings, escalations: Service | None) -> None:
         self._cluster = cluster
         self._settings = settings
-        self._records = records
         self._gate = asyncio.Lock()
         self._lookout = Lookout(cluster, settings)
         self._teller = Teller(cluster, self._lookout, escalations)
@@ -84,7 +83,6 @@ class Orchestrator:
         settle(before, request.status)
         if request.status.overall_phase is not before.overall_phase:
             metrics.PHASES.labels(before.overall_phase.value, request.status.overall_phase.value).inc()
-            await keep(self._records, request, family)
         return outcome
 
     def _next(self, request: RemediationRequest, family: Family, now: datetime) -> Step:
@@ -103,8 +101,7 @@ class Orchestrator:
         if all(condition.type != DELETING for condition in status.conditions):
             family = family_of(self._cluster, request)
             set_condition(status.conditions, DELETING, status=True, reason="Deleted", message="it is being deleted", now=now)
-            record(request, "RemediationRequestDeleted", f"deleted in phase {status.overall_phase}", now=now)
-            await keep(self._records, request, family)
+            record(request, DELETED, f"deleted in phase {status.overall_phase}", now=now)
             await self._discard(list(fixes(family)))
             return again(now)
         await self._discard(all_of(self._cluster, request))
@@ -223,11 +220,10 @@ def setup(
     settings: OrchestrationSettings | None = None,
     *,
     escalations: Service | None = None,
-    records: Service | None = None,
 ) -> None:
     """Add the orchestrator to a manager; without `escalations` people are called by NotificationRequests alone."""
     settings = settings or OrchestrationSettings()
-    orchestrator = Orchestrator(manager.cluster, settings, escalations, records)
+    orchestrator = Orchestrator(manager.cluster, settings, escalations)
     for model in READ:
         manager.informer(model, indexes={BY_REMEDIATION: remediation_of})
     manager.informer(WorkflowExecution, indexes=workflow_indexes())

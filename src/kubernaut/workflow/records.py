@@ -5,16 +5,13 @@ Records go where the facts go, after the status is written: a data storage that 
 
 from collections.abc import Iterable
 
-import structlog
-
 from kubernaut.api.audit import WorkflowAudit
 from kubernaut.api.base import JournalEntry
 from kubernaut.api.workflow import Phase, WorkflowExecution
 from kubernaut.kube.reporting import TRANSITION
-from kubernaut.outbound import WORKFLOW_RECORDS, Service, Undeliverable
+from kubernaut.outbound import WORKFLOW_RECORDS, Service, post_each
 from kubernaut.workflow.report import CLEARED
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 _WHAT = {Phase.RUNNING: "started", Phase.COMPLETED: "completed", Phase.FAILED: "failed", Phase.PENDING: "pending"}
 
 
@@ -24,14 +21,8 @@ def records(execution: WorkflowExecution, entries: Iterable[JournalEntry]) -> li
 
 
 async def deliver(service: Service, execution: WorkflowExecution, entries: Iterable[JournalEntry]) -> None:
-    """Send the records of some facts; raise Undeliverable where another try may help, and give up what is refused for good."""
-    for each in records(execution, entries):
-        try:
-            await service.post(WORKFLOW_RECORDS, each)
-        except Undeliverable as fault:
-            if fault.retryable:
-                raise
-            log.warning("workflow record refused", name=execution.metadata.name, fault=str(fault)[:500])
+    """Send the records of some facts; raise Undeliverable where another try may help."""
+    await post_each(service, WORKFLOW_RECORDS, records(execution, entries))
 
 
 def _record(execution: WorkflowExecution, entry: JournalEntry) -> WorkflowAudit:
