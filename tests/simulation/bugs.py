@@ -53,7 +53,7 @@ class Bug:
     mode: PlanMode | None = None
     """What fixes are made of, where it matters."""
     first: int = 1000
-    """The seed that is tried first."""
+    """The seed that is tried first: the cheapest known to show it."""
 
 
 def everywhere(patch: Patch, known: Callable[..., Any], other: Callable[..., Any]) -> None:
@@ -190,15 +190,15 @@ BUGS = (
     Bug("an unreleased lock", _keep_lock, "what is gone holds no lock", 60, mode=PlanMode.CATALOGUE),
     Bug("a lock not taken", _take_no_lock, "a run needs its target's lock", 60, mode=PlanMode.CATALOGUE),
     Bug("a lost fact", _lose_facts, "no fact is lost", 100),
-    Bug("an alert acknowledged before it is stored", _answer_early, "every alert is accounted for", 100),
-    Bug("a stale cache trusted", _claim_nothing, "one open remediation to a fingerprint", 200, layout=1),
+    Bug("an alert acknowledged before it is stored", _answer_early, "every alert is accounted for", 100, first=1001),
+    Bug("a stale cache trusted", _claim_nothing, "one open remediation to a fingerprint", 200, layout=1, first=1004),
     Bug("a missing deadline", _set_no_deadline, "nothing waits without a deadline", 20),
-    Bug("an escalation sent twice", _call_twice, "an end is told once", 400),
+    Bug("an escalation sent twice", _call_twice, "an end is told once", 400, first=1008),
     Bug("a finalizer dropped early", _drop_finalizer, "what is gone", 200, mode=PlanMode.CATALOGUE, first=1008),
     Bug("a pause ignored", _ignore_pause, "nothing starts while paused", 200),
     Bug("a phase jumped over", _jump, "phases follow the table", 300),
-    Bug("no brake", _cut_brake, "the brake holds", 200, targets=14),
+    Bug("no brake", _cut_brake, "the brake holds", 200, targets=14, first=1001),
     Bug("writes in a circle", _write_in_circles, "nobody writes in a circle", 100),
-    Bug("a message sent again", _forget_sent, "a message is sent once", 400),
-    Bug("a cooldown ignored", _never_cool_down, "a target rests after a fix", 200, targets=10, mode=PlanMode.CATALOGUE),
+    Bug("a message sent again", _forget_sent, "a message is sent once", 400, targets=3, first=1007),
+    Bug("a cooldown ignored", _never_cool_down, "a target rests after a fix", 200, targets=10, mode=PlanMode.CATALOGUE, first=1001),
 )
