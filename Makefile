@@ -45,7 +45,8 @@ generate: $(STAMP) ## Write the generated files: CRDs, manifests, kind pages
 test: $(STAMP) system ## All tests
 	@$(RUN)/pytest -q -n 3 --dist loadgroup
 
-test-full: $(STAMP) system ## Every point of the long series: an hour or two
+test-full: $(STAMP) system ## Every point of the long series, and new made-up examples: an hour or two
+	@$(RUN)/pytest -q -m unit -n 2 --hypothesis-profile=search
 	@$(RUN)/pytest -q -m full -n 2 --dist loadgroup
 
 test-cluster: $(STAMP) ## Contract tests and journeys against the Kubernetes API of KUBECONFIG

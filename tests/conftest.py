@@ -23,10 +23,11 @@ def pytest_configure(config):
     """Have no event loop outside of tests (asyncio would make one unasked, and nobody would close it), and hear Ctrl-C."""
     gc.disable()  # while modules and tests are made, nothing is garbage
     asyncio.set_event_loop(None)
-    # how fast examples come says how busy the machine is
-    patient = settings(settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    # how fast examples come says how busy the machine is; and a commit is good or bad whoever looks: new examples are for the long series
+    patient = settings(settings.default, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
     settings.register_profile("patient", patient)
     settings.register_profile("quick", patient, max_examples=30)
+    settings.register_profile("search", patient, derandomize=False, max_examples=500)
     settings.load_profile(config.getoption("--hypothesis-profile") or "patient")
     # a shell that starts us in the background has Ctrl-C ignored, and so would every program that a test starts
     signal.signal(signal.SIGINT, signal.default_int_handler)
