@@ -1,6 +1,7 @@
 """Debian's own Alertmanager and Prometheus, run for a test in a directory of its own."""
 
 import asyncio
+import random
 import shutil
 import socket
 from contextlib import asynccontextmanager
@@ -13,6 +14,8 @@ from tests.world import eventually
 ALERTMANAGER = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
 PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")
 PATIENCE = 60.0
+SELDOM = 15_000, 32_000
+"""Ports below those that Linux gives away by itself."""
 
 
 @asynccontextmanager
@@ -64,9 +67,12 @@ async def _running(program, arguments, log, address):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Return a port that a program may take in a moment: none of those that the kernel gives to whoever asks for any, or for a connection."""
+    while True:
+        with socket.socket() as probe:
+            port = random.SystemRandom().randrange(*SELDOM)
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
 
 
 async def _ready(url):

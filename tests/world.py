@@ -29,7 +29,8 @@ BASIC = ("gc", "namespaces")
 """Stand-ins whose work every real API server's controller manager does too."""
 FINALIZED = (core.PIPELINE_RUN, core.TASK_RUN, core.CONFIG_MAP)
 """Kinds of others whose objects tests may leave with finalizers."""
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
+"""Long: a busy machine takes its time, and a test that fails may."""
 
 
 @dataclass

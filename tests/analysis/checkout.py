@@ -133,7 +133,7 @@ async def change_target(bench: Bench, name: str) -> None:
 
 
 async def said_so(bench: Bench, holds: Any) -> AIApprovalRequest:
-    async with asyncio.timeout(10), aclosing(bench.client.watch(AIApprovalRequest.card, SYSTEM, resource_version="0")) as events:
+    async with asyncio.timeout(60), aclosing(bench.client.watch(AIApprovalRequest.card, SYSTEM, resource_version="0")) as events:
         async for type_, obj in events:
             if type_ != "BOOKMARK" and holds(found := AIApprovalRequest.model_validate(obj)):
                 return found

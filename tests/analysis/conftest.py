@@ -63,7 +63,7 @@ class Bench:
 
     async def until(self, holds: Callable[[AIAnalysis], bool], name: str = "rr-1-analysis") -> AIAnalysis:
         """Watch the analysis until something holds of it."""
-        async with asyncio.timeout(10), aclosing(self.client.watch(AIAnalysis.card, SYSTEM, resource_version="0")) as events:
+        async with asyncio.timeout(60), aclosing(self.client.watch(AIAnalysis.card, SYSTEM, resource_version="0")) as events:
             async for type_, obj in events:
                 if type_ != "BOOKMARK" and obj["metadata"]["name"] == name and holds(found := AIAnalysis.model_validate(obj)):
                     return found

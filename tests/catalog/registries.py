@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.daemons import free_port
 from tests.world import eventually
 
 PROGRAM = shutil.which("docker-registry")
@@ -32,9 +32,7 @@ class Registry:
 async def registry(path: Path, *, password: bool = False) -> AsyncIterator[Registry]:
     """Run one while the context lasts."""
     assert PROGRAM is not None
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        host = f"127.0.0.1:{free.getsockname()[1]}"
+    host = f"127.0.0.1:{free_port()}"
     config = {
         "version": 0.1,
         "log": {"level": "error"},

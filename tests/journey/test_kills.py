@@ -4,7 +4,6 @@ import asyncio
 import json
 import multiprocessing
 import signal
-import socket
 import sys
 from collections import Counter
 from contextlib import asynccontextmanager
@@ -23,6 +22,7 @@ from kubernaut.cli.places import Place
 from kubernaut.cli.watching import viewing
 from kubernaut.kube.client import Client
 from kubernaut.manifests import SYSTEM_NAMESPACE
+from tests.daemons import free_port
 from tests.journey import mortal
 from tests.journey.stage import DEPLOYMENT, NAMESPACE
 from tests.world import eventually
@@ -44,9 +44,7 @@ def lives():
 
 def birth(root, mode):
     """Choose where and how; the ports stay the same over all lives, as those of `kubernaut up` do."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return mortal.Fate(root, Ports(api=probe.getsockname()[1]), mode)
+    return mortal.Fate(root, Ports(api=free_port()), mode)
 
 
 async def lived(context, fate, writes=0):

@@ -99,7 +99,7 @@ class ApiServer:
         self.compacted = self.revision
 
     async def until(self, holds: Callable[[], Any]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not holds():
                 self._tick.clear()
                 await self._tick.wait()

@@ -88,7 +88,7 @@ class Observer:
         return self.informers[kind]
 
     async def until(self, holds):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (found := holds()):
                 self.change.clear()
                 await self.change.wait()
@@ -127,7 +127,7 @@ class Passes:
         return await act(one)
 
     async def reach(self, count):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.count < count:
                 self.changed.clear()
                 await self.changed.wait()

@@ -31,7 +31,7 @@ class Diary:
         self._new.set()
 
     async def reads(self, *words):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(self.words) < len(words):
                 self._new.clear()
                 await self._new.wait()

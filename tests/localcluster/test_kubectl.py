@@ -70,7 +70,7 @@ async def kubectl(anywhere, tmp_path):
 @pytest.fixture
 async def with_widgets(kubectl):
     await kubectl("create", "-f", "-", give=json.dumps(widget_definition()))
-    await kubectl("wait", "crd/widgets.example.dev", "--for=condition=Established", "--timeout=20s")
+    await kubectl("wait", "crd/widgets.example.dev", "--for=condition=Established", "--timeout=60s")
     return kubectl
 
 
@@ -119,7 +119,7 @@ async def test_custom_resources_are_edited_labelled_waited_for_and_explained(wit
     await with_widgets("label", "wi", "one", "a=b")
     await with_widgets("annotate", "widgets", "one", "c=d")
     await with_widgets("patch", "wi", "one", "--subresource=status", "--type=merge", "-p", '{"status":{"phase":"Ready"}}')
-    assert "condition met" in await with_widgets("wait", "wi/one", "--for=jsonpath={.status.phase}=Ready", "--timeout=5s")
+    assert "condition met" in await with_widgets("wait", "wi/one", "--for=jsonpath={.status.phase}=Ready", "--timeout=60s")
     assert "edited" in await with_widgets("edit", "wi", "one", KUBE_EDITOR="sed -i s/medium/large/")
     assert (await with_widgets("get", "wi", "-L", "a")).splitlines()[1].split()[:2] == ["one", "large"]
     assert "owner\t<string> -required-" in await with_widgets("explain", "widget.spec")

@@ -138,7 +138,7 @@ async def test_the_quota_controller_tells_what_is_used(cluster, http):
     cluster.run("quotas", stand_ins(cluster.api, settings)["quotas"])
     await http.post(QUOTAS, quota(hard={"configmaps": "9", "requests.memory": "1Gi", "count/secrets": "3"}))
     await http.post(PODS, sized("one", {"memory": "512Mi"}))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             status = (await http.get(f"{QUOTAS}/q")).body.get("status") or {}
             if status.get("used") == {"configmaps": "1", "requests.memory": "512Mi", "count/secrets": "0"}:

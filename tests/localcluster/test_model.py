@@ -268,5 +268,5 @@ def tell(state, event):
 
 
 TestModel = Machine.TestCase
-EXAMPLES = settings.default.max_examples * 2 // 5
+EXAMPLES = settings().max_examples * 2 // 5
 TestModel.settings = settings(max_examples=EXAMPLES, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))

@@ -27,8 +27,8 @@ from tests.simulation.trouble import Trouble
 from tests.simulation.wire import Server, Wire
 
 START: Final = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
-TARGETS: Final = 16
-"""Workloads of a world: about fifty cases."""
+TARGETS: Final = 10
+"""Workloads of a world: about forty cases. With more of them, each case costs more."""
 REST_SECONDS: Final = 4 * 3600.0
 
 

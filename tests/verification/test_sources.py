@@ -11,7 +11,6 @@ from kubernaut.verification.probes.alert import AlertProbe
 from kubernaut.verification.probes.metrics import MetricsProbe
 from kubernaut.verification.probes.remote import BODY_LIMIT, Remote
 from kubernaut.verification.settings import EndpointSettings, MetricQuery
-from tests.daemons import free_port
 from tests.verification.looking import at, looking, seen
 
 QUERY = 'increase(restarts{namespace="production"}[10m]) > 0'
@@ -22,6 +21,11 @@ class Source:
 
     def __init__(self, **answer):
         self.answer, self.asked = {"status": 200, **answer}, []
+
+    @property
+    def patience(self):
+        """How long to wait: long where an answer comes."""
+        return timedelta(seconds=0.2 if self.answer.get("hang") else 20)
 
     async def respond(self, request):
         self.asked.append(request)
@@ -35,16 +39,15 @@ class Source:
         app.router.add_get("/{path:.*}", self.respond)
         runner = web.AppRunner(app, shutdown_timeout=0.01)
         await runner.setup()
-        port = free_port()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
         try:
-            yield f"http://127.0.0.1:{port}"
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
         finally:
             await runner.cleanup()
 
 
 def endpoint(url, **more):
-    return EndpointSettings(url=url, **{"timeout": timedelta(seconds=0.2), "rest": timedelta(seconds=30), **more})
+    return EndpointSettings(url=url, **{"timeout": timedelta(seconds=20), "rest": timedelta(seconds=30), **more})
 
 
 FAULTS = {
@@ -61,7 +64,7 @@ every_fault = pytest.mark.parametrize(("source", "told"), FAULTS.values(), ids=F
 @every_fault
 async def test_while_alertmanager_does_not_answer_what_the_gateway_heard_counts(source, told):
     async with source.served() as url:
-        probe = AlertProbe(Remote("Alertmanager", endpoint(url)))
+        probe = AlertProbe(Remote("Alertmanager", endpoint(url, timeout=source.patience)))
         for state, score in (("firing", 0.0), ("resolved", 1.0)):
             reading = await seen(probe, now=at(6), state=state)
             assert reading.score == score
@@ -71,7 +74,7 @@ async def test_while_alertmanager_does_not_answer_what_the_gateway_heard_counts(
 @every_fault
 async def test_while_prometheus_does_not_answer_the_metrics_are_not_known_and_may_come_later(source, told):
     async with source.served() as url:
-        probe = MetricsProbe(Remote("Prometheus", endpoint(url)))
+        probe = MetricsProbe(Remote("Prometheus", endpoint(url, timeout=source.patience)))
         reading = await seen(probe, now=at(6), query=QUERY)
     assert (reading.score, reading.good, reading.silent) == (None, False, True)
     assert told in reading.message

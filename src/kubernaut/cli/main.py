@@ -35,6 +35,7 @@ from kubernaut.cli import (
 from kubernaut.cli.connecting import KubeconfigOption, with_client
 from kubernaut.cli.places import Place, default_place, demo_place
 from kubernaut.cli.screen import Screen
+from kubernaut.cli.starting import for_good
 from kubernaut.cli.storage import DataStorageOption, TokenFileOption, TokenOption
 from kubernaut.cli.storage import data_storage as reach
 from kubernaut.cli.telling import fail, finish
@@ -83,7 +84,8 @@ def demo(
     """Play the whole story: alert, diagnosis, approval, fix, verification, audit trail."""
     if path not in {"catalogue", "steps"}:
         fail(f"there is no path {path!r}: it is catalogue or steps", 2)
-    from kubernaut.cli.demo import demo as play  # noqa: PLC0415  (a command loads only what it runs)
+    with for_good():
+        from kubernaut.cli.demo import demo as play  # noqa: PLC0415  (a command loads only what it runs)
 
     configure_logging(level="error", form="console")
     place = Place(state) if state else demo_place()
@@ -99,8 +101,9 @@ def up(
     fresh: Annotated[bool, typer.Option("--fresh", help="forget the state first")] = False,
 ) -> None:
     """Keep an embedded cluster with all parts running until Ctrl-C."""
-    from kubernaut.cli.embedded import FIXED, STAND_INS, Ports  # noqa: PLC0415  (a command loads only what it runs)
-    from kubernaut.cli.up import up as keep_up  # noqa: PLC0415
+    with for_good():
+        from kubernaut.cli.embedded import FIXED, STAND_INS, Ports  # noqa: PLC0415  (a command loads only what it runs)
+        from kubernaut.cli.up import up as keep_up  # noqa: PLC0415
 
     if unknown := sorted(set(off or ()) - STAND_INS):
         fail(f"there are no stand-ins {', '.join(unknown)}; the stand-ins are {', '.join(sorted(STAND_INS))}", 2)
@@ -117,8 +120,9 @@ def run(
     kubeconfig: KubeconfigOption = None,
 ) -> None:
     """Run all or some parts against the cluster of a kubeconfig, or the one we run in."""
-    from kubernaut.settings import load  # noqa: PLC0415  (a command loads only what it runs)
-    from kubernaut.wiring import PARTS, system  # noqa: PLC0415
+    with for_good():
+        from kubernaut.settings import load  # noqa: PLC0415  (a command loads only what it runs)
+        from kubernaut.wiring import PARTS, system  # noqa: PLC0415
 
     wanted = PARTS if not parts or parts == ["all"] else tuple(parts)
     try:

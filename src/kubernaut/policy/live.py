@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sized
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -21,6 +21,8 @@ from kubernaut.policy.settings import PolicySource
 
 SHIPPED: Final = "shipped"
 """The file name of the policy that comes with the program, in messages."""
+KEPT: Final = 8
+"""Compiled policies that are kept: the same text comes again whenever a stage starts again."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -106,7 +108,12 @@ class CurrentPolicy(Current[Policy[R]]):
     """A policy in a language that follows its text."""
 
     def __init__(self, language: Language[R], shipped: str) -> None:
-        super().__init__(language.name, partial(Policy, language), shipped)
+        super().__init__(language.name, partial(_compiled, language), shipped)
+
+
+@lru_cache(maxsize=KEPT)
+def _compiled(language: Language[R], text: str, file: str) -> Policy[R]:
+    return Policy(language, text, file)
 
 
 def follow(manager: Manager, language: Language[R], shipped: str, source: PolicySource) -> CurrentPolicy[R]:
