@@ -15,6 +15,8 @@ The map, in the order a signal travels:
     api             the words: every kind and message
     kube            the controller kernel
     halt            asked before anything is begun: has somebody paused?
+    conditions      what users demand to be so before a change, and after
+    undo            how a change is asked to be taken back
     policy          rules that users write in CEL, and their reading
     service         what our HTTP services share
     localcluster    an embedded Kubernetes, knowing nothing of all this

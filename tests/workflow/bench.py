@@ -20,7 +20,7 @@ from tests.world import EXTERNAL, visit
 
 Obj = dict[str, Any]
 SYSTEM, RUNS = manifests.SYSTEM_NAMESPACE, manifests.WORKFLOW_NAMESPACE
-PATIENCE = 20
+PATIENCE = 60
 
 
 B = TypeVar("B", bound="Bench")

@@ -236,6 +236,7 @@ async def test_no_pause_holds_the_workflow_that_a_persons_undo_runs(world):
         undo = {"requestedBy": await whoami(world.client), "requestedAt": "2026-01-01T00:00:00Z"}
         asked = await world.client.patch(WFE, NAME, SYSTEM, {"spec": {"undo": undo}})
         asked = WorkflowExecution.model_validate(asked)
+        assert asked.spec.undo
         await world.run_of(name_of_work(asked, asked.spec.undo))
         await world.execute("another", targetResource="production/deployment/other")
         assert "paused" in (await world.phase("Pending", "another"))["message"]

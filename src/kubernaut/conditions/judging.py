@@ -17,6 +17,8 @@ from kubernaut.policy.language import Language, Result, Type, Variable
 from kubernaut.policy.settings import PolicySource
 
 NAME: Final = "workflow-conditions"
+NAME_OF_RUNS: Final = "workflow-conditions-of-runs"
+"""The same text, as the stage that runs workflows reads it."""
 SOURCE: Final = PolicySource(config_map="kubernaut-workflow-conditions", key="conditions.yaml")
 """Where they are, unless settings say otherwise."""
 MESSAGE_LIMIT: Final = 400

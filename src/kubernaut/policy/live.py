@@ -126,12 +126,15 @@ def follow(manager: Manager, language: Language[R], shipped: str, source: Policy
     return current
 
 
-def follow_source(manager: Manager, current: Current[D], source: PolicySource) -> None:
-    """Keep up with a source while the manager runs; raise Unusable when it is a file that cannot be used."""
+def follow_source(manager: Manager, current: Current[D], source: PolicySource, *, tells: bool = True) -> None:
+    """Keep up with a source while the manager runs; raise Unusable when it is a file that cannot be used.
+
+    Where several read one text, one `tells` of it by Events.
+    """
     if source.file is not None:
         _follow_file(manager, current, source.file, source.file_interval.total_seconds())
     elif source.config_map:
-        _Follower(manager, current, source).start()
+        _Follower(manager, current, source, tells=tells).start()
 
 
 def _follow_file(manager: Manager, current: Current[D], file: Path, seconds: float) -> None:
@@ -158,8 +161,9 @@ def _read(current: Current[D], file: Path) -> None:
 class _Follower(Generic[D]):
     """Follows a ConfigMap; whoever leads tells of it by Events."""
 
-    def __init__(self, manager: Manager, current: Current[D], source: PolicySource) -> None:
+    def __init__(self, manager: Manager, current: Current[D], source: PolicySource, *, tells: bool) -> None:
         self._manager = manager
+        self._tells = tells
         self._current = current
         self._source = source
         self._namespace = source.namespace or manager.namespace
@@ -177,7 +181,7 @@ class _Follower(Generic[D]):
             return
         if new is None:
             self._current.withdraw()
-        elif self._take(new):
+        elif self._take(new) and self._tells:
             self._report(new)
 
     def _take(self, obj: Obj) -> bool:

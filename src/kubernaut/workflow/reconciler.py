@@ -13,7 +13,7 @@ from kubernaut.api.core import LEASE
 from kubernaut.api.execution import KubernetesExecution
 from kubernaut.api.remediation import BY_REMEDIATION, RemediationRequest, remediation_of
 from kubernaut.api.workflow import CLEANUP_FINALIZER, WorkflowExecution
-from kubernaut.conditions.judging import NAME, SOURCE, Conditions
+from kubernaut.conditions.judging import NAME_OF_RUNS, SOURCE, Conditions
 from kubernaut.conditions.text import SHIPPED, reading
 from kubernaut.halt import LOOK_AGAIN, halt, hold, known_halt, resumed_at
 from kubernaut.kube.cluster import Cluster
@@ -311,8 +311,8 @@ def setup(manager: Manager, settings: WorkflowSettings, source: PolicySource = S
     """
     cluster = manager.cluster
     engines = with_installed(cluster, settings)
-    conditions = Current(NAME, reading(), SHIPPED)
-    follow_source(manager, conditions, source)
+    conditions = Current(NAME_OF_RUNS, reading(), SHIPPED)
+    follow_source(manager, conditions, source, tells=False)  # the execution stage tells, which knows the names of actions
     reconciler = WorkflowReconciler(cluster, settings, engines, conditions)
     manager.informer(WorkflowExecution, indexes=indexes())
     manager.informer(RemediationWorkflow, indexes={CATALOGUE_INDEX: _workflow_id}, required=False)
