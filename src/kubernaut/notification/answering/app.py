@@ -12,8 +12,8 @@ from starlette.responses import HTMLResponse, Response
 from kubernaut.api.approval import Decision
 from kubernaut.notification.answering import page
 from kubernaut.notification.answering.buttons import Buttons
-from kubernaut.notification.answering.clerk import Asked, Clerk
-from kubernaut.notification.answering.judging import Reason, Refused, channel_of
+from kubernaut.notification.answering.clerk import Asked, Clerk, Trial
+from kubernaut.notification.answering.judging import Reason, Refused
 from kubernaut.notification.answering.offers import PATH
 from kubernaut.notification.answering.settings import AnswerSettings
 from kubernaut.notification.answering.ticket import LONGEST, Purpose
@@ -25,6 +25,11 @@ BODY_LIMIT: Final = 1024 * 1024
 FORM_LIMIT: Final = 16 * 1024
 AT_ONCE: Final = 100
 TICKET: Final = "t"
+MESSAGE: Final = "m"
+NAMES: Final = 320
+"""Characters of a namespace and a name."""
+LINK: Final = "link"
+"""How all answers by link are counted."""
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 STATUSES: Final[Mapping[Reason, HTTPStatus]] = {
     Reason.ALTERED: HTTPStatus.FORBIDDEN,
@@ -72,40 +77,37 @@ class Pages:
 
     async def show(self, request: Request) -> Response:
         """Show what is asked, with two buttons."""
-        link, channel = _link(request), "link"
+        trial = _trial(request)
         try:
-            ticket = self._clerk.open(link, Purpose.LINK)
-            channel = channel_of(ticket)[0]
-            asked = await self._clerk.asked(ticket)
-            form = self._clerk.form(asked, link)
+            asked = await self._clerk.asked(self._clerk.open(trial.text, Purpose.LINK))
+            form = self._clerk.form(asked, trial.text)
         except Refused as refused:
-            return await self._refused(refused, channel, link)
+            return await self._refused(refused, trial)
         return _html(page.confirm(asked.question, asked.person, form, self._clerk.now()))
 
     async def take(self, request: Request) -> Response:
         """Take the answer that the page sends."""
-        link, channel = _link(request), "link"
+        trial, fields = _trial(request), await _fields(request)
         try:
-            fields = await _fields(request)
-            ticket = self._clerk.open(link, Purpose.LINK)
-            channel = channel_of(ticket)[0]
-            self._clerk.must_be_confirmed(fields.get("form", ""), link)
+            ticket = self._clerk.open(trial.text, Purpose.LINK)
+            self._clerk.must_be_confirmed(fields.get("form", ""), trial.text)
             asked, decision = await self._clerk.asked(ticket), _decision(fields)
             return await self._decide(asked, decision, fields.get("reason", "").strip()[: page.REASON_LIMIT])
         except Refused as refused:
-            return await self._refused(refused, channel, link)
+            return await self._refused(refused, trial)
 
     async def _decide(self, asked: Asked, decision: Decision, reason: str) -> Response:
         stored = await self._clerk.decide(asked, decision, reason)
         return _html(page.done(stored, decision, asked.person))
 
-    async def _refused(self, refused: Refused, channel: str, link: str) -> Response:
-        await self._clerk.note(refused, channel, link)
+    async def _refused(self, refused: Refused, trial: Trial) -> Response:
+        await self._clerk.note(refused, trial)
         return _html(page.refusal(refused), STATUSES.get(refused.reason, HTTPStatus.FORBIDDEN))
 
 
-def _link(request: Request) -> str:
-    return request.query_params.get(TICKET, "")[: LONGEST + 1]
+def _trial(request: Request) -> Trial:
+    asked = request.query_params
+    return Trial(LINK, asked.get(TICKET, "")[: LONGEST + 1], message=asked.get(MESSAGE, "")[:NAMES])
 
 
 async def _fields(request: Request) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 
 from kubernaut.api.approval import AIApprovalRequest, Decision
-from kubernaut.notification.answering.clerk import ANSWERS, Clerk
+from kubernaut.notification.answering.clerk import ANSWERS, Clerk, Trial
 from kubernaut.notification.answering.judging import SLACK, Reason, Refused
 from kubernaut.notification.answering.slack import Pressed, Submitted, is_signed, read, why_form
 from kubernaut.notification.answering.ticket import Purpose
@@ -51,7 +51,7 @@ class Buttons:
         try:
             told = await self._do(done)
         except Refused as refused:
-            await self._clerk.note(refused, SLACK, done.ticket, who=done.user)
+            await self._clerk.note(refused, Trial(SLACK, done.ticket, who=done.user))
             told = f"{refused.message}\n{refused.then}."
         if told and done.channel:
             await self._tell(done, told)

@@ -1,6 +1,7 @@
 """Takes answers: finds out who answers what, writes the decision as that person, and records what was not taken."""
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -38,6 +39,19 @@ class Asked:
     question: AIApprovalRequest
     person: Person
     channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """An answer as it came, whatever it is worth."""
+
+    channel: str
+    text: str
+    """What should be a ticket."""
+    who: str = ""
+    """The address that the channel vouches for."""
+    message: str = ""
+    """Namespace and name of the message that it says it is from; a ticket knows better."""
 
 
 class Clerk:
@@ -114,19 +128,21 @@ class Clerk:
         log.info("answer taken", question=asked.question.metadata.name, decision=decision.value, by=person.user, channel=asked.channel)
         return stored
 
-    async def note(self, refused: Refused, channel: str, text: str, who: str = "") -> None:
-        """Count and log an answer that was not taken; where its ticket is one of ours, put it on record with the message that had it."""
-        ANSWERS.labels(channel, refused.reason.value).inc()
-        ticket = self._ticket(text)
-        question = ticket.question if ticket else ""
-        log.warning("answer refused", channel=channel, reason=refused.reason.value, question=question, who=who, why=refused.message)
-        mark = sha256(f"{refused.reason}/{who}/{text}".encode()).hexdigest()
-        if ticket is None or refused.reason is Reason.UNAVAILABLE or mark in self._noted:
+    async def note(self, refused: Refused, trial: Trial) -> None:
+        """Count and log an answer that was not taken, and put it on record with the message that it says it is from, each only once."""
+        ANSWERS.labels(trial.channel, refused.reason.value).inc()
+        ticket = self._ticket(trial.text)
+        who = trial.who or (ticket.reader if ticket else "") or "somebody"
+        told = {"channel": trial.channel, "reason": refused.reason.value, "who": who}
+        log.warning("answer refused", **told, message=trial.message, why=refused.message)
+        message = f"{ticket.namespace}/{ticket.message}" if ticket else trial.message
+        mark = sha256(f"{refused.reason}/{trial.who}/{trial.text if ticket else message}".encode()).hexdigest()
+        if not message or refused.reason is Reason.UNAVAILABLE or mark in self._noted:
             return
-        await self._record(ticket, refused, channel, who or ticket.reader)
         self._noted[mark] = None
         while len(self._noted) > REMEMBERED:
             self._noted.popitem(last=False)
+        await self._record(message, refused, told)
 
     def _ticket(self, text: str) -> Ticket | None:
         try:
@@ -135,20 +151,19 @@ class Clerk:
             return None
         return unseal(keys, text, Purpose.LINK) or unseal(keys, text, Purpose.BUTTON)
 
-    async def _record(self, ticket: Ticket, refused: Refused, channel: str, who: str) -> None:
+    async def _record(self, name: str, refused: Refused, told: Mapping[str, str]) -> None:
         """Add the refusal to the journal of the message, from where it goes to the audit trail; a message that is gone has none."""
-        told = f"an answer to {ticket.question} by {who} was refused: {refused.message}"
-        data = {"reason": refused.reason.value, "channel": channel, "who": who, "question": ticket.question}
+        text, (namespace, _, name) = f"an answer by {told['who']} was refused: {refused.message}", name.partition("/")
         for _ in range(TRIES):
             try:
-                message = await self._cluster.fetch(NotificationRequest, ticket.namespace, ticket.message)
+                message = await self._cluster.fetch(NotificationRequest, namespace, name) if name else None
                 if message is None or crowded(message.status.journal):
                     return
-                record(message, "AnswerRefused", told, now=self.now(), outcome=AuditOutcome.FAILURE, data=data)
+                record(message, "AnswerRefused", text, now=self.now(), outcome=AuditOutcome.FAILURE, data=told)
                 await self._cluster.patch_status(message, {"journal": message.status.journal.wire()})
             except ApiError as error:
                 if not error.conflict:
-                    log.warning("a refused answer was not put on record", question=ticket.question, fault=str(error)[:500])
+                    log.warning("a refused answer was not put on record", message=name, fault=str(error)[:500])
                     return
             else:
                 return

@@ -77,7 +77,8 @@ class Offers:
         except BadKeys as error:
             log.error("messages go out without links", fault=str(error)[:500])  # noqa: TRY400  (it says which file)
             return NOTHING
-        return Offer(answers=(Link(TEXT, f"{self._url}{PATH}?t={ticket}"),))
+        about = f"{request.metadata.namespace}/{request.metadata.name}"
+        return Offer(answers=(Link(TEXT, f"{self._url}{PATH}?m={about}&t={ticket}"),))
 
     def _reader(self, target: Target) -> tuple[str, Person | None]:
         """Return the one person who reads what is sent to a place, and how they are known there."""
