@@ -47,16 +47,17 @@ def test_the_page_says_what_would_happen_to_what_until_when_and_as_whom():
     read = Reading(page.confirm(asked, ADA, "FORM", NOW))
     words = " ".join(read.words.split())
     for said in (
-        "IncreaseMemoryLimits on production/deployment/shop",
+        "Action IncreaseMemoryLimits Target production/ deployment/ shop",
         "Risk medium",
         "Confidence 95%",
         "Approvals 1 of 2: kim",
         "members of payments-oncall",
         "2026-01-01 03:14 UTC, in 14m",
         "out of memory",
+        "Asked because changes in production are approved by a person",
         "container app gets memory 256Mi (now 128Mi)",
         "- memory: 128Mi + memory: 256Mi",
-        "production/shop-4 and 4 more",
+        "shop-4 and 4 more",
         "exact: what stood there before is put back",
         "You answer as ada@example.com . A decision is final.",
     ):

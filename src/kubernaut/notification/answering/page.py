@@ -18,6 +18,7 @@ from kubernaut.notification.answering.settings import Person
 DIFF_LIMIT: Final = 8_000
 """Characters of differences that are shown; the question has them whole."""
 REASON_LIMIT: Final = 1000
+ASKS: Final = "Approve this fix?"
 PODS_NAMED: Final = 5
 UNDO: Final = {
     UndoKind.EXACT: "exact: what stood there before is put back",
@@ -43,15 +44,13 @@ HEADERS: Final = {
 
 def confirm(question: AIApprovalRequest, person: Person, form: str, now: datetime) -> str:
     """Return the page that asks; opening it changes nothing."""
-    wanted = question.spec.recommendation
-    title = f"{wanted.action} on {wanted.target_resource}"
     parts = [
-        _card("", f"<h1>{_shown(title)}</h1>{_facts(_summary(question, now))}"),
-        _card("Why", "".join(_paragraphs(question.spec.investigation_summary, question.spec.why_approval_required))),
+        _card("", f"<h1>{ASKS}</h1>{_facts(_summary(question, now))}"),
+        _card("Why", "".join(_paragraphs(question.spec.investigation_summary, f"Asked because {question.spec.why_approval_required}"))),
         _card("What will change", "".join(_change(question))),
         _form(person, form),
     ]
-    return _page("Approve this fix?", parts)
+    return _page(ASKS, parts)
 
 
 def done(question: AIApprovalRequest, decision: Decision, person: Person) -> str:
@@ -69,7 +68,7 @@ def done(question: AIApprovalRequest, decision: Decision, person: Person) -> str
 
 def refusal(refused: Refused) -> str:
     """Return the page that says why an answer was not taken, and what to do."""
-    return _page("Not answered", [_card("", f"<h1>{_shown(refused.message)}</h1><p>{_commands(refused.then)}.</p>")])
+    return _page("Not answered", [_card("", f"<h1>{_shown(refused.message)}</h1><p>{_commands(refused.then)}</p>")])
 
 
 def _what_follows(decision: Decision) -> str:
@@ -81,7 +80,7 @@ def _summary(question: AIApprovalRequest, now: datetime) -> Iterator[tuple[str, 
     spec = question.spec
     policy, yes = spec.policy_evaluation, [each.approver for each in question.status.approvals if each.decision is Decision.APPROVED]
     yield "Action", _shown(spec.recommendation.action)
-    yield "Target", f"<code>{_shown(spec.recommendation.target_resource)}</code>"
+    yield "Target", _code(spec.recommendation.target_resource)
     yield "Risk", f'<span class="risk">{_shown(spec.recommendation.risk_level.value)}</span>'
     yield "Confidence", f"{spec.confidence:.0%}"
     if policy.min_approvers > 1:
@@ -89,7 +88,7 @@ def _summary(question: AIApprovalRequest, now: datetime) -> Iterator[tuple[str, 
     if policy.approver_groups:
         yield "Decided by", _shown(f"members of {' or '.join(policy.approver_groups)}")
     yield "Answer by", _shown(f"{spec.required_by:%Y-%m-%d %H:%M} UTC, in {_left(spec.required_by - now)}")
-    yield "Case", f"<code>{_shown(spec.remediation_request_ref.name)}</code>"
+    yield "Case", _code(spec.remediation_request_ref.name)
 
 
 def _left(rest: timedelta) -> str:
@@ -121,9 +120,9 @@ def _lines(diff: str) -> Iterator[str]:
 def _touched(question: AIApprovalRequest) -> Iterator[tuple[str, str]]:
     spec = question.spec
     if spec.objects_touched:
-        yield "Objects", ", ".join(f"<code>{_shown(each.path())}</code>" for each in spec.objects_touched)
+        yield "Objects", ", ".join(_code(each.path()) for each in spec.objects_touched)
     if spec.pods_touched_count:
-        named = ", ".join(f"<code>{_shown(name)}</code>" for name in spec.pods_touched[:PODS_NAMED])
+        named = ", ".join(_code(name.rpartition("/")[2]) for name in spec.pods_touched[:PODS_NAMED])
         more = spec.pods_touched_count - min(len(spec.pods_touched), PODS_NAMED)
         yield "Pods replaced", f"{named}{f' and {more} more' if more > 0 else ''}"
     yield "Undo", UNDO[spec.undo]
@@ -153,6 +152,11 @@ def _paragraphs(*texts: str) -> Iterator[str]:
 
 def _card(title: str, content: str) -> str:
     return f"<section>{f'<h2>{escape(title)}</h2>' if title else ''}{content}</section>"
+
+
+def _code(name: str) -> str:
+    """Return a name as code; a long one may be broken behind a slash."""
+    return f"<code>{_shown(name).replace('/', '/<wbr>')}</code>"
 
 
 def _commands(text: str) -> str:
