@@ -14,6 +14,7 @@ The map, in the order a signal travels:
 
     api             the words: every kind and message
     kube            the controller kernel
+    approving       a person decides, from wherever they answer
     halt            asked before anything is begun: has somebody paused?
     policy          rules that users write in CEL, and their reading
     service         what our HTTP services share

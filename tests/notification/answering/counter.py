@@ -24,6 +24,7 @@ from kubernaut.notification.answering.settings import AnswerSettings
 from kubernaut.notification.answering.ticket import Purpose
 from kubernaut.notification.channels.slack_api import SlackApi
 from kubernaut.notification.settings import SlackSettings
+from kubernaut.notification.surroundings import QUESTION
 from kubernaut.service import serving
 from tests.notification import receivers
 from tests.notification.pieces import spec
@@ -98,7 +99,9 @@ class Counter:
         await ask(self.world.client, self.world.system, **changes)
         meta = {"name": MESSAGE, "namespace": self.world.system}
         ref = {"remediationRequestRef": {"name": CASE, "namespace": self.world.system}}
-        await self.world.client.create(NotificationRequest.card, {"metadata": meta, "spec": spec(type="Approval", **ref)})
+        await self.world.client.create(
+            NotificationRequest.card, {"metadata": meta, "spec": spec(type="Approval", metadata={QUESTION: NAME}, **ref)}
+        )
         return await self.question()
 
     async def question(self):

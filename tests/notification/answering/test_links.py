@@ -2,13 +2,20 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from pydantic import SecretStr
 
 from kubernaut.api.approval import AIApprovalRequest, Decision
-from kubernaut.api.notification import NotificationRequest
+from kubernaut.api.notification import ChannelName, NotificationRequest
 from kubernaut.notification.answering import page
+from kubernaut.notification.answering.offers import Offers
+from kubernaut.notification.answering.settings import AnswerSettings, Person
+from kubernaut.notification.answering.ticket import Purpose
+from kubernaut.notification.decide import Target
+from kubernaut.notification.settings import EmailSettings, NotificationSettings
 from tests.notification.answering.counter import ADA, KIM, LEE, MAX, MESSAGE, ONCALL, PEOPLE, counted, counter
 from tests.questions import NAME
 
@@ -169,6 +176,61 @@ async def test_an_answer_must_come_from_the_page_of_its_own_link(opened):
         unsaid = await desk.answer(link, "Expired")
         assert (unsaid.status, "Neither Approve nor Reject" in unsaid.text) == (400, True)
         assert (await desk.question()).status.decision is None
+
+
+EMAIL = EmailSettings(host="mail.example.com", to="ops@example.com")
+BOT = {"token": SecretStr("t"), "signing_secret": SecretStr("s")}
+
+
+async def _offered(desk, url="https://kubernaut.example", **changes):
+    """Return what the message's places get: the reader of the link there, or `button`."""
+    people = (*(Person.model_validate(each) for each in PEOPLE), Person(user="me", console=True))
+    answers = AnswerSettings(key_file=Path("key"), people=people)
+    settings = NotificationSettings.model_validate({"answers": answers, "email": EMAIL, "slack": BOT} | changes)
+    request = NotificationRequest.model_validate(await desk.world.client.get(NotificationRequest.card, MESSAGE, desk.world.system))
+    offered = await Offers(desk.world.manager().cluster, desk.clerk, settings, url).of(request)
+
+    def reader(place):
+        offer = offered(place)
+        links = [desk.clerk.open(link.url.rpartition("&t=")[2], Purpose.LINK).reader for link in offer.answers]
+        return "button" if offer.ticket and desk.clerk.open(offer.ticket, Purpose.BUTTON) else next(iter(links), "")
+
+    return {str(place): reader(place) for place in PLACES}
+
+
+PLACES = (
+    Target(ChannelName.EMAIL, "Ada@example.com"),
+    Target(ChannelName.EMAIL, "team@example.com"),
+    Target(ChannelName.EMAIL, f"{ADA}, {KIM}"),
+    Target(ChannelName.EMAIL),
+    Target(ChannelName.SLACK, "#approvals"),
+    Target(ChannelName.CONSOLE),
+    Target(ChannelName.FILE),
+    Target(ChannelName.WEBHOOK),
+    Target(ChannelName.PAGERDUTY),
+)
+NOBODY = dict.fromkeys(map(str, PLACES), "")
+GIVEN = {"email Ada@example.com": f"email {ADA}", "slack #approvals": "button", "console": "console me", "file": "console me"}
+
+
+async def test_who_reads_alone_gets_a_link_and_slack_gets_buttons(opened):
+    async with opened() as desk:
+        await desk.ask()
+        assert await _offered(desk) == NOBODY | GIVEN
+        mine = EmailSettings(host="mail.example.com", to=KIM)
+        assert await _offered(desk, email=mine) == NOBODY | GIVEN | {"email": f"email {KIM}"}
+        assert await _offered(desk, url="", slack={"token": SecretStr("t")}) == NOBODY, "neither pages nor a secret to know Slack by"
+
+
+async def test_what_cannot_be_answered_any_more_offers_nothing_and_a_lost_key_keeps_no_message_back(opened, tmp_path):
+    async with opened() as desk:
+        await desk.ask()
+        key = (tmp_path / "answers.key").read_bytes()
+        (tmp_path / "answers.key").unlink()
+        assert await _offered(desk) == NOBODY
+        (tmp_path / "answers.key").write_bytes(key)
+        await desk.answer(await desk.link())
+        assert await _offered(desk) == NOBODY
 
 
 async def test_without_its_key_nothing_is_answered_and_nothing_breaks(opened, tmp_path):

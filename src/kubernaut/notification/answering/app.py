@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, Response
 from kubernaut.api.approval import Decision
 from kubernaut.notification.answering import page
 from kubernaut.notification.answering.buttons import Buttons
-from kubernaut.notification.answering.clerk import Asked, Clerk, Trial
+from kubernaut.notification.answering.clerk import LINK, Asked, Clerk, Trial
 from kubernaut.notification.answering.judging import Reason, Refused
 from kubernaut.notification.answering.offers import PATH
 from kubernaut.notification.answering.settings import AnswerSettings
@@ -28,8 +28,6 @@ TICKET: Final = "t"
 MESSAGE: Final = "m"
 NAMES: Final = 320
 """Characters of a namespace and a name."""
-LINK: Final = "link"
-"""How all answers by link are counted."""
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 STATUSES: Final[Mapping[Reason, HTTPStatus]] = {
     Reason.ALTERED: HTTPStatus.FORBIDDEN,

@@ -17,13 +17,15 @@ from kubernaut.approving import CannotDecide, answer
 from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.errors import ApiError
 from kubernaut.kube.journal import crowded, record
-from kubernaut.notification.answering.judging import VIA, Reason, Refused, channel_of, must_answer, must_be_first, person_for
+from kubernaut.notification.answering.judging import SLACK, VIA, Reason, Refused, channel_of, must_answer, must_be_first, person_for
 from kubernaut.notification.answering.keys import BadKeys, Keys
 from kubernaut.notification.answering.settings import AnswerSettings, Person
 from kubernaut.notification.answering.ticket import Purpose, Ticket, form_for, is_form_of, seal, ticket_for, unseal
 
 REMEMBERED: Final = 4096
 TRIES: Final = 5
+LINK: Final = "link"
+"""How all answers by link are counted."""
 ANSWERS: Final = Counter("kubernaut_answers_total", "Answers given by link or button, by what became of them", ["channel", "result"])
 UNAVAILABLE: Final = "The cluster could not be asked just now, so nothing was decided."
 AGAIN: Final = "Try again in a moment, or on the command line: `kubernaut approve`"
@@ -124,7 +126,7 @@ class Clerk:
             raise Refused(Reason.FORBIDDEN if refused_by_rule else Reason.REUSED, f"{_capital(str(error))}.") from error
         except ApiError as error:
             raise _refusal(error, person) from error
-        ANSWERS.labels(asked.channel, "accepted").inc()
+        ANSWERS.labels(SLACK if asked.channel == SLACK else LINK, "accepted").inc()
         log.info("answer taken", question=asked.question.metadata.name, decision=decision.value, by=person.user, channel=asked.channel)
         return stored
 
