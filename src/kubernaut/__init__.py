@@ -14,6 +14,7 @@ The map, in the order a signal travels:
 
     api             the words: every kind and message
     kube            the controller kernel
+    approving       a person decides, from wherever they answer
     halt            asked before anything is begun: has somebody paused?
     conditions      what users demand to be so before a change, and after
     undo            how a change is asked to be taken back

@@ -129,7 +129,12 @@ def _verification() -> list[Obj]:
 
 
 def _notification() -> list[Obj]:
+    """Return what notification may besides; to answer as a person it needs that person's own role too (`impersonate:user-info`)."""
+    as_person = "impersonate-on:user-info"
     return [
+        _rule(GROUP, ["aiapprovalrequests"], [f"{as_person}:get"]),
+        _rule(GROUP, ["aiapprovalrequests/status"], [f"{as_person}:patch"]),
+        _rule("authentication.k8s.io", ["selfsubjectreviews"], [f"{as_person}:create"]),
         *reading((core.NAMESPACE,), ("get",)),
         *reading((core.CONFIG_MAP,), READ),
         *_JUDGING,

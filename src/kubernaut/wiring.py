@@ -42,8 +42,15 @@ from kubernaut.kube.manager import Manager
 from kubernaut.kube.reviews import person
 from kubernaut.notification import app as notify
 from kubernaut.notification import reconciler as notification
+from kubernaut.notification.answering import app as answers
+from kubernaut.notification.answering.buttons import Buttons
+from kubernaut.notification.answering.clerk import Clerk
+from kubernaut.notification.answering.keys import Keys
+from kubernaut.notification.answering.offers import Offers
+from kubernaut.notification.answering.settings import AnswerSettings, is_loopback
 from kubernaut.notification.channels import registry as channels
 from kubernaut.notification.channels.base import Message
+from kubernaut.notification.channels.slack_api import SlackApi
 from kubernaut.orchestration import reconciler as orchestration
 from kubernaut.orchestration.records import deliver as deliver_remediation
 from kubernaut.outbound import EVENTS, BatchService, JsonService, Service
@@ -79,7 +86,7 @@ class Endpoints:
     """Where the services of this process, or those it was told of, can be reached."""
 
     urls: dict[str, str] = field(default_factory=dict)
-    """By part: gateway, notification, datastorage."""
+    """By part: gateway, notification, datastorage; and answers, which belong to notification."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,7 @@ async def system(
             urls["datastorage"] = await _datastorage(stack, settings, client)
         builder = _Builder(settings, client, stack, clock or SystemClock(), frozenset(parts))
         if "notification" in parts:
-            urls["notification"] = await builder.notification(show)
+            urls |= await builder.notification(show)
         if "gateway" in parts:
             urls["gateway"] = await builder.gateway()
         builder.controllers(urls)
@@ -177,14 +184,32 @@ class _Builder:
         app = gateway.gateway_app(intake, with_installed(SOURCES), settings, {"kubernetes": self._kubernetes()}, guarding)
         return await self._stack.enter_async_context(serving(app, host=settings.host, port=settings.port))
 
-    async def notification(self, show: Callable[[Message], None]) -> str:
-        """Serve the notification service and deliver messages; return its URL."""
+    async def notification(self, show: Callable[[Message], None]) -> dict[str, str]:
+        """Serve the notification service, take answers where that is set up, and deliver messages; return the URLs."""
         settings = self._settings.notification
         session = await self._stack.enter_async_context(aiohttp.ClientSession())
-        notification.setup(self.manager, settings, channels.built(settings, session, show))
         guarding = notify.guards(self._client, settings)
         app = notify.notification_app(self.manager.cluster, settings, {"kubernetes": self._kubernetes()}, guarding)
-        return await self._stack.enter_async_context(serving(app, host=settings.host, port=settings.port))
+        urls = {"notification": await self._stack.enter_async_context(serving(app, host=settings.host, port=settings.port))}
+        built = channels.built(settings, session, show)
+        if settings.answers is None:
+            notification.setup(self.manager, settings, built)
+            return urls
+        url, offers = await self._answers(settings.answers, session)
+        notification.setup(self.manager, settings, built, offers.of)
+        return urls | {"answers": url}
+
+    async def _answers(self, asked: AnswerSettings, session: aiohttp.ClientSession) -> tuple[str, Offers]:
+        """Serve the pages and hear Slack; return the URL, and what offers links and buttons. Raise BadKeys."""
+        settings, keys = self._settings.notification, Keys(asked.key_file)
+        keys.prepare()
+        clerk = Clerk(self.manager.cluster, asked, keys)
+        slack = settings.slack
+        buttons = Buttons(clerk, SlackApi(session, slack), slack) if slack is not None and slack.hears else None
+        app = answers.answers_app(clerk, buttons, {"kubernetes": self._kubernetes()}, answers.guards(asked))
+        url = await self._stack.enter_async_context(serving(app, host=asked.host, port=asked.port))
+        reached = asked.url or (url if is_loopback(asked.host) else "")
+        return url, Offers(self.manager.cluster, clerk, settings, reached)
 
     def controllers(self, urls: dict[str, str]) -> None:
         """Add the controllers of the parts."""

@@ -1,6 +1,7 @@
 """A whole embedded system at work, and the questions that journeys ask of it. Everything goes over HTTP, as from outside."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from copy import deepcopy
@@ -29,6 +30,7 @@ from kubernaut.kube.clock import SystemClock
 from kubernaut.kube.status import status_of
 from kubernaut.manifests import SYSTEM_NAMESPACE
 from kubernaut.notification.channels.base import Message
+from kubernaut.rights import account_of
 from kubernaut.settings import Settings
 from tests.world import eventually
 
@@ -191,6 +193,21 @@ def standing(resource: Resource) -> str:
     """Say where an object stands, for the message of a failed test."""
     status = status_of(resource)
     return f"  {resource.card.kind} {resource.metadata.name}: {getattr(status, 'phase', '')} {status.message[:300]}"
+
+
+async def as_part(stack: AsyncExitStack, whole: Embedded, part: str) -> Client:
+    """Return a client with a token of a part's service account."""
+    wanted = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
+    made = await whole.client.create(
+        core.SERVICE_ACCOUNT,
+        {**wanted, "metadata": {"namespace": SYSTEM_NAMESPACE}},
+        subresource_of=account_of(part),
+        subresource="token",
+    )
+    trust = ssl.create_default_context(cadata=whole.cluster.certificate)
+    client = Client(whole.cluster.url, token=made["status"]["token"], tls=trust)
+    stack.push_async_callback(client.close)
+    return client
 
 
 @asynccontextmanager

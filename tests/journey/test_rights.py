@@ -1,6 +1,5 @@
 """A whole story with roles enforced: each part runs alone, under its own service account, with the rights that the manifests give it."""
 
-import ssl
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
@@ -9,7 +8,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from kubernaut.analysis.settings import PlanMode
-from kubernaut.api import core
 from kubernaut.api.approval import Decision
 from kubernaut.api.execution import KubernetesExecution
 from kubernaut.api.kinds import ALL
@@ -26,22 +24,7 @@ from kubernaut.rights import OWN, account_of
 from kubernaut.settings import ServiceUrls
 from kubernaut.wiring import PARTS, system
 from tests.journey.fragile import fragile, made_worse
-from tests.journey.stage import DEPLOYMENT, NAMESPACE, Stage, settings_for, told
-
-
-async def as_part(stack, whole, part):
-    """Return a client with a token of a part's service account."""
-    wanted = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
-    made = await whole.client.create(
-        core.SERVICE_ACCOUNT,
-        {**wanted, "metadata": {"namespace": SYSTEM_NAMESPACE}},
-        subresource_of=account_of(part),
-        subresource="token",
-    )
-    trust = ssl.create_default_context(cadata=whole.cluster.certificate)
-    client = Client(whole.cluster.url, token=made["status"]["token"], tls=trust)
-    stack.push_async_callback(client.close)
-    return client
+from tests.journey.stage import DEPLOYMENT, NAMESPACE, Stage, as_part, settings_for, told
 
 
 async def parts_alone(stack, whole, settings):

@@ -4,6 +4,7 @@ import json
 
 import jsonschema_rs
 from slack_sdk.models.blocks import Block, HeaderBlock, SectionBlock
+from slack_sdk.models.views import View
 
 TEXT = {"type": "string", "minLength": 1}
 URL = {"type": "string", "pattern": "^https?://", "maxLength": 2048}
@@ -123,6 +124,24 @@ def teams(body):
     message = json.loads(body)
     _TEAMS.validate(message)
     return message["attachments"][0]["content"]
+
+
+def slack_view(body):
+    """Return a request for a form; fail where Slack would refuse it."""
+    asked = json.loads(body)
+    assert asked["trigger_id"]
+    View(**asked["view"]).validate_json()
+    assert len(asked["view"]["private_metadata"]) <= 3000
+    return asked
+
+
+def slack_aside(body):
+    """Return a message to one person alone; fail where Slack would refuse it."""
+    message = json.loads(body)
+    assert message["channel"]
+    assert message["user"]
+    assert 1 <= len(message["text"]) <= 40_000
+    return message
 
 
 def slack(body):

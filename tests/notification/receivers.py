@@ -1,6 +1,7 @@
 """The other sides of the channels over HTTP: servers on loopback that check what they are sent as the vendors do, and answer as told."""
 
 import json
+from collections.abc import Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,13 +80,26 @@ class SlackHook(Vendor):
 
 
 class SlackApi(Vendor):
-    """The Web API: chat.postMessage and chat.update."""
+    """The Web API: chat.postMessage, chat.update, chat.postEphemeral and views.open; `refused` is what methods answer while they are ill."""
+
+    refused: Mapping[str, str] = {}
 
     def take(self, request, body):
+        method = request.path.rpartition("/")[2]
         if request.headers["Authorization"] != f"Bearer {PLANTED}":
             return web.json_response({"ok": False, "error": "invalid_auth"})
+        if error := self.refused.get(method):
+            return web.json_response({"ok": False, "error": error})
+        return self._ask(method, body) if method in {"chat.postEphemeral", "views.open"} else self._post(method, body)
+
+    def _ask(self, method, body):
+        """Take what one person alone is shown."""
+        self.told.append({"method": method} | (forms.slack_view(body) if method == "views.open" else forms.slack_aside(body)))
+        return web.json_response({"ok": True})
+
+    def _post(self, method, body):
         message = forms.slack(body)
-        message["method"] = request.path.rpartition("/")[2]
+        message["method"] = method
         known = {f"{number}.0" for number, each in enumerate(self.told, 1) if each["method"] == "chat.postMessage"}
         if message["method"] == "chat.update" and message["ts"] not in known:
             return web.json_response({"ok": False, "error": "message_not_found"})

@@ -37,6 +37,15 @@ async def test_a_mail_has_the_text_as_it_is_and_as_html(tmp_path):
     assert 'href="https://grafana.example/d/1?a=b&amp;c=d"' in page
 
 
+async def test_what_a_reader_can_answer_with_comes_first_and_is_told_to_be_theirs(tmp_path):
+    async with mail(tmp_path) as (box, channel):
+        await channel.send(note(body=BODY, answers=(Link("Approve or reject", "https://kubernaut.example/link?m=a&t=b"),)))
+    text, page = (box.mails[0].get_body((each,)).get_content() for each in ("plain", "html"))
+    assert text.startswith("Approve or reject: https://kubernaut.example/link?m=a&t=b\nThe link is yours alone")
+    assert 'href="https://kubernaut.example/link?m=a&amp;t=b"' in page
+    assert page.index("kubernaut.example/link") < page.index("Memory ran out") < page.index("grafana.example")
+
+
 async def test_html_in_a_text_is_shown_and_not_obeyed(tmp_path):
     async with mail(tmp_path) as (box, channel):
         await channel.send(note(body="<script>alert(1)</script>", links=(Link("<b>", 'https://x.example/"><script>'),)))

@@ -1,21 +1,11 @@
-"""A person decides: the answer to an AIApprovalRequest, under the person's own name."""
+"""The questions that wait for a person, and who that person is, for the commands that answer them."""
 
-from datetime import datetime
-
-from kubernaut.api.approval import AIApprovalRequest, Decision
-from kubernaut.api.base import Obj
-from kubernaut.api.redact import redact
+from kubernaut.api.approval import AIApprovalRequest
+from kubernaut.approving import TRIES, CannotDecide, answer, is_open, must_be_open
 from kubernaut.kube.client import Client
-from kubernaut.kube.errors import ApiError
-from kubernaut.kube.reviews import Person, person
+from kubernaut.kube.reviews import person
 
-VIA = "console"
-TRIES = 5
-"""How often a decision is written anew when something else about the request changed meanwhile; what is asked never changes."""
-
-
-class CannotDecide(Exception):  # noqa: N818  (says what is so)
-    """There is nothing to be decided; the message says why."""
+__all__ = ["TRIES", "CannotDecide", "answer", "find_request", "is_open", "must_be_open", "waiting", "whoami"]
 
 
 async def whoami(client: Client) -> str:
@@ -29,11 +19,6 @@ async def waiting(client: Client, namespace: str) -> list[AIApprovalRequest]:
     return sorted((each for each in found if is_open(each)), key=lambda each: each.spec.required_by)
 
 
-def is_open(request: AIApprovalRequest) -> bool:
-    """Tell whether an answer is still waited for."""
-    return request.status.decision is None and request.status.voided_at is None
-
-
 async def find_request(client: Client, namespace: str, name: str) -> AIApprovalRequest:
     """Return an approval request by its own name or its remediation's; the one still open, if there are several. Raise CannotDecide."""
     found = await client.list(AIApprovalRequest.card, namespace)
@@ -43,82 +28,3 @@ async def find_request(client: Client, namespace: str, name: str) -> AIApprovalR
         open_ = ", ".join(each.metadata.name for each in requests if is_open(each)) or "none"
         raise CannotDecide(f"no approval request or remediation is called {name!r} in {namespace}; waiting for an answer: {open_}")
     return next((each for each in meant if is_open(each)), meant[-1])
-
-
-def must_be_open(request: AIApprovalRequest, now: datetime) -> None:
-    """Raise CannotDecide for a request that nobody can answer any more."""
-    name, status, until = request.metadata.name, request.status, request.spec.required_by
-    if status.decision is not None:
-        raise CannotDecide(f"{name} was {status.decision.value.lower()} by {status.decided_by}: a decision is final")
-    if status.voided_at is not None:
-        why = status.void_reason or "What it was about changed."
-        raise CannotDecide(f"{name} is void: {why} Look what is asked now: kubernaut approvals")
-    if now >= until:
-        raise CannotDecide(f"the time to answer {name} was up at {until:%Y-%m-%d %H:%M:%S} UTC: nobody answering is a no")
-
-
-async def answer(client: Client, request: AIApprovalRequest, decision: Decision, reason: str, now: datetime) -> AIApprovalRequest:
-    """Write our answer under our own name; raise CannotDecide when there is nothing to answer any more.
-
-    It is the decision itself where one yes is enough, and for a no; else an entry that is counted.
-    """
-    who, meta = await person(client), request.metadata
-    for _ in range(TRIES):
-        stored = await client.get(AIApprovalRequest.card, meta.name, meta.namespace)
-        must_be_open(request := AIApprovalRequest.model_validate(stored), now)
-        _not_twice(request, who)
-        body = {
-            "metadata": {"resourceVersion": stored["metadata"]["resourceVersion"]},
-            "status": _said(stored, request, decision, who, redact(reason), now),
-        }
-        try:
-            written = await client.patch(AIApprovalRequest.card, meta.name, meta.namespace, body, subresource="status")
-        except ApiError as error:
-            if error.forbidden:
-                raise CannotDecide(_refusal(error, who)) from error
-            if not error.conflict:
-                raise
-        else:
-            return AIApprovalRequest.model_validate(written)
-    raise CannotDecide(f"{meta.name} changes too fast to be answered: look again")
-
-
-def _refusal(error: ApiError, who: Person) -> str:
-    """Say why the API server took no answer of ours: the rule's own sentence, and who it takes us for."""
-    why = error.message.rpartition("denied request: ")[2]
-    return f"{why} (you are {who.name}, of {', '.join(who.groups) or 'no group'})"
-
-
-def _not_twice(request: AIApprovalRequest, who: Person) -> None:
-    own = next((each for each in request.status.approvals if each.approver == who.name), None)
-    if own is not None:
-        wanted, said = request.spec.policy_evaluation.min_approvers, own.decision.value.lower()
-        raise CannotDecide(f"you ({who.name}) have said {said} to {request.metadata.name} already; it needs {wanted} different people")
-
-
-def _said(stored: Obj, request: AIApprovalRequest, decision: Decision, who: Person, reason: str, now: datetime) -> Obj:
-    policy = request.spec.policy_evaluation
-    entry = {
-        "approver": who.name,
-        "decision": decision.value,
-        "at": now.isoformat(),
-        "groups": [group for group in policy.approver_groups if group in who.groups],
-        "via": VIA,
-        "message": reason,
-    }
-    said = {"approvals": [*(stored.get("status") or {}).get("approvals", ()), {key: value for key, value in entry.items() if value}]}
-    alone = decision is Decision.REJECTED or policy.min_approvers == 1
-    return said | _decided(decision, who.name, reason, now) if alone else said
-
-
-def _decided(decision: Decision, who: str, reason: str, now: datetime) -> Obj:
-    said = f": {reason}" if reason else ""
-    return {
-        "phase": decision.value,
-        "decision": decision.value,
-        "decidedBy": who,
-        "message": f"{decision.value.lower()} by {who}{said}",
-        "decidedVia": VIA,
-        "decidedAt": now.isoformat(),
-        "decisionMessage": reason,
-    }

@@ -30,6 +30,7 @@ from kubernaut.localcluster import ClusterSettings, LocalCluster
 from kubernaut.localcluster.calls import User
 from kubernaut.localcluster.controllers import NAMES, QUICK, LiveScenario, Scenario, StandInSettings, stand_ins
 from kubernaut.localcluster.pipelines import PipelineSettings, Program, TektonWebhook, pipeline_runner, tekton_crds
+from kubernaut.notification.answering.settings import AnswerSettings, Person
 from kubernaut.notification.channels.base import Message
 from kubernaut.notification.settings import NotificationSettings
 from kubernaut.orchestration.settings import OrchestrationSettings
@@ -52,9 +53,10 @@ class Ports:
     gateway: int = 0
     datastorage: int = 0
     notification: int = 0
+    answers: int = 0
 
 
-FIXED = Ports(api=16443, gateway=18080, datastorage=18085, notification=18086)
+FIXED = Ports(api=16443, gateway=18080, datastorage=18085, notification=18086, answers=18087)
 """Where `kubernaut up` listens."""
 
 
@@ -70,10 +72,12 @@ class Embedded:
 
 def quick_settings(place: Place, ports: Ports) -> Settings:
     """Return settings for the embedded mode: everything on loopback, verification in seconds instead of minutes."""
+    watching = Person(user=APPROVER, groups=APPROVERS, email=APPROVER, console=True)
+    answers = AnswerSettings(port=ports.answers, key_file=place.answers_key, people=(watching,))
     return Settings(
         leader_election=False,
         gateway=GatewaySettings(port=ports.gateway, managed_only=False),
-        notification=NotificationSettings(port=ports.notification),
+        notification=NotificationSettings(port=ports.notification, answers=answers),
         datastorage=DataStorageSettings(port=ports.datastorage, database=f"sqlite+aiosqlite:///{place.audit}"),
         orchestration=OrchestrationSettings(managed_only=False, stabilization_window=timedelta(seconds=2), validity=timedelta(seconds=60)),
         verification=VerificationSettings(look_every=timedelta(seconds=0.25)),

@@ -68,6 +68,11 @@ class Place:
         return self.path / "audit.db"
 
     @property
+    def answers_key(self) -> Path:
+        """The key that seals links in messages."""
+        return self.path / "answers.key"
+
+    @property
     def bundles(self) -> Path:
         """The OCI image layout with the catalogue's bundles."""
         return self.path / "bundles"

@@ -70,6 +70,8 @@ class Screen:
         if not self._plain:
             title = f"[bold]{message.subject}[/]"
             self.console.print(Panel(Markdown(message.body), title=title, title_align="left", border_style="yellow", padding=(0, 1)))
+            for link in message.answers:
+                self.console.print(f"{link.text}: {link.url}", markup=False, soft_wrap=True)
         else:
             self.console.print(plain(message), markup=False, soft_wrap=True)
 

@@ -82,6 +82,6 @@ def _tell(system: Embedded, played: Story | None, screen: Screen) -> None:
     if played is not None:
         screen.hint(f"# {played.namespace}/{played.deployment} runs out of memory: its alert comes by itself, and a person is asked")
     screen.hint(f"{ours} get", "the cases")
-    screen.hint(f"{ours} approve NAME", "or: reject NAME --reason '…'")
+    screen.hint(f"{ours} approve NAME", "or the link in the message below; or: reject NAME --reason '…'")
     screen.hint(f"{ours} timeline NAME", "what happened, from the audit trail")
     screen.hint("# Ctrl-C stops it; the next one goes on where it stood, --fresh begins anew")

@@ -15,6 +15,7 @@ from kubernaut.kube.journal import record
 from kubernaut.kube.manager import Manager
 from kubernaut.kube.outcome import DONE, Outcome, again
 from kubernaut.kube.status import cut, set_condition
+from kubernaut.notification.answering.offers import Offered, nothing
 from kubernaut.notification.channels.base import ERROR_LIMIT, Channel, Message
 from kubernaut.notification.closing import FollowUp, follow_up
 from kubernaut.notification.courier import Courier
@@ -38,15 +39,23 @@ CONDITIONS: Final = {
 FOLLOWED: Final = {DeliveryEvent.ACKNOWLEDGED: "MessageAcknowledged", DeliveryEvent.CLOSED: "MessageClosed"}
 
 Around = Callable[[NotificationRequest], Surroundings]
+Offering = Callable[[NotificationRequest], Awaitable[Offered]]
+"""Says what a message can be answered with, at each of its places."""
 
 
-def setup(manager: Manager, settings: NotificationSettings, channels: Sequence[Channel]) -> None:
+async def no_offers(_: NotificationRequest) -> Offered:
+    """Offer nothing."""
+    return nothing
+
+
+def setup(manager: Manager, settings: NotificationSettings, channels: Sequence[Channel], offering: Offering = no_offers) -> None:
     """Add the controller of NotificationRequest to a manager; raise Unusable for a routing file that cannot be used."""
     lookout = Lookout(manager)
     routing = Current(NAME, read, shipped())
     follow_source(manager, routing, settings.routing)
     courier = Courier(manager.cluster.clock, settings, channels)
-    notifier = Notifier(manager.cluster.clock, settings, courier, routing=routing, around=lookout.around, remove=manager.cluster.delete)
+    cluster = manager.cluster
+    notifier = Notifier(cluster.clock, settings, courier, routing=routing, around=lookout.around, remove=cluster.delete, offering=offering)
     controller = manager.controller(NotificationRequest, notifier.reconcile, workers=WORKERS)
     controller.watches(NotificationRequest, lookout.of_message)
     controller.watches(RemediationRequest, lookout.of_case).watches(AIApprovalRequest, lookout.of_question)
@@ -64,7 +73,9 @@ class Notifier:
         routing: Current[Routing],
         around: Around,
         remove: Callable[[NotificationRequest], Awaitable[None]],
+        offering: Offering = no_offers,
     ) -> None:
+        self._offering = offering
         self._clock = clock
         self._remove = remove
         self._settings = settings
@@ -124,10 +135,12 @@ class Notifier:
     async def _act(self, request: NotificationRequest, around: Surroundings, step: Send, what: FollowUp) -> list[DeliveryAttempt]:
         """Try places, and put down what came of it."""
         now = self._clock.now()
+        offered = await self._offering(request) if what.event is DeliveryEvent.TOLD else nothing
 
         def write(target: Target) -> Message:
-            thread = thread_of(request, around.siblings, target)
-            known = Context(now, what.event, what.note, receipt_of(request, target), thread, self._settings.console_url)
+            thread, offer = thread_of(request, around.siblings, target), offered(target)
+            url = self._settings.console_url
+            known = Context(now, what.event, what.note, receipt_of(request, target), thread, url, offer.answers, offer.ticket)
             return message(request, target, known)
 
         was_down = any(attempt.channel_down for attempt in request.status.delivery_attempts)

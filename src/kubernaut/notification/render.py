@@ -73,6 +73,8 @@ class Context:
     console_url: str = ""
     answers: tuple[Link, ...] = ()
     """Where the question can be answered with a click, if anywhere."""
+    ticket: str = ""
+    """What a button carries, where the channel takes answers itself."""
 
 
 def escalation_name(request: EscalationRequest) -> str:
@@ -195,6 +197,7 @@ def message(request: NotificationRequest, target: Target, context: Context) -> M
         whole=_whole(request, context.console_url),
         links=_links(request),
         answers=context.answers if told else (),
+        ticket=context.ticket if told else "",
     )
 
 

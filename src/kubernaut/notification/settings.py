@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, StringConstraints, model_validator
 
 from kubernaut.api.notification import ChannelName
+from kubernaut.notification.answering.settings import AnswerSettings
 from kubernaut.policy.settings import PolicySource
 from kubernaut.service import AccessSettings, RateSettings
 
@@ -45,6 +46,10 @@ class SlackSettings(BaseModel):
     """An incoming webhook's URL, which is a secret: it posts into one channel, without threads."""
     webhook_url_file: Path | None = None
     """A file that holds the URL; read for each message."""
+    signing_secret: SecretStr | None = None
+    """Of the bot's app: with it, and with `answers`, approval messages have buttons."""
+    signing_secret_file: Path | None = None
+    """A file that holds the signing secret; read for each press of a button."""
     channel: str = Field(default="#kubernaut", min_length=1, max_length=100)
     """Where the bot posts what names no channel."""
     api_url: HttpUrl = HttpUrl("https://slack.com/api/")
@@ -59,6 +64,11 @@ class SlackSettings(BaseModel):
     def by_bot(self) -> bool:
         """Whether messages go by the bot's token."""
         return bool(self.token or self.token_file)
+
+    @property
+    def hears(self) -> bool:
+        """Whether presses of buttons can be believed, and buttons are shown."""
+        return self.by_bot and bool(self.signing_secret or self.signing_secret_file)
 
 
 class PagerDutyPlace(BaseModel):
@@ -191,5 +201,7 @@ class NotificationSettings(BaseModel):
     email: EmailSettings | None = None
     msteams: TeamsSettings | None = None
     file: FileSettings | None = None
+    answers: AnswerSettings | None = None
+    """Approvals answered by link or button; absent: only by command."""
     stand_in: ChannelName | None = ChannelName.CONSOLE
     """Where messages go whose channel is not configured, so that somebody is told."""

@@ -53,6 +53,8 @@ class Message:
     links: tuple[Link, ...] = ()
     answers: tuple[Link, ...] = ()
     """Where the reader can answer a question with a click; none: only by the commands in the text."""
+    ticket: str = ""
+    """What a button carries by which the reader answers right on the channel; empty: there is none."""
 
 
 class NotDelivered(Exception):  # noqa: N818  (says what became of a message)

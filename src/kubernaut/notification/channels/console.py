@@ -11,7 +11,8 @@ Write = Callable[[Message], None]
 def plain(message: Message) -> str:
     """Return a message as a block of lines."""
     head = f"[{message.priority.value}] {message.subject}"
-    return f"{head}\n{'-' * min(len(head), 100)}\n{message.body}\n"
+    answers = "".join(f"\n{link.text}: {link.url}\n" for link in message.answers)
+    return f"{head}\n{'-' * min(len(head), 100)}\n{message.body}\n{answers}"
 
 
 class Console:

@@ -14,7 +14,7 @@ from typing import Final
 import aiosmtplib
 
 from kubernaut.api.notification import ChannelName, DeliveryEvent, Priority
-from kubernaut.notification.channels.base import Link, Message, NotDelivered, secret_of
+from kubernaut.notification.channels.base import Message, NotDelivered, secret_of
 from kubernaut.notification.channels.http import said
 from kubernaut.notification.channels.markup import html, one_line
 from kubernaut.notification.settings import EmailSettings
@@ -24,6 +24,8 @@ IMPORTANCE: Final = {Priority.CRITICAL: "high", Priority.HIGH: "high", Priority.
 GONE_FOR_GOOD: Final = range(500, 600)
 """SMTP's answers that no further try can change."""
 STYLE: Final = "font-family:sans-serif;max-width:60em;line-height:1.4"
+BUTTON: Final = "display:inline-block;padding:12px 20px;border-radius:8px;background:#14713d;color:#ffffff;text-decoration:none"
+ALONE: Final = "The link is yours alone: whoever has it answers in your name. It shows what would be done, and asks once more."
 
 
 class Email:
@@ -118,18 +120,19 @@ def _message_id(message: Message, to: str, sender: str) -> str:
     return f"<{mark}@{sender.rpartition('@')[2]}>"
 
 
-def _links(message: Message) -> tuple[Link, ...]:
-    return (*message.answers, *message.links) if message.event is DeliveryEvent.TOLD else message.links
-
-
 def _text(message: Message, text: str) -> str:
-    links = "\n".join(f"{link.text}: {link.url}" for link in _links(message))
-    return "\n\n".join(part for part in (text, links, f"{message.priority.value} · case {message.correlation_id}") if part)
+    answers = "\n".join(f"{link.text}: {link.url}\n{ALONE}" for link in message.answers)
+    links = "\n".join(f"{link.text}: {link.url}" for link in message.links)
+    return "\n\n".join(part for part in (answers, text, links, f"{message.priority.value} · case {message.correlation_id}") if part)
 
 
 def _page(message: Message, text: str) -> str:
-    links = "".join(f'<li><a href="{escape(link.url)}">{escape(link.text)}</a></li>' for link in _links(message))
+    answers = "".join(
+        f'<p><a href="{escape(link.url)}" style="{BUTTON}">{escape(link.text)}</a></p><p><small>{ALONE}</small></p>'
+        for link in message.answers
+    )
+    links = "".join(f'<li><a href="{escape(link.url)}">{escape(link.text)}</a></li>' for link in message.links)
     foot = f"<p><small>{escape(message.priority.value)} · case {escape(message.correlation_id)}</small></p>"
     listed = f"<ul>{links}</ul>" if links else ""
     title = f"<h2>{escape(message.subject)}</h2>"
-    return f'<!doctype html><html><body style="{STYLE}">{title}{html(text)}{listed}{foot}</body></html>'
+    return f'<!doctype html><html><body style="{STYLE}">{title}{answers}{html(text)}{listed}{foot}</body></html>'

@@ -1,21 +1,17 @@
 """Slack: Block Kit messages, by a bot that keeps each case in one thread, or by an incoming webhook."""
 
-from collections.abc import Mapping
 from typing import Final
 
 import aiohttp
 import orjson
 
 from kubernaut.api.notification import ChannelName, DeliveryEvent, NotificationType, Priority
-from kubernaut.notification.channels.base import Message, NotDelivered, secret_of
-from kubernaut.notification.channels.http import post, said
+from kubernaut.notification.channels.base import Message, secret_of
+from kubernaut.notification.channels.http import post
+from kubernaut.notification.channels.slack_api import SlackApi
 from kubernaut.notification.channels.slack_blocks import blocks_of, closed_blocks_of, fallback_of
 from kubernaut.notification.settings import SlackSettings
 
-TEMPORARY: Final = frozenset(
-    {"ratelimited", "rate_limited", "message_limit_exceeded", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
-)
-"""What the Web API answers where another try may help."""
 LOUD: Final = frozenset({Priority.CRITICAL, Priority.HIGH})
 UNCHANGEABLE: Final = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
 """Why a message stays as it is; what became of it is told in its thread all the same."""
@@ -29,6 +25,7 @@ class Slack:
     def __init__(self, session: aiohttp.ClientSession, settings: SlackSettings) -> None:
         self._session = session
         self._settings = settings
+        self._api = SlackApi(session, settings)
         closing = {DeliveryEvent.CLOSED}
         self.follows = frozenset(closing | {DeliveryEvent.ACKNOWLEDGED} if settings.by_bot else closing)
 
@@ -63,7 +60,7 @@ class Slack:
         if root:
             loud = message.event is DeliveryEvent.TOLD and (message.priority in LOUD or message.type is NotificationType.APPROVAL)
             body |= {"thread_ts": root, "reply_broadcast": loud}
-        answer = await self._call("chat.postMessage", body)
+        answer = await self._api.call("chat.postMessage", body)
         return f"{answer.get('channel', '')}:{answer.get('ts', '')}"
 
     async def _strike(self, message: Message) -> None:
@@ -72,14 +69,4 @@ class Slack:
         if not time:
             return
         body = {"channel": channel, "ts": time, "text": fallback_of(message), "blocks": closed_blocks_of(message)}
-        await self._call("chat.update", body, unless=UNCHANGEABLE)
-
-    async def _call(self, method: str, body: Mapping[str, object], *, unless: frozenset[str] = frozenset()) -> dict[str, object]:
-        token = secret_of(self._settings.token, self._settings.token_file)
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json; charset=utf-8"}
-        url = f"{str(self._settings.api_url).rstrip('/')}/{method}"
-        answer = (await post(self._session, url, orjson.dumps(body), headers=headers, secrets=(token,))).json()
-        error = str(answer.get("error", ""))
-        if not answer.get("ok") and error not in unless:
-            raise NotDelivered(f"Slack answered {said(error or 'without a reason', (token,))}", permanent=error not in TEMPORARY | {""})
-        return answer
+        await self._api.call("chat.update", body, unless=UNCHANGEABLE)

@@ -7,6 +7,7 @@ from slack_sdk.models.blocks import (
     ActionsBlock,
     Block,
     ButtonElement,
+    ConfirmObject,
     ContextBlock,
     HeaderBlock,
     MarkdownTextObject,
@@ -29,6 +30,9 @@ ROOM: Final = 2400
 """Of a section before its characters are escaped, as a rule."""
 TEXT: Final = 36_000
 """Characters of a whole message, below Slack's 40,000."""
+APPROVE: Final = "kubernaut-approve"
+REJECT: Final = "kubernaut-reject"
+CONFIRM: Final = 250
 
 Json = dict[str, Any]
 
@@ -95,13 +99,29 @@ def _fitting(texts: Sequence[str], blocks: int) -> list[str]:
 
 def _buttons(message: Message) -> list[Block]:
     """Return the answers and links that can be clicked."""
+    here = [_approve(message), _reject(message)] if message.ticket else []
     answers = [_button(link, f"answer-{number}", "primary" if number == 0 else None) for number, link in enumerate(message.answers)]
     links = [_button(link, f"link-{number}", None) for number, link in enumerate(message.links) if len(link.url) <= URL]
-    return [ActionsBlock(elements=group[:BUTTONS]) for group in (answers, links) if group]
+    return [ActionsBlock(elements=group[:BUTTONS]) for group in (here, answers, links) if group]
 
 
 def _button(link: Link, action: str, style: str | None) -> ButtonElement:
     return ButtonElement(text=PlainTextObject(text=one_line(link.text, BUTTON)), action_id=action, url=link.url, style=style)
+
+
+def _approve(message: Message) -> ButtonElement:
+    """Return the button that approves, once the reader is sure."""
+    sure = ConfirmObject(
+        title=PlainTextObject(text="Approve this fix?"),
+        text=PlainTextObject(text=one_line(f"{message.subject} — it is carried out at once. A decision is final.", CONFIRM)),
+        confirm=PlainTextObject(text="Approve"),
+        deny=PlainTextObject(text="Back"),
+    )
+    return ButtonElement(text=PlainTextObject(text="Approve"), action_id=APPROVE, value=message.ticket, style="primary", confirm=sure)
+
+
+def _reject(message: Message) -> ButtonElement:
+    return ButtonElement(text=PlainTextObject(text="Reject…"), action_id=REJECT, value=message.ticket, style="danger")
 
 
 def _footer(message: Message) -> Block:
