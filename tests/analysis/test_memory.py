@@ -150,7 +150,7 @@ def test_a_sidecar_that_was_killed_and_runs_again_loses_to_what_keeps_the_pod_do
     sidecar = running("agent", restarts=1, since=ago(minutes=1), last=OOM)
     found = KILLED.but(containers=both, statuses=[[waiting("CreateContainerConfigError", message), sidecar]] * 3).judged()
     assert found.cause.name == "ConfigMapMissing"
-    assert [row.cause for row in found.alternatives] == ["OOMKilled"]
+    assert "OOMKilled" in [row.cause for row in found.alternatives]
 
 
 def test_a_sidecar_killed_again_and_again_is_the_container_to_fix():

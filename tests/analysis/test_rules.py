@@ -113,9 +113,9 @@ CASES = [
             statuses=[[running(restarts=5, since=ago(minutes=1), last=ended("Error", 137))]] * 3,
             events=[DEAD],
         ),
-        "LivenessProbeFailing",
-        "",
-        id="liveness probe",
+        "ProbeTooStrict",
+        "RelaxProbe",
+        id="liveness probe that ends every life at the same age",
     ),
     pytest.param(
         World(containers=[probed("livenessProbe")], statuses=[[crash_loop(ended("Error", 2))]], replicas=1, events=[DEAD, KILLING]),
@@ -316,11 +316,11 @@ def test_a_restart_is_no_change_that_could_be_taken_back():
 
 
 def test_a_crash_gives_its_code_meaning_and_last_words_without_secrets():
-    last = ended("Error", 1, message="panic: cannot connect: password=hunter2\nstack…")
+    last = ended("Error", 1, message="panic: cannot go on: password=hunter2\nstack…")
     found = World(statuses=[[crash_loop(last)]] * 3).judged()
     said = [(row.field.rpartition(".")[2], row.value) for row in found.cause.evidence]
     assert ("exitCode", "1") in said
-    assert any(name == "message" and "cannot connect" in value and "hunter2" not in value and "\n" not in value for name, value in said)
+    assert any(name == "message" and "cannot go on" in value and "hunter2" not in value and "\n" not in value for name, value in said)
     assert "restart would not help" in found.advice
 
 

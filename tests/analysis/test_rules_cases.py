@@ -106,8 +106,8 @@ def test_half_of_the_cases_tell_of_the_other_half():
 
 
 def test_a_case_without_what_stands_around_it_is_no_case_for_a_guess():
-    """Where little can be read, an answer may be missing, and is never another one with a fix."""
+    """Where little can be read, an answer may be missing, and is never another one with another fix."""
     for case in CASES:
         snapshot = dataclasses.replace(case.snapshot(), related={}, around=(), leads=())
         found = judge(snapshot)
-        assert not found.action or found.cause.name == case.expected["cause"], case.name
+        assert found.action in {"", case.expected.get("action", "")} or found.cause.name == case.expected["cause"], case.name

@@ -126,7 +126,19 @@ def _counts(pod: Obj) -> bool:
 def judged_pods(snapshot: Snapshot) -> list[Obj]:
     """Return the pods that a cause is looked for in: those that count, and failed ones of a Job, which leaves them for that."""
     kept = snapshot.top is not None and snapshot.top["kind"] in {"Job", "CronJob", "Pod"}
-    return [pod for pod in snapshot.pods if _counts(pod) or (kept and _phase(pod) == "Failed")]
+    succeeded = succeeded_since(snapshot)
+    return [pod for pod in snapshot.pods if _counts(pod) or (kept and _phase(pod) == "Failed" and not _before(pod, succeeded))]
+
+
+def succeeded_since(snapshot: Snapshot) -> datetime | None:
+    """Return when a CronJob last succeeded: what failed before is history; None where it never did, or the top is no CronJob."""
+    top = snapshot.top
+    return moment((top.get("status") or {}).get("lastSuccessfulTime")) if top is not None and top["kind"] == "CronJob" else None
+
+
+def _before(pod: Obj, succeeded: datetime | None) -> bool:
+    made = moment(pod["metadata"].get("creationTimestamp"))
+    return succeeded is not None and made is not None and made < succeeded
 
 
 def containers(snapshot: Snapshot) -> Iterator[Container]:

@@ -20,6 +20,16 @@ _UNRESOLVED: Final = re.compile(
     r"|lookup \S+( on \S+)?: i/o timeout|getaddrinfo|UnknownHost",
     re.IGNORECASE,
 )
+_AWAITED: Final = re.compile(
+    r"(?:^|[\s;&|(])(?:nc|ncat|nslookup|dig|getent hosts|ping|pg_isready|mysqladmin|redis-cli|mongosh?|telnet|wait-for\S*|dockerize)\s"
+    r"[^;&|]*?(?<![-\w./])(?P<host>[a-z](?:[-a-z0-9.]*[a-z0-9])?)(?:[ :](?P<port>\d{2,5}))?(?=[\s;&|)'\"]|\.?\$|$)",
+    re.IGNORECASE,
+)
+"""What a shell line waits for: the host that a tool is given which only looks whether somebody is there."""
+_HOSTLIKE: Final = (
+    r"(?:lookup|host(?:name)?(?: name)?|ENOTFOUND|EAI_AGAIN|getaddrinfo|resolve|UnknownHost\w*|upstream|connect(?:ing|ion)? to|dial tcp"
+    r"|server(?: at)?|address|broker|://|@)"
+)
 _VALUE_LIMIT: Final = 2048
 _NAMES_LIMIT: Final = 40
 _SERVICE_DOMAIN: Final = "svc"
@@ -51,7 +61,7 @@ class Called:
 def called(template: Obj, namespace: str, values: Mapping[str, Mapping[str, str]]) -> list[Called]:
     """Return the Services that the environment of a pod template names, by way of ConfigMaps too (`values`: their data by name)."""
     found: dict[tuple[str, str, int | None], Called] = {}
-    for where, text in _texts(template, values):
+    for where, text in (*_texts(template, values), *_awaited(template, namespace)):
         for row in _read(where, text, namespace):
             found.setdefault((row.namespace, row.name, row.port), row)
     return list(found.values())[:_NAMES_LIMIT]
@@ -63,10 +73,26 @@ def _texts(template: Obj, values: Mapping[str, Mapping[str, str]]) -> Iterator[t
         for row in spec.get(kind) or ():
             at = f"spec.{kind}[{row['name']}]"
             yield from ((f"{at}.env[{item['name']}]", text) for item in row.get("env") or () if (text := _value(item, values)))
-            yield from ((f"{at}.args", str(text)) for text in (*(row.get("command") or ()), *(row.get("args") or ())) if ":" in str(text))
+            yield from ((f"{at}.args", text) for text in _words(row) if ":" in text)
             for source in row.get("envFrom") or ():
                 name = (source.get("configMapRef") or {}).get("name", "")
                 yield from ((f"{at}.envFrom[{name}].{key}", text) for key, text in sorted(values.get(name, {}).items()))
+
+
+def _words(container: Obj) -> list[str]:
+    return [str(text) for text in (*(container.get("command") or ()), *(container.get("args") or ()))]
+
+
+def _awaited(template: Obj, namespace: str) -> Iterator[tuple[str, str]]:
+    """Yield the Services that the shell lines of init containers wait for, by their names in the cluster."""
+    for row in (template.get("spec") or {}).get("initContainers") or ():
+        for match in _AWAITED.finditer(" ".join(_words(row))[:_VALUE_LIMIT]):
+            parts, port = match["host"].casefold().split("."), f":{match['port']}" if match["port"] else ""
+            if (len(parts) == 1 and parts[0] != "localhost") or parts[2:3] in ([], [_SERVICE_DOMAIN]):
+                yield (
+                    f"spec.initContainers[{row['name']}].args",
+                    f"{parts[0]}.{parts[1] if parts[1:] else namespace}.{_SERVICE_DOMAIN}{port}",
+                )
 
 
 def _value(item: Obj, values: Mapping[str, Mapping[str, str]]) -> str:
@@ -98,6 +124,20 @@ def last_messages(pods: Iterable[Obj]) -> str:
 def _statuses(pod: Obj) -> Iterator[Obj]:
     status = pod.get("status") or {}
     yield from (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+
+
+def names(messages: str, host: str) -> bool:
+    """Tell whether words name a host, as a word of its own: `db` is not named by `mongodb`."""
+    return bool(re.search(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", messages, re.IGNORECASE))
+
+
+def misses(messages: str, host: str) -> bool:
+    """Tell whether words complain of a name as of a host: after what looks names up or connects, or before a port or a domain.
+
+    A word that merely occurs is none: a log level is `error`, and so is the first word of what is said.
+    """
+    place = rf"(?<![\w.-]){re.escape(host)}(?![\w-])"
+    return bool(re.search(rf"{_HOSTLIKE}[\s:='\"(/@]{{0,4}}{place}|{place}(:\d{{2,5}}\b|\.[a-z0-9-]+\.svc\b)", messages, re.IGNORECASE))
 
 
 def names_fail(messages: str) -> bool:

@@ -15,6 +15,7 @@ from kubernaut.analysis.leads import (
     labels_of,
     last_messages,
     matches,
+    misses,
     names_fail,
     selector_of,
 )
@@ -152,7 +153,7 @@ class Taking:
     def _missed(self, row: Called, namespace: str, words: str) -> bool:
         """Tell whether a name that no Service has was meant for one: by its form, or since the program complains of it."""
         known = row.namespace == namespace or self._reader.read(core.NAMESPACE, "", row.namespace) is not None
-        return known and (row.certain or row.name in words)
+        return known and (row.certain or misses(words, row.name))
 
     def _resolves(self, found: Snapshot, depth: int) -> Iterator[Lead]:
         """Yield the cluster's DNS where names do not resolve; Kubernetes itself marks its Service by a label."""

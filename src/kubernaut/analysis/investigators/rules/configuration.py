@@ -12,10 +12,10 @@ from kubernaut.analysis.rollouts import Change
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.base import Obj
 
-_OBJECT = re.compile(r'^(?:MountVolume\.SetUp failed for volume "[^"]+" : )?(configmap|secret) "([^"]+)" not found$')
+_OBJECT = re.compile(r'^(?:MountVolume\.SetUp failed for volume "[^"]+" : )?\[?(configmap|secret) "([^"]+)" not found(?:, .*)?\]?$')
 _KEY = re.compile(r"^couldn't find key (\S+) in (ConfigMap|Secret) [^/\s]+/(\S+)$")
 _MOUNTED_KEY = re.compile(
-    r'^MountVolume\.SetUp failed for volume "([^"]+)" : (?:configmap )?references non-existent (config|secret) key: (\S+)$'
+    r'^MountVolume\.SetUp failed for volume "([^"]+)" : \[?(?:configmap |secret )?references non-existent (config|secret) key: ([^\s,\]]+)'
 )
 RESTORE = "RestoreConfigMapKey"
 _WAITS = frozenset({"ContainerCreating", "CreateContainerConfigError", "PodInitializing"})
@@ -83,9 +83,13 @@ def _references(pod: Obj) -> Iterator[tuple[str, str, str]]:
             if found and not found.get("optional"):
                 yield f"{at}.envFrom", str(found.get("name")), ""
     for volume in pod["spec"].get("volumes") or ():
-        found = volume.get("configMap") or {}
-        if found and not found.get("optional"):
-            yield f"spec.volumes[{volume['name']}]", str(found.get("name")), ""
+        for found in (volume.get("configMap") or {}, *(row.get("configMap") or {} for row in _projected(volume))):
+            if found and not found.get("optional"):
+                yield f"spec.volumes[{volume['name']}]", str(found.get("name")), ""
+
+
+def _projected(volume: Obj) -> tuple[Obj, ...]:
+    return tuple((volume.get("projected") or {}).get("sources") or ())
 
 
 def _mounts(snapshot: Snapshot, pod: Obj) -> Iterator[Obj]:
@@ -110,7 +114,10 @@ def _read(pod: Obj, message: str, told: Evidence) -> Iterator[Missing]:
 def _mounted(pod: Obj, volume: str) -> str:
     """Return the name of the object behind a volume."""
     found: Obj = next((row for row in pod["spec"].get("volumes") or () if row["name"] == volume), {})
-    return str((found.get("configMap") or {}).get("name") or (found.get("secret") or {}).get("secretName") or "")
+    parts = [found, *_projected(found)]
+    names = [str((row.get("configMap") or {}).get("name") or "") for row in parts]
+    names += [str((row.get("secret") or {}).get(field) or "") for row in parts for field in ("secretName", "name")]
+    return next((name for name in names if name), "")
 
 
 def _judge(snapshot: Snapshot, cause: str) -> Candidate | None:

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 from kubernaut.analysis.containers import Container, Ended, containers, names_of
 from kubernaut.analysis.investigators.base import TEXT_LIMIT, Evidence
-from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence, keys, place, sure, told_by
+from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evidence, keys, place, sure, told_by
 from kubernaut.analysis.investigators.rules.remedies import Regression, Remedy, concluded, in_container, regression
 from kubernaut.analysis.snapshot import Snapshot
 
 _KILLED = frozenset({137, 143})
 """SIGKILL and SIGTERM: sent by someone else, so no crash of its own."""
 _SIGNALS = {132: "an illegal instruction", 134: "an abort", 135: "a bus error", 136: "an arithmetic fault", 139: "a segmentation fault"}
-_NO_COMMAND = frozenset({126, 127})
-_NOT_STARTED = frozenset({"StartError", "ContainerCannotRun", "RunContainerError"})
+NO_COMMAND = frozenset({126, 127})
+NOT_STARTED = frozenset({"StartError", "ContainerCannotRun", "RunContainerError"})
 _MEANING = {
     1: "a general error of the program",
     2: "a misuse of the command line, or an unhandled fault of the program",
@@ -55,28 +55,14 @@ def _own_fault(container: Container, ended: Ended) -> bool:
     return container.restarts > 0 or not container.ready
 
 
-def _not_started(ended: Ended) -> bool:
-    return ended.reason in _NOT_STARTED or ended.exit_code in _NO_COMMAND
+def not_started(ended: Ended) -> bool:
+    """Tell whether the program never ran: the runtime could not start it, or its shell did not find it."""
+    return ended.reason in NOT_STARTED or ended.exit_code in NO_COMMAND
 
 
-def command_not_found(snapshot: Snapshot) -> Candidate | None:
-    """The container's command does not exist in its image, or is no executable: exit code 126 or 127, or the runtime could not start it.
-
-    When a recent roll-out changed image, command or arguments and the revision before worked, going back is the remedy.
-    """
-    found = [(container, ended) for container, ended in crashes(snapshot) if _not_started(ended)]
-    if not found:
-        return None
-    said = "its command cannot be run"
-    return _candidate(
-        snapshot,
-        found,
-        "CommandNotFound",
-        0.8,
-        said,
-        "Correct the container's command, or the image that lacks it.",
-        ("image", "command", "args"),
-    )
+def spoken(text: str) -> str:
+    """Return words as they were meant: programs that log JSON escape quotes and line ends; cut to a bound."""
+    return text[:_LOG_TAIL].replace('\\\\"', '"').replace('\\"', '"').replace("\\n", "\n")
 
 
 def application_crash(snapshot: Snapshot) -> Candidate | None:
@@ -85,7 +71,7 @@ def application_crash(snapshot: Snapshot) -> Candidate | None:
     The exit code and the termination message say how. When it began with a recent roll-out and the revision before worked, going back is
     the remedy. Otherwise a person must read its log: starting it again is what kubelet does already, so no restart is recommended.
     """
-    found = [(container, ended) for container, ended in crashes(snapshot) if not _not_started(ended) and not container.init]
+    found = [(container, ended) for container, ended in crashes(snapshot) if not not_started(ended) and not container.init]
     if not found:
         return None
     said = f"its program ends with exit code {found[0][1].exit_code} ({meaning(found[0][1].exit_code)})"
@@ -104,7 +90,7 @@ def init_failing(snapshot: Snapshot) -> Candidate | None:
 
     When it came with a recent roll-out and the revision before worked, going back is the remedy.
     """
-    found = [(container, ended) for container, ended in crashes(snapshot) if not _not_started(ended) and container.init]
+    found = [(container, ended) for container, ended in crashes(snapshot) if not not_started(ended) and container.init]
     if not found:
         return None
     code = found[0][1].exit_code
@@ -209,7 +195,6 @@ def _evidence(container: Container, ended: Ended) -> tuple[Evidence, ...]:
 
 _PROBES = frozenset({"ReadinessProbeFailing"})
 RULES = (
-    Rule("CommandNotFound", command_not_found, explains=SYMPTOMS),
     Rule("InitContainerFailing", init_failing, explains=frozenset({"ReadinessProbeFailing", "ApplicationCrash"})),
     Rule("ApplicationCrash", application_crash, explains=_PROBES),
     Rule("ContainerExitsCleanly", ends_cleanly, explains=_PROBES),

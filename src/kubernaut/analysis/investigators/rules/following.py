@@ -49,6 +49,7 @@ def _one(snapshot: Snapshot, own: Found, lead: Lead, best_of: Callable[[Snapshot
         confidence=sure(theirs.confidence, _DOUBT[lead.through] if shown else _WELL_DOUBT),
         evidence=(said, *theirs.evidence),
         subjects=frozenset(),
+        far=lead.through is not Through.STANDS_FOR,
     )
     yield Rule(theirs.cause, lambda _: None, explains=explained), candidate
 
@@ -69,6 +70,10 @@ def _answers(lead: Lead) -> bool:
 
 
 def explained_by(candidate: Candidate, found: Sequence[tuple[Rule, Candidate]]) -> str:
-    """Return the cause that a candidate is a consequence of; empty when it stands by itself."""
-    causes = (one for rule, one in found if candidate.cause in rule.explains and one is not candidate and one.touches(candidate))
+    """Return the cause that a candidate is a consequence of; empty when it stands by itself.
+
+    What the subject shows never explains what is wrong elsewhere.
+    """
+    others = ((rule, one) for rule, one in found if one is not candidate and (one.far or not candidate.far))
+    causes = (one for rule, one in others if candidate.cause in rule.explains and one.touches(candidate))
     return min((one.cause for one in causes), default="")

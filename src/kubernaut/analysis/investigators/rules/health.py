@@ -4,13 +4,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from kubernaut.analysis.containers import Container, condition, containers, live_pods, pod_ready
+from kubernaut.analysis.containers import Container, condition, containers, containers_of, live_pods, pod_ready
 from kubernaut.analysis.investigators.base import Evidence
 from kubernaut.analysis.investigators.rules.judging import evidence, told_by
 from kubernaut.analysis.leads import backends, labels_of, matches, selector_of
-from kubernaut.analysis.snapshot import Snapshot
+from kubernaut.analysis.snapshot import Snapshot, moment
 from kubernaut.api.base import Obj
 
+_YOUNG = timedelta(minutes=3)
+"""A pod that is younger may still be on its way to being ready."""
+_STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 _PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
 
 
@@ -36,9 +39,33 @@ def _workload(snapshot: Snapshot, top: Obj) -> tuple[Evidence, ...]:
     status, wanted = top.get("status") or {}, int(top["spec"].get("replicas", 1))
     seen = int(status.get("observedGeneration") or 0) >= int(top["metadata"].get("generation") or 0)
     counts = [int(status.get(name) or 0) for name in ("replicas", "readyReplicas", "updatedReplicas")]
-    if wanted == 0 or not seen or any(count != wanted for count in counts) or not _pods_well(snapshot):
+    if wanted == 0 or not seen:
         return ()
-    return (evidence(top, "status.readyReplicas", f"{wanted} of {wanted}", "all replicas are up to date and ready"),)
+    if all(count == wanted for count in counts) and _pods_well(snapshot):
+        return (evidence(top, "status.readyReplicas", f"{wanted} of {wanted}", "all replicas are up to date and ready"),)
+    return _rolling(snapshot, top, wanted)
+
+
+def _rolling(snapshot: Snapshot, top: Obj, wanted: int) -> tuple[Evidence, ...]:
+    """Return what says that a change is under way as it should: pods serve, and those that do not have only just been made."""
+    pods = live_pods(snapshot)
+    ready = [pod for pod in pods if pod_ready(pod)]
+    young = [pod for pod in pods if not pod_ready(pod)]
+    late = condition(top, "Progressing").get("status") == "False"
+    if late or not ready or not all(_just_made(snapshot, pod) for pod in young):
+        return ()
+    if any(_unsteady(snapshot, row) for row in containers(snapshot)):
+        return ()
+    count = f"{len(ready)} of {wanted}"
+    return (evidence(top, "status", count, "a change is under way: pods serve, and those that do not yet are just starting"),)
+
+
+def _just_made(snapshot: Snapshot, pod: Obj) -> bool:
+    """Tell whether a pod is young and kubelet is at work on it; one that no node takes is not just starting."""
+    made = moment(pod["metadata"].get("creationTimestamp"))
+    scheduled = condition(pod, "PodScheduled").get("status") != "False"
+    starting = all(str(row.waiting.get("reason") or "PodInitializing") in _STARTING and not row.restarts for row in containers_of(pod))
+    return made is not None and snapshot.at - made < _YOUNG and scheduled and starting
 
 
 def _replica_set(snapshot: Snapshot, top: Obj) -> tuple[Evidence, ...]:
@@ -52,8 +79,10 @@ def _daemon_set(snapshot: Snapshot, top: Obj) -> tuple[Evidence, ...]:
     status = top.get("status") or {}
     wanted = int(status.get("desiredNumberScheduled") or 0)
     counts = [int(status.get(name) or 0) for name in ("numberReady", "updatedNumberScheduled")]
-    if wanted == 0 or any(count != wanted for count in counts) or not _pods_well(snapshot):
+    if wanted == 0:
         return ()
+    if any(count != wanted for count in counts) or not _pods_well(snapshot):
+        return _rolling(snapshot, top, wanted)
     return (evidence(top, "status.numberReady", f"{wanted} of {wanted}", "it runs, up to date and ready, on every node it should"),)
 
 

@@ -11,15 +11,21 @@ from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded, i
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.base import Obj
 
-_PULLING = frozenset({"ErrImagePull", "ImagePullBackOff"})
+_PULLING = frozenset({"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "SignatureValidationFailed", "ImageInspectError"})
 _MISSING = re.compile(r"\bnot found\b|manifest unknown|manifest .* does not exist|no matching manifest|name unknown", re.IGNORECASE)
-_DENIED = re.compile(r"\bdenied\b|unauthorized|authentication required|authorization failed|403 forbidden|401 ", re.IGNORECASE)
+_DENIED = re.compile(
+    r"\bdenied\b|unauthorized|authentication required|authorization (failed|token has expired)|\bforbidden\b|\b40[13]\b|insufficient_scope"
+    r"|no basic auth credentials|invalid username/password",
+    re.IGNORECASE,
+)
 _AWAY = re.compile(
-    r"no such host|i/o timeout|connection refused|connection reset|no route to host|tls handshake|deadline exceeded|too many requests|429|"
-    r"50[0234] |service unavailable|x509",
+    r"no such host|i/o timeout|connection refused|connection reset|no route to host|tls handshake|deadline exceeded|too ?many ?requests"
+    r"|\b429\b|\b50[0234]\b|service unavailable|x509|server misbehaving|unexpected EOF|pull rate limit|context canceled",
     re.IGNORECASE,
 )
 _PLATFORM = re.compile(r"no match for platform|no matching manifest for", re.IGNORECASE)
+_UNSIGNED = re.compile(r"signature validation failed|signature was required|SignatureValidationFailed|no signature exists", re.IGNORECASE)
+_MALFORMED = re.compile(r"invalid reference format|couldn't parse image|short[- ]name", re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*"')
 
 
@@ -49,7 +55,7 @@ def _pull(snapshot: Snapshot, container: Container) -> Pull:
     image = str(container.spec.get("image", ""))
     for words, told in _sayings(snapshot, container):
         bare = _without_names(words.replace(image, ""))
-        if any(pattern.search(bare) for pattern in (_MISSING, _DENIED, _AWAY)):
+        if any(pattern.search(bare) for pattern in (_MISSING, _DENIED, _AWAY, _UNSIGNED, _MALFORMED)):
             return Pull(container, bare, told)
     return Pull(container, "", None)
 
@@ -129,6 +135,16 @@ def wrong_platform(snapshot: Snapshot) -> Candidate | None:
     )
 
 
+def unsigned(snapshot: Snapshot) -> Candidate | None:
+    """The node only runs signed images, and the signature of this one is missing or not trusted.
+
+    When a recent roll-out changed the image and the revision before worked, going back is the remedy.
+    """
+    found = [pull for pull in pulls(snapshot) if _UNSIGNED.search(pull.why)]
+    advice = "Have the image signed by a key that the node's policy trusts."
+    return _candidate(snapshot, found, "ImageSignatureRejected", 0.83, "is refused by the node: its signature is not accepted", advice)
+
+
 def pull_failing(snapshot: Snapshot) -> Candidate | None:
     """An image cannot be pulled, and nothing tells why: no words of the runtime are left, or none that are known.
 
@@ -149,12 +165,13 @@ def registry_away(snapshot: Snapshot) -> Candidate | None:
 
 
 def image_invalid(snapshot: Snapshot) -> Candidate | None:
-    """The image reference itself is malformed: kubelet refuses it before any registry is asked."""
+    """The image reference itself is malformed or ambiguous: it is refused before any registry is asked."""
     rows = [container for container in containers(snapshot) if container.waiting.get("reason") == "InvalidImageName"]
     found = [
         Pull(row, "", told_by(row, "state.waiting.message", row.waiting.get("message", ""), "kubelet cannot read the reference"))
         for row in rows
     ]
+    found += [pull for pull in pulls(snapshot) if _MALFORMED.search(pull.why)]
     return _candidate(snapshot, found, "InvalidImageName", 0.85, "is no valid image reference", "Correct the image reference.")
 
 
@@ -210,6 +227,7 @@ RULES = (
     Rule("PullSecretMissing", pull_secret_missing, explains=SYMPTOMS | {"ImagePullDenied"}),
     Rule("ImagePlatformMissing", wrong_platform, explains=SYMPTOMS),
     Rule("ImagePullDenied", image_denied, explains=SYMPTOMS),
+    Rule("ImageSignatureRejected", unsigned, explains=SYMPTOMS | {"ImagePullDenied", "RegistryUnreachable", "ImageNotFound"}),
     Rule("RegistryUnreachable", registry_away, explains=SYMPTOMS),
     Rule("ImagePullFailing", pull_failing, explains=SYMPTOMS),
     Rule("InvalidImageName", image_invalid, explains=SYMPTOMS),

@@ -10,10 +10,13 @@ from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evid
 from kubernaut.analysis.investigators.rules.registry import ALL
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.analysis import PreviousExecution
+from kubernaut.kube.informer import controller_owner
 
 NAME = "rules"
 _SURE_OF_HEALTH = 0.9
 _TRIED_WEIGHT = -0.2
+_CHANGING = ("Increase", "Rollback", "Relax", "Fix", "Scale")
+"""How the actions begin that change a workload's spec."""
 _FIXING = frozenset({"recovery-analysis", "workflowselection"})
 """Analysis types that ask for a fix, in the words of all ages."""
 
@@ -49,12 +52,22 @@ def judge(snapshot: Snapshot, rules: Sequence[Rule] = ALL) -> Finding:
 
 
 def _found(snapshot: Snapshot, rules: Sequence[Rule]) -> Found:
-    own = [(rule, candidate) for rule in rules if (candidate := rule.judge(snapshot)) is not None]
+    own = [(rule, _kept(snapshot, candidate)) for rule in rules if (candidate := rule.judge(snapshot)) is not None]
 
     def best_of(other: Snapshot) -> Candidate | None:
         return _best(_found(other, rules))
 
     return own + followed(snapshot, own, best_of)
+
+
+def _kept(snapshot: Snapshot, candidate: Candidate) -> Candidate:
+    """Return a candidate without the change of a spec that is not its own: what makes the object would take the change back."""
+    maker = controller_owner(snapshot.top) if snapshot.top else {}
+    if not maker or candidate.target != snapshot.target or not candidate.action.startswith(_CHANGING):
+        return candidate
+    name = f"{maker.get('kind')} {maker.get('name')}"
+    advice = f"{name} makes {snapshot.target.path()} and would take a change of it back: change {name}. {candidate.advice}".strip()
+    return replace(candidate, action="", advice=advice)
 
 
 def _best(found: Found) -> Candidate | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kubernaut.analysis.containers import condition
+from kubernaut.analysis.containers import condition, succeeded_since
 from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evidence
 from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded
 from kubernaut.analysis.snapshot import Snapshot, moment
@@ -30,7 +30,8 @@ def _failed(snapshot: Snapshot, *reasons: str) -> tuple[Obj, Obj] | None:
     for job in _jobs(snapshot):
         row = condition(job, "Failed")
         ended = moment(row.get("lastTransitionTime"))
-        if row.get("status") == "True" and row.get("reason") in reasons and (ended is None or ended >= snapshot.since):
+        since = max(filter(None, (snapshot.since, succeeded_since(snapshot))))
+        if row.get("status") == "True" and row.get("reason") in reasons and (ended is None or ended >= since):
             return job, row
     return None
 

@@ -26,6 +26,8 @@ class Candidate:
     facts: Mapping[str, str] = field(default_factory=dict)
     subjects: frozenset[str] = frozenset()
     """The containers or pods it is about, by key; empty when it is about all of them."""
+    far: bool = False
+    """Whether it lies in another workload than the one asked about."""
     since: datetime | None = None
     """When it was first seen: of two equal causes the earlier one wins."""
 
@@ -46,10 +48,12 @@ SYMPTOMS = frozenset(
         "ApplicationHangs",
         "ContainerExitsCleanly",
         "ContainerKilled",
+        "ContainerNotStarted",
         "CrashLoopUnexplained",
         "CPUThrottled",
         "DependencyUnreachable",
         "InitContainerFailing",
+        "InitContainerHangs",
         "LivenessProbeFailing",
         "ProbeTooStrict",
         "ReadinessProbeFailing",

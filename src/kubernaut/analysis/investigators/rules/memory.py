@@ -1,5 +1,6 @@
 """Memory: a container that the kernel kills at its limit, and how far the limit may be raised."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -7,6 +8,7 @@ from decimal import Decimal
 from kubernaut.analysis.bounds import Ceiling, ceilings
 from kubernaut.analysis.containers import Container, Ended, containers, names_of
 from kubernaut.analysis.investigators.base import Evidence
+from kubernaut.analysis.investigators.rules.crashes import NOT_STARTED
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence, keys, place, sure, told_by
 from kubernaut.analysis.rollouts import last_rollout
 from kubernaut.analysis.snapshot import Snapshot
@@ -14,6 +16,8 @@ from kubernaut.api.quantity import parse_quantity
 
 MIB = 2**20
 OOM = "OOMKilled"
+_TOO_LITTLE = re.compile(r"OOM.killed|memory limit .{0,60}too low|minimum memory limit allowed", re.IGNORECASE)
+"""How runtimes say that a limit does not even let the process begin."""
 GROWTH = 2
 """How much the limit grows at once."""
 
@@ -30,10 +34,21 @@ def kills(snapshot: Snapshot) -> list[Kill]:
     """Return the containers whose process the kernel killed for memory within the window, and that have not recovered since."""
     found = []
     for container in containers(snapshot):
-        ended = next((end for end in container.ends() if end.reason == OOM), None)
+        ended = next((end for end in container.ends() if end.reason == OOM or _at_start(end)), None) or _refused(container)
         if ended and _in_window(ended, snapshot.since) and not container.recovered(snapshot.at):
             found.append(Kill(container, ended))
     return found
+
+
+def _at_start(ended: Ended) -> bool:
+    """Tell whether the runtime could not even start the process within the limit."""
+    return ended.reason in NOT_STARTED and bool(_TOO_LITTLE.search(ended.message))
+
+
+def _refused(container: Container) -> Ended | None:
+    """Return the start that the runtime refused for lack of memory, where the container only waits for it."""
+    message = str(container.waiting.get("message") or "")
+    return Ended("state", OOM, 128, message, None, None) if _TOO_LITTLE.search(message) else None
 
 
 def _in_window(ended: Ended, since: datetime) -> bool:
@@ -156,6 +171,9 @@ def _others_down(container: Container) -> bool:
 
 
 def _kill_evidence(kill: Kill) -> Evidence:
+    if kill.ended.reason != OOM or kill.container.waiting.get("message") == kill.ended.message:
+        where = "waiting.message" if kill.ended.reason == OOM else "terminated.message"
+        return told_by(kill.container, f"{kill.ended.where}.{where}", kill.ended.message, "it does not even start within its limit")
     restarts = kill.container.restarts
     says = f"the kernel killed it for memory; kubelet has restarted it {'once' if restarts == 1 else f'{restarts} times'}"
     return told_by(kill.container, f"{kill.ended.where}.terminated.reason", f"{OOM} (exit code {kill.ended.exit_code})", says)
@@ -190,10 +208,6 @@ def _first(found: list[Kill]) -> datetime | None:
 
 
 RULES = (
-    Rule(
-        OOM,
-        killed_at_limit,
-        explains=SYMPTOMS,
-    ),
+    Rule(OOM, killed_at_limit, explains=SYMPTOMS | {"CommandNotFound"}),
     Rule("NodeOutOfMemory", killed_without_limit, explains=SYMPTOMS),
 )

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from kubernaut.analysis.containers import pod_ready
 from kubernaut.analysis.investigators.base import Evidence
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence
-from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded
-from kubernaut.analysis.investigators.rules.services import unwell
-from kubernaut.analysis.leads import labels_of, matches, selector_of
+from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded, regression
+from kubernaut.analysis.investigators.rules.services import spoken_of, unwell
+from kubernaut.analysis.leads import labels_of, last_messages, matches, names_fail, selector_of
 from kubernaut.analysis.snapshot import Lead, Snapshot, Through
 from kubernaut.api.base import Obj
 
@@ -112,6 +112,33 @@ def dns_blocked(snapshot: Snapshot) -> Candidate | None:
     return concluded(snapshot, "NetworkPolicyBlocksDNS", summary, 0.85 if called else 0.7, said, remedy)
 
 
+def dns_policy_wrong(snapshot: Snapshot) -> Candidate | None:
+    """Pods ask their node's resolver, which knows no Service (dnsPolicy Default, or hostNetwork), and call a Service by its name."""
+    pod = next((pod for pod in snapshot.pods if not pod_ready(pod)), None)
+    policy = _resolver(pod) if pod else ""
+    called = next((lead for lead in snapshot.leads if lead.through is Through.CALLS and lead.service and spoken_of(snapshot, lead)), None)
+    if pod is None or not policy or called is None or not names_fail(last_messages(snapshot.pods)):
+        return None
+    said = (
+        evidence(pod, "spec.dnsPolicy", policy, "names are asked of the node's resolver, which knows no Service"),
+        Evidence(called.source, called.field, called.value, "it exists, and the program says that its name does not resolve"),
+    )
+    back = regression(snapshot, [pod], lambda change: change.path.startswith(("spec.dns", "spec.hostNetwork")))
+    remedy = Remedy(advice="Set dnsPolicy to ClusterFirst; with hostNetwork to ClusterFirstWithHostNet.")
+    summary = f"Pods of {snapshot.target.path()} do not ask the cluster's DNS, and call Service {called.host} by its name."
+    return concluded(snapshot, "DNSPolicyWrong", summary, 0.84, said, remedy, back=back)
+
+
+def _resolver(pod: Obj) -> str:
+    """Return the setting by which a pod does not ask the cluster's DNS; empty where it does."""
+    spec = pod["spec"]
+    policy, host = str(spec.get("dnsPolicy") or "ClusterFirst"), bool(spec.get("hostNetwork"))
+    searched = any("cluster.local" in each for each in (spec.get("dnsConfig") or {}).get("searches") or ())
+    if policy == "ClusterFirst":
+        return "ClusterFirst with hostNetwork" if host else ""
+    return policy if policy == "Default" or (policy == "None" and not searched) else ""
+
+
 def _confidence(snapshot: Snapshot) -> float:
     return 0.86 if unwell(snapshot) else 0.62
 
@@ -201,5 +228,6 @@ def _ports_told(policy: Obj) -> str:
 RULES = (
     Rule("NetworkPolicyBlocks", ingress_blocked, explains=SYMPTOMS),
     Rule("NetworkPolicyBlocksEgress", egress_blocked, explains=SYMPTOMS),
+    Rule("DNSPolicyWrong", dns_policy_wrong, explains=SYMPTOMS | {"NetworkPolicyBlocksDNS", "ServiceNotFound"}),
     Rule("NetworkPolicyBlocksDNS", dns_blocked, explains=SYMPTOMS | {"NetworkPolicyBlocksEgress"}),
 )

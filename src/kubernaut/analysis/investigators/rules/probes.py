@@ -25,6 +25,8 @@ _SMALL_CPU = Decimal("0.5")
 _LENIENT = 3
 """Kubernetes' own failureThreshold: a probe that allows as many failures is not strict."""
 _RAISED = 5
+_SLOW = 4
+"""How many times as many failures a slow starter is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,23 +237,52 @@ def scheme_wrong(snapshot: Snapshot) -> Candidate | None:
 
 
 def too_strict(snapshot: Snapshot) -> Candidate | None:
-    """A probe gives the program less time than it needs: kubelet runs into the time limit, and the probe allows few failures.
+    """A probe gives the program less time than it needs: it allows few late answers, or kills a slow starter before it is up.
 
-    Where it fails at once after a single late answer, more failures are allowed.
+    More failures are allowed then. A program is taken for a slow starter whose port is shut at each probe, that lives no longer than the
+    liveness probe lets it from its start, and that has no startup probe.
     """
     for found in _any_failing(snapshot):
         first, allowed = found[0], int(found[0].probe.get("failureThreshold", _LENIENT))
-        if allowed >= _LENIENT or not _TIMED_OUT.search(first.words):
+        late = allowed < _LENIENT and _TIMED_OUT.search(first.words)
+        if not late and not _cut_short(first):
             continue
         remedy = Remedy(
             advice="Let the probe fail more often before it counts, or give it a longer timeoutSeconds.",
             action="RelaxProbe" if snapshot.target.kind == "Deployment" else "",
-            facts=_facts(first) | {"probe.failureThreshold.current": str(allowed), "probe.failureThreshold.proposed": str(_RAISED)},
+            facts=_facts(first)
+            | {
+                "probe.failureThreshold.current": str(allowed),
+                "probe.failureThreshold.proposed": str(_RAISED if late else _SLOW * allowed),
+            },
         )
-        told = evidence(first.container.pod, f"{first.field}.failureThreshold", allowed, "so many late answers are allowed")
-        summary = f"The {first.kind} probe of container {first.container.name} counts {allowed} late answers as failure: too strict."
-        return _concluded(snapshot, "ProbeTooStrict", summary, 0.72, found, remedy, told)
+        told = evidence(first.container.pod, f"{first.field}.failureThreshold", allowed, "so many failures are allowed")
+        why = (
+            f"counts {allowed} late answers as failure"
+            if late
+            else f"kills it {_allowance(first.probe):.0f} s after each start, before it is up"
+        )
+        summary = f"The {first.kind} probe of container {first.container.name} {why}: too strict."
+        return _concluded(snapshot, "ProbeTooStrict", summary, 0.72 if late else 0.68, found, remedy, told)
     return None
+
+
+def _allowance(probe: Obj) -> float:
+    """Return for how many seconds from its start a program may fail a probe."""
+    return float(probe.get("initialDelaySeconds", 0)) + float(probe.get("periodSeconds", 10)) * float(
+        probe.get("failureThreshold", _LENIENT)
+    )
+
+
+def _cut_short(row: Failing) -> bool:
+    """Tell whether a liveness probe kills a program that was never up: each life ends when the probe's patience from the start does."""
+    container, ended = row.container, next(iter(row.container.ends()), None)
+    grace = float(container.pod["spec"].get("terminationGracePeriodSeconds") or 30)
+    patience, period = _allowance(row.probe), float(row.probe.get("periodSeconds", 10))
+    shut = row.kind == "liveness" and "connection refused" in row.words and not container.spec.get("startupProbe") and not _wrong_port(row)
+    if not shut or ended is None or ended.exit_code not in SIGNALLED:
+        return False
+    return patience - 2 * period <= ended.ran.total_seconds() <= patience + period + grace
 
 
 def throttled(snapshot: Snapshot) -> Candidate | None:

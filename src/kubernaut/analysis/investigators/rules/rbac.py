@@ -3,7 +3,7 @@
 import re
 
 from kubernaut.analysis.investigators.base import Evidence
-from kubernaut.analysis.investigators.rules.crashes import crashes, last_words
+from kubernaut.analysis.investigators.rules.crashes import crashes, last_words, spoken
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence
 from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded, regression
 from kubernaut.analysis.snapshot import Snapshot
@@ -22,7 +22,7 @@ def forbidden(snapshot: Snapshot) -> Candidate | None:
     Said by the program's last words; believed where the ServiceAccount named there is the pods' own.
     """
     for container, ended in crashes(snapshot):
-        found = _FORBIDDEN.search(ended.message[:4096])
+        found = _FORBIDDEN.search(spoken(ended.message))
         account = str(container.pod["spec"].get("serviceAccountName") or "default")
         if found is None or found["account"] != account or found["space"] != container.pod["metadata"].get("namespace"):
             continue

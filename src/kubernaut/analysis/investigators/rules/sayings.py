@@ -10,10 +10,11 @@ from enum import Enum
 
 from kubernaut.analysis.containers import condition, containers, containers_of, judged_pods, pod_ready
 from kubernaut.analysis.investigators.base import Evidence, plain
-from kubernaut.analysis.investigators.rules.crashes import crashes, last_words
+from kubernaut.analysis.investigators.rules.crashes import crashes, last_words, spoken
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence, told_by
 from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded, regression
 from kubernaut.analysis.investigators.rules.scheduling import unschedulable
+from kubernaut.analysis.investigators.rules.starting import starts
 from kubernaut.analysis.rollouts import Change
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.base import Obj
@@ -26,6 +27,7 @@ class Said(Enum):
     KUBELET_EVENT = "an event about a pod that is not up"
     SCHEDULER = "why no node is found"
     CONTROLLER = "why no pod can be made"
+    RUNTIME = "why kubelet or the runtime cannot start a container"
     PROGRAM = "the last words of a program that crashed"
 
 
@@ -146,9 +148,13 @@ def _controller(snapshot: Snapshot, _: frozenset[str], pattern: re.Pattern[str])
             yield Heard(None, found, told)
 
 
+def _runtime(snapshot: Snapshot, _: frozenset[str], pattern: re.Pattern[str]) -> Iterator[Heard]:
+    return (Heard(row.container.pod, found, row.told) for row in starts(snapshot) if (found := pattern.search(row.words)))
+
+
 def _program(snapshot: Snapshot, _: frozenset[str], pattern: re.Pattern[str]) -> Iterator[Heard]:
     for container, ended in crashes(snapshot):
-        if found := pattern.search(ended.message[:4096]):
+        if found := pattern.search(spoken(ended.message)):
             yield Heard(container.pod, found, last_words(container, ended))
 
 
@@ -157,5 +163,6 @@ _HEARD: dict[Said, _Listen] = {
     Said.KUBELET_EVENT: _pod_events,
     Said.SCHEDULER: _scheduler,
     Said.CONTROLLER: _controller,
+    Said.RUNTIME: _runtime,
     Said.PROGRAM: _program,
 }

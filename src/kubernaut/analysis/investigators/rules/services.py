@@ -7,8 +7,8 @@ from difflib import SequenceMatcher
 from kubernaut.analysis.containers import condition, containers, pod_ready
 from kubernaut.analysis.investigators.base import Evidence
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence
-from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded
-from kubernaut.analysis.leads import labels_of, matches, selector_of
+from kubernaut.analysis.investigators.rules.remedies import Regression, Remedy, concluded, regression
+from kubernaut.analysis.leads import labels_of, matches, names, selector_of
 from kubernaut.analysis.snapshot import Lead, Snapshot, Through
 from kubernaut.api.base import Obj
 
@@ -180,19 +180,20 @@ def port_not_offered(snapshot: Snapshot) -> Candidate | None:
         said = (named, evidence(lead.service, "spec.ports[*].port", ", ".join(map(str, ports)), "the ports that the Service has"))
         summary = f"{snapshot.target.path()} calls Service {name} on port {lead.port}; it has {', '.join(map(str, ports))}."
         remedy = Remedy(advice=f"Correct the address in {lead.field}, or give the Service that port.")
-        return concluded(snapshot, "ServicePortNotOffered", summary, 0.82, said, remedy)
+        return concluded(snapshot, "ServicePortNotOffered", summary, 0.82, said, remedy, back=_changed(snapshot, lead))
     return None
 
 
 def service_not_found(snapshot: Snapshot) -> Candidate | None:
     """A workload that is not well is told to call a Service that does not exist: the name is wrong, or the Service was deleted."""
     for lead in _calls(snapshot):
-        if lead.service is None and unwell(snapshot) and (lead.certain or spoken_of(snapshot, lead)):
+        if lead.service is None and unwell(snapshot):
             host = lead.host
             near = _nearest(host.partition(".")[0], snapshot) if host.endswith(f".{snapshot.target.namespace}") else ""
             advice = f"Create the Service {host}, or correct the address in {lead.field}." + (f" Service {near} exists." if near else "")
             summary = f"{snapshot.target.path()} calls Service {host}, which does not exist."
-            return concluded(snapshot, "ServiceNotFound", summary, 0.84, (_named(lead),), Remedy(advice=advice))
+            back = _changed(snapshot, lead)
+            return concluded(snapshot, "ServiceNotFound", summary, 0.84, (_named(lead),), Remedy(advice=advice), back=back)
     return None
 
 
@@ -215,6 +216,12 @@ def _calls(snapshot: Snapshot) -> Iterator[Lead]:
     return (lead for lead in snapshot.leads if lead.through is Through.CALLS)
 
 
+def _changed(snapshot: Snapshot, lead: Lead) -> Regression | None:
+    """Return the way back where the last roll-out changed the address; what stands in a ConfigMap no roll-out changes."""
+    field = lead.field.removeprefix("spec.template.")
+    return regression(snapshot, [pod for pod in snapshot.pods if not pod_ready(pod)], lambda change: change.path.startswith(field))
+
+
 def _named(lead: Lead) -> Evidence:
     return Evidence(lead.source, lead.field, lead.value, "the address that it calls")
 
@@ -230,7 +237,7 @@ def spoken_of(snapshot: Snapshot, lead: Lead) -> bool:
     words = [ended.message for container in containers(snapshot) for ended in container.ends()]
     words += [str(event.get("message") or "") for event in snapshot.events_of("Unhealthy")]
     words += snapshot.logs.values()
-    return bool(name) and any(name in text for text in words)
+    return bool(name) and any(names(text, name) for text in words)
 
 
 def _nearest(name: str, snapshot: Snapshot) -> str:

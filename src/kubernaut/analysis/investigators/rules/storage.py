@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from kubernaut.analysis.containers import Container, condition, judged_pods, pod_ready
 from kubernaut.analysis.investigators.base import Evidence
-from kubernaut.analysis.investigators.rules.crashes import Crash, crashes, last_words
+from kubernaut.analysis.investigators.rules.crashes import Crash, crashes, last_words, spoken
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence
 from kubernaut.analysis.investigators.rules.memory import memory_text
 from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded, regression
@@ -16,7 +16,10 @@ from kubernaut.api.quantity import parse_quantity
 
 _DEFAULT = "storageclass.kubernetes.io/is-default-class"
 _CLASS_MISSING = re.compile(r'storageclass\.storage\.k8s\.io "(?P<name>[^"]+)" not found')
-_FULL = re.compile(r"no space left on device|\bENOSPC\b|disk quota exceeded", re.IGNORECASE)
+_FULL = re.compile(
+    r"no space left on device|\bENOSPC\b|disk quota exceeded|disk (is )?full|not enough (disk )?space|errno:? 28\b|flood.?stage",
+    re.IGNORECASE,
+)
 _GROWTH = 2
 
 
@@ -153,7 +156,7 @@ def resize_stuck(snapshot: Snapshot) -> Candidate | None:
 def volume_full(snapshot: Snapshot) -> Candidate | None:
     """A program ends because the volume it writes to is full; a claim whose class can grow is asked for twice as much."""
     for container, ended in _writers(snapshot):
-        if not _FULL.search(ended.message[:4096]):
+        if not _FULL.search(spoken(ended.message)):
             continue
         held = [claim for claim, _ in _all_claims(snapshot) if _mounted(container, claim["metadata"]["name"])]
         if len(held) == 1:

@@ -23,7 +23,7 @@ KUBELET = (
         doc="The pod must not run as root (runAsNonRoot), and its image does: kubelet refuses to start it.",
         said=Said.KUBELET_WAITING,
         reasons=_CONFIG,
-        words=r"runAsNonRoot and image (will run as root|has non-numeric user)",
+        words=r"runAsNonRoot and image (will run as root|has non-numeric user)|container's runAsUser breaks non-root policy",
         means="Pods of {target} must not run as root, and their image does.",
         advice="Set runAsUser to a user of the image, or build the image with a numeric user that is not root.",
         base=0.88,
@@ -32,9 +32,9 @@ KUBELET = (
     Saying(
         cause="SubPathMissing",
         doc="A volume's subPath does not exist or cannot be made, so that the container cannot be built.",
-        said=Said.KUBELET_WAITING,
-        reasons=_CONFIG,
-        words=r"failed to (create|prepare) subPath",
+        said=Said.RUNTIME,
+        words=r"failed to (create|prepare) subPath|volume-subpaths/.{0,600}(not a directory|no such file)"
+        r"|mount a directory onto a file|mount .{0,400}volume-subpaths",
         means="Pods of {target} mount a subPath that cannot be made.",
         advice="Correct the subPath, or make the volume writable.",
         changed=(".volumeMounts", ".volumes"),
@@ -66,7 +66,7 @@ KUBELET = (
         doc="A volume that only one node may have is still attached to another one.",
         said=Said.KUBELET_EVENT,
         reasons=_MOUNTING,
-        words=r"Multi-Attach error for volume",
+        words=r"Multi-Attach error for volume|volume .{0,80}is already (attached|exclusively attached|used)|VolumeInUse",
         means="Pods of {target} wait for a volume that is still attached to another node.",
         advice="Find the pod that still uses the volume on another node: end it, or let the claim be shared; or use strategy Recreate.",
         base=0.85,
@@ -78,7 +78,8 @@ KUBELET = (
         said=Said.KUBELET_EVENT,
         reasons=_MOUNTING,
         words=r"mount failed: exit status|connection timed out|wrong fs type|Stale file handle|access denied by server"
-        r"|driver name \S+ not found|rpc error: code = (Internal|Unavailable|DeadlineExceeded)",
+        r"|driver name \S+ not found|rpc error: code = \w+ desc|hostPath type check failed|external-attacher|fsck found errors"
+        r"|AttachVolume\.(Attach|FindAttachablePluginBySpec) failed|MountDevice failed",
         means="Pods of {target} wait for a volume that cannot be mounted.",
         advice="Read kubelet's message: the storage server, its driver on the node, or the export is at fault.",
         base=0.75,
@@ -104,6 +105,16 @@ SCHEDULER = (
         means="Pods of {target} ask for a host port that is taken on every node.",
         advice="Drop hostPort, or run no more pods than there are nodes.",
         changed=(".ports", "hostNetwork"),
+    ),
+    Saying(
+        cause="DeviceClaimUnmet",
+        doc="A pod claims a device (dynamic resource allocation), and no node has one left that fits the claim.",
+        said=Said.SCHEDULER,
+        words=r"(cannot|could not) allocate all claims|resource ?claim .{0,120}(not found|not created|does not exist)",
+        means="Pods of {target} claim a device that no node can give them.",
+        advice="Compare the ResourceClaims with the ResourceSlices: all may be taken, or the driver of the nodes is away.",
+        base=0.78,
+        changed=("resourceClaims", ".resources"),
     ),
     Saying(
         cause="NodesHoldTooManyPods",
@@ -222,107 +233,4 @@ CONTROLLER = (
         changed=(),
     ),
 )
-PROGRAM = (
-    Saying(
-        cause="WrongArchitecture",
-        doc="The image is built for another processor than the node has: the kernel cannot run its program.",
-        said=Said.PROGRAM,
-        words=r"exec format error",
-        means="The image of {target} is built for another processor architecture than its node has.",
-        advice="Build the image for the nodes' architecture, or select nodes that have the image's.",
-        base=0.88,
-        changed=(".image", "nodeSelector", "affinity"),
-    ),
-    Saying(
-        cause="FileSystemReadOnly",
-        doc="The program writes where it may not: its root file system or a volume is mounted read-only.",
-        said=Said.PROGRAM,
-        words=r"read-only file ?system",
-        means="The program of {target} writes to a file system that is mounted read-only.",
-        advice="Mount an emptyDir where it writes, or set readOnlyRootFilesystem to false.",
-        base=0.8,
-        changed=("securityContext", ".volumeMounts", ".volumes", ".image"),
-    ),
-    Saying(
-        cause="FilePermissionDenied",
-        doc="The program may not read or write a file: the user it runs as and the owner of the files do not fit.",
-        said=Said.PROGRAM,
-        words=r"(open|mkdir|create|unlink|chown|chmod|access|write|bind|read|permissions of|change|rename|stat|lock)\S*\b.{0,200}"
-        r"(permission denied|operation not permitted)|\bEACCES\b|\bEPERM\b|PermissionError|AccessDeniedException: /",
-        means="The program of {target} may not use a file or port: its user and the owner of the files do not fit.",
-        advice="Set runAsUser and fsGroup to what the image and its volumes expect.",
-        base=0.78,
-        changed=("securityContext", ".volumeMounts", ".volumes", ".image"),
-    ),
-    Saying(
-        cause="PortInUse",
-        doc="The program cannot listen: another container of the pod, or the node, has its port.",
-        said=Said.PROGRAM,
-        words=r"address already in use|\bEADDRINUSE\b",
-        means="The program of {target} cannot listen: its port is taken by another container of the pod, or by the node.",
-        advice="Give the containers of the pod different ports; with hostNetwork the node's own ports count too.",
-        base=0.82,
-        changed=(".args", ".command", ".env", ".ports", "hostNetwork", ".image", "containers"),
-    ),
-    Saying(
-        cause="CertificateExpired",
-        doc="A certificate that the program relies on has expired.",
-        said=Said.PROGRAM,
-        words=r"certificate has expired|certificate is not yet valid|CERT_HAS_EXPIRED",
-        means="The program of {target} meets a certificate that is not valid any more.",
-        advice="Renew the certificate that the last words name; then start the pods again.",
-        base=0.82,
-        changed=(),
-    ),
-    Saying(
-        cause="CredentialsRejected",
-        doc="A server that the program needs refuses its user name, password or token.",
-        said=Said.PROGRAM,
-        words=r"password authentication failed|access denied for user|authentication failed|invalid (credentials|password|api key|token)"
-        r"|WRONGPASS|NOAUTH|401 unauthorized",
-        means="A server that {target} needs refuses its credentials.",
-        advice="Compare the credentials the pods get with what the server expects; after a change of a Secret pods must be started anew.",
-        base=0.8,
-        changed=(".env", ".envFrom", ".volumes"),
-    ),
-    Saying(
-        cause="ConfigurationInvalid",
-        doc="The program cannot read its configuration: a flag it does not know, a file that does not parse, a setting that is missing.",
-        said=Said.PROGRAM,
-        words=r"unknown (flag|shorthand flag|option|command line)|flag provided but not defined|unrecognized (option|arguments?)"
-        r"|(yaml|toml|json|xml|config\w*|properties)\b.{0,80}(parse|syntax|unmarshal|invalid|unexpected|malformed|did not find expected"
-        r"|cannot start any token|mapping values are not allowed|invalid character)"
-        r"|(failed|cannot|could not|unable) to (parse|load|read) .{0,40}(config|settings|properties)|invalid configuration"
-        r"|(required|missing).{0,40}(environment variable|env var|setting|configuration)"
-        r"|environment variable \S+ (is )?(not set|required|missing)"
-        r"|KeyError: '[A-Z_]+'",
-        means="The program of {target} refuses its configuration.",
-        advice="Correct the flag, file or variable that the last words name.",
-        base=0.8,
-        changed=(".env", ".args", ".command", ".volumes", ".volumeMounts", ".image"),
-    ),
-    Saying(
-        cause="DatabaseSchemaMismatch",
-        doc="The program and its database do not fit: a table or column is missing, or a migration failed.",
-        said=Said.PROGRAM,
-        words=r"(relation|table|column) \S+ (does not exist|doesn't exist)|no such (table|column)|Unknown column"
-        r"|migration .{0,60}(failed|checksum|dirty)|dirty database version",
-        means="The program of {target} and its database do not fit each other: a migration is missing or failed.",
-        advice="Run or repair the migration; or go back to the version that fits the database.",
-        base=0.78,
-        changed=(".image",),
-    ),
-    Saying(
-        cause="DependencyUnreachable",
-        doc="The program ends because it cannot reach something it needs, and nothing in the cluster tells why.",
-        said=Said.PROGRAM,
-        words=r"connection refused|no such host|connection timed out|i/o timeout|could not connect"
-        r"|\bECONNREFUSED\b|\bENOTFOUND\b|\bETIMEDOUT\b"
-        r"|name resolution|no route to host|network is unreachable|connection reset",
-        means="The program of {target} ends because it cannot reach something it needs.",
-        advice="The last words name what it cannot reach: look whether that runs, and whether the address is right.",
-        base=0.66,
-        changed=(".env", ".args", ".command"),
-    ),
-)
-RULES = tuple(saying.rule() for saying in (*KUBELET, *SCHEDULER, *CONTROLLER, *PROGRAM))
+RULES = tuple(saying.rule() for saying in (*KUBELET, *SCHEDULER, *CONTROLLER))
