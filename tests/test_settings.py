@@ -41,6 +41,19 @@ def test_a_file_sets_what_it_names_and_leaves_the_rest(file):
     assert (found.workflow.cooldown, found.orchestration.retention) == (timedelta(minutes=1), timedelta(hours=1))
 
 
+@pytest.mark.parametrize("written", ["90m", "1h30m", "'01:30:00'", "PT1H30M", "5400"])
+def test_a_duration_may_be_written_as_people_write_it(file, written):
+    found = load(
+        file(f"orchestration: {{retention: {written}, retention_by_environment: {{production: {written}}}}}\n"), NONE
+    ).orchestration
+    assert (found.retention, found.retention_by_environment) == (timedelta(minutes=90), {"production": timedelta(minutes=90)})
+
+
+def test_what_is_no_duration_is_told_with_an_example(file):
+    with pytest.raises(BadSettings, match=r"orchestration\.retention: .*'5m30' is no duration; write it like 90s, 10m or 1h30m"):
+        load(file("orchestration: {retention: 5m30}\n"), NONE)
+
+
 def test_a_variable_wins_over_the_file_and_is_read_as_yaml(file):
     variables = {
         "KUBERNAUT_GATEWAY__PORT": "9100",

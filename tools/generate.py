@@ -6,18 +6,21 @@ Usage: generate.py [--check]. With --check nothing is written: files that differ
 import ast
 import inspect
 import json
+import re
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from kubernaut import deployments, manifests
 from kubernaut.api.base import Obj, Resource
 from kubernaut.api.crd import crd
+from kubernaut.api.durations import go_duration
 from kubernaut.api.kinds import ALL
 from kubernaut.settings import DIVIDER, PREFIX, Settings
 
@@ -201,13 +204,21 @@ def bounds(node: Obj) -> str:
         words.append("one of " + ", ".join(f"`{value}`" for value in node["enum"]))
     words += [template.format(_moderate(node[key])) for key, template in BOUNDS.items() if key in node]
     words += [f"more than {node['exclusiveMinimum']}" for _ in ("once",) if type(node.get("exclusiveMinimum")) in {int, float}]
-    if node.get("default") is not None and len(spelled := _spelled(node["default"])) <= SHORTEST_DEFAULT:
+    if node.get("default") is not None and len(spelled := _default(node)) <= SHORTEST_DEFAULT:
         words.append(f"default `{spelled}`")
     return "; ".join(words)
 
 
 def _moderate(value: object) -> object:
     return f"{value:g}" if isinstance(value, float) else value
+
+
+def _default(node: Obj) -> str:
+    """Return a default as a person would write it."""
+    if node.get("format") != "duration":
+        return _spelled(node["default"])
+    length = go_duration(TypeAdapter(timedelta).validate_python(node["default"]))
+    return re.sub(r"(?<=[hm])0[ms]", "", length)
 
 
 def _spelled(value: object) -> str:
@@ -240,8 +251,8 @@ SETTINGS_HEAD = f"""# Settings
 
 Settings are read once, at the start, from a YAML file, and overridden by environment variables. Every fault is told at once, and
 nothing starts with a wrong one. In the file the sections nest; a variable joins them: `{PREFIX}GATEWAY{DIVIDER}PORT=8090` is
-`gateway: {{port: 8090}}`. A variable's text is read as YAML. Settings at the top have no variable. Durations are ISO 8601 (`PT5M`),
-`HH:MM:SS`, or a number of seconds."""
+`gateway: {{port: 8090}}`. A variable's text is read as YAML. Settings at the top have no variable. Durations are written like `90s`,
+`10m` or `1h30m`; ISO 8601 (`PT5M`), `HH:MM:SS` and a number of seconds are understood too."""
 
 
 def _is_model(annotation: object) -> bool:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from kubernaut.analysis.settings import AnalysisSettings
 from kubernaut.api.base import Unusable
+from kubernaut.api.durations import Length
 from kubernaut.datastorage.settings import DataStorageSettings
 from kubernaut.execution.settings import ExecutionSettings
 from kubernaut.gateway.settings import GatewaySettings
@@ -55,11 +56,11 @@ class LeaderTimes(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    lease: timedelta = timedelta(seconds=15)
+    lease: Length = timedelta(seconds=15)
     """How long a rival waits after the last sign of life; whole seconds."""
-    renew: timedelta = timedelta(seconds=10)
+    renew: Length = timedelta(seconds=10)
     """How long a leader tries to renew before it stops working."""
-    retry: timedelta = timedelta(seconds=2)
+    retry: Length = timedelta(seconds=2)
     """How often the lease is looked at."""
 
     @model_validator(mode="after")

@@ -3,6 +3,7 @@
 from collections import Counter, deque
 from typing import Final
 
+from kubernaut.api.audit import RemediationAudit
 from kubernaut.api.base import Obj
 from kubernaut.api.remediation import Phase
 from kubernaut.orchestration.table import TABLE, mark_of
@@ -87,13 +88,17 @@ class Deadlines(Law):
 
 
 class Trail(Law):
-    """No fact is lost: what leaves an object's journal is in data storage, ordinals have no gap, and in the end all is there."""
+    """No fact is lost: what leaves an object's journal is in data storage, ordinals have no gap, and in the end all is there.
+
+    And the remediation records say in the end what the remediations say.
+    """
 
     plurals = PARTS
 
     def __init__(self, *given: object) -> None:
         super().__init__(*given)  # type: ignore[arg-type]
         self._counts: dict[str, tuple[str, int]] = {}
+        self._phases: dict[str, str] = {}
 
     def written(self, plural: str, old: Obj | None, new: Obj | None) -> None:
         obj = new or old
@@ -104,6 +109,8 @@ class Trail(Law):
         if count < self._counts.get(uid, ("", 0))[1]:
             self.broken(f"a journal only grows: {name} went back to {count} facts")
         self._counts[uid] = name, count
+        if plural == "remediationrequests":
+            self._phases[obj["metadata"]["name"]] = str((obj.get("status") or {}).get("overallPhase") or "Pending").lower()
         if new is not None:
             self._shipped(uid, name, count, {entry["ordinal"] for entry in journal.get("pending") or ()})
 
@@ -119,6 +126,10 @@ class Trail(Law):
             lost = [ordinal for ordinal in range(count) if (uid, ordinal) not in ledger.facts]
             if lost:
                 self.broken(f"the trail is whole: facts {lost[:5]} of {name} never came to data storage")
+        recorded = {body.remediation_name: body.overall_phase for body in ledger.of(RemediationAudit)}
+        for name, phase in self._phases.items():
+            if phase != recorded.get(name, "pending"):
+                self.broken(f"the record is up to date: of {name}, which is {phase}, it says {recorded.get(name, 'nothing')}")
         for text in ledger.doubtful[:3]:
             self.broken(f"a fact is told one way: {text}")
 

@@ -1,8 +1,8 @@
 """Data storage in memory: keeps every fact once, as the real one does, is down at times, and loses answers."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeVar
 from uuid import UUID
 
 from kubernaut.api.audit import AuditEvent
@@ -13,6 +13,8 @@ from tests.simulation.chaos import Chaos, Fault
 ANSWER_SECONDS: Final = 0.004
 TIMEOUT_SECONDS: Final = 5.0
 
+M = TypeVar("M", bound=Model)
+
 
 class Ledger:
     """What data storage holds."""
@@ -21,7 +23,7 @@ class Ledger:
         self._chaos = chaos
         self.facts: dict[tuple[str, int], AuditEvent] = {}
         """By uid of the object and ordinal."""
-        self.records: dict[str, list[Model]] = {}
+        self.records: list[Model] = []
         self.doubtful: list[str] = []
         """Facts that were told twice, and differently."""
         self._ids: dict[UUID, tuple[str, int]] = {}
@@ -35,8 +37,12 @@ class Ledger:
     async def post(self, path: str, body: Model) -> None:
         """Take one record."""
         await self._reached()
-        self.records.setdefault(path, []).append(body)
+        self.records.append(body)
         await self._answered(path)
+
+    def of(self, model: type[M]) -> Iterator[M]:
+        """Yield the records of a kind, in the order they came."""
+        return (each for each in self.records if isinstance(each, model))
 
     async def post_all(self, path: str, bodies: Sequence[Model]) -> None:
         """Take a list of facts."""

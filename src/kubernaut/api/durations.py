@@ -1,7 +1,10 @@
-"""Go duration text (`1h2m3.5s`, `10m0s`, `850ms`), which receivers of our messages parse."""
+"""Go duration text (`1h2m3.5s`, `10m0s`, `850ms`), which receivers of our messages parse and people write into settings."""
 
 import re
 from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)")
 _LONGEST = (2**63 - 1) / 1e9
@@ -20,6 +23,15 @@ def parse_duration(text: str) -> timedelta:
     if seconds > _LONGEST:
         raise ValueError(f"{text!r} is longer than a duration can be")
     return timedelta(seconds=seconds)
+
+
+def _read(value: Any) -> Any:
+    """Read Go duration text, and leave everything else to pydantic."""
+    return parse_duration(value) if isinstance(value, str) and _PART.match(value) else value
+
+
+Length = Annotated[timedelta, BeforeValidator(_read)]
+"""A duration in settings: `90s`, `10m`, `1h30m`, or what pydantic reads (ISO 8601, `HH:MM:SS`, a number of seconds)."""
 
 
 def go_duration(length: timedelta) -> str:

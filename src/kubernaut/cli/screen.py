@@ -8,7 +8,7 @@ from rich.markdown import Markdown
 from rich.panel import Panel
 
 from kubernaut.api.base import Kind, Obj
-from kubernaut.cli.trail import Entry, trail_lines, trail_table
+from kubernaut.cli.trail import TABLE_WIDTH, Entry, trail_lines, trail_table
 from kubernaut.notification.channels.base import Message
 from kubernaut.notification.channels.console import plain
 
@@ -77,7 +77,7 @@ class Screen:
 
     def trail(self, entries: Sequence[Entry], title: str) -> None:
         """Show the trail of a case: when, who, what, why."""
-        if not self._plain:
+        if not self._plain and self.console.width >= TABLE_WIDTH:
             self.console.print(trail_table(entries, title))
             return
         self.console.print(title, markup=False, soft_wrap=True)

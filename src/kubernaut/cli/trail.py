@@ -15,6 +15,8 @@ PAGE = 500
 MAX_EVENTS = 10_000
 TRANSITION = "PhaseTransition"
 MINUTE = 60
+TABLE_WIDTH = 110
+"""Columns below which a table would leave no room for the reasons."""
 STYLES = {"failure": "red", "pending": "yellow"}
 
 
@@ -49,15 +51,21 @@ async def read_trail(storage: DataStorage, correlation_id: str) -> list[Entry]:
 
 
 def trail_table(entries: Sequence[Entry], title: str) -> Table:
-    """Return the trail as a table."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    """Return the trail as a table; its title says the day, and each later day where it begins."""
+    day = f", {entries[0].event_timestamp.astimezone(UTC):%Y-%m-%d}" if entries else ""
+    table = Table(title=f"{title}{day}", title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
     table.add_column("UTC", no_wrap=True)
     table.add_column("after", justify="right", no_wrap=True, style="dim")
     table.add_column("who", no_wrap=True)
     table.add_column("what", no_wrap=True)
     table.add_column("why", overflow="fold")
+    before = day.strip(", ")
     for entry, (at, after, who, what, why) in zip(entries, _rows(entries), strict=True):
-        table.add_row(at, after, who, what, Text(why, style=STYLES.get(entry.event_outcome, "")))
+        date, time = at.split()
+        if date != before:
+            table.add_row(date)
+        table.add_row(time, after, who, what, Text(why, style=STYLES.get(entry.event_outcome, "")))
+        before = date
     return table
 
 

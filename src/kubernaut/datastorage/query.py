@@ -87,7 +87,11 @@ async def remediations(connection: AsyncConnection, names: list[str]) -> dict[st
     """Return the records of remediations that are there, by name."""
     found = (await connection.execute(select(remediation_audit).where(remediation_audit.c.remediation_name.in_(names)))).all()
     owner = service_crd_status.c.remediation_audit_id
-    wanted = select(service_crd_status).where(owner.in_([row.id for row in found])).order_by(service_crd_status.c.start_time, owner)
+    wanted = (
+        select(service_crd_status)
+        .where(owner.in_([row.id for row in found]))
+        .order_by(service_crd_status.c.start_time, service_crd_status.c.id)
+    )
     services: dict[int, list[Obj]] = {row.id: [] for row in found}
     for each in await connection.execute(wanted):
         services[each.remediation_audit_id].append(_service(each))

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kubernaut.api.durations import Length
 from kubernaut.conditions.judging import SOURCE
 from kubernaut.policy.settings import PolicySource
 
@@ -27,7 +28,7 @@ class ExecutionSettings(BaseModel):
     """Who acts instead, by canonical action name, such as `system:serviceaccount:shop:scaler`; an empty name: as we do."""
     automatic_undo: Literal["never", "exact", "always"] = "exact"
     """Which fixes are taken back without a person's word when they made things worse: those that can be exactly, or as well as they can."""
-    poll: timedelta = Field(default=timedelta(seconds=10), gt=timedelta())
+    poll: Length = Field(default=timedelta(seconds=10), gt=timedelta())
     """How often a condition that is waited for is looked at, watches aside."""
     conditions: PolicySource = SOURCE
     """Where users' own conditions are, which must be so before operations and runs of workflows, and after; neither there: none."""

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kubernaut.api.durations import Length
 from kubernaut.service import AccessSettings, RateSettings
 
 
@@ -61,7 +62,7 @@ class GatewaySettings(BaseModel):
     managed_only: bool = True
     """Whether cases are opened only for objects that opt in by the label kubernaut.ai/managed=true, on them or on their namespace; off: for
     all that do not opt out by false. `orchestration.managed_only` is the same for carrying out."""
-    replay_window: timedelta = timedelta(minutes=5)
+    replay_window: Length = timedelta(minutes=5)
     """How old a report may be by the header X-Timestamp, or by an Event's last time; 0 takes all. An alert's startsAt does not count."""
     watch_events: bool = False
     """Whether Warning Events of the cluster are signals, without anybody who posts them."""

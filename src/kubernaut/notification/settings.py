@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, StringConstraints, model_validator
 
+from kubernaut.api.durations import Length
 from kubernaut.api.notification import ChannelName
 from kubernaut.notification.answering.settings import AnswerSettings
 from kubernaut.policy.settings import PolicySource
@@ -190,7 +191,7 @@ class NotificationSettings(BaseModel):
     """Where it is written who is told what; neither there: messages go where they ask to go."""
     send_timeout_seconds: float = Field(default=10, gt=0, le=60)
     """Of one try on one channel."""
-    expires_after: timedelta = Field(default=timedelta(hours=24), ge=timedelta(minutes=1), le=timedelta(days=90))
+    expires_after: Length = Field(default=timedelta(hours=24), ge=timedelta(minutes=1), le=timedelta(days=90))
     """How long a message waits for a channel that is down."""
     breaker: BreakerSettings = BreakerSettings()
     console_url: str = Field(default="", max_length=500, pattern=r"^(https?://\S+)?$")

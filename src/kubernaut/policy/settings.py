@@ -5,6 +5,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kubernaut.api.durations import Length
+
 
 class PolicySource(BaseModel):
     """Where a policy is read: a ConfigMap, or a file. Neither there: the shipped policy holds."""
@@ -19,5 +21,5 @@ class PolicySource(BaseModel):
     """The ConfigMap's key that holds the text."""
     file: Path | None = None
     """A file that is read in place of the ConfigMap."""
-    file_interval: timedelta = Field(default=timedelta(seconds=5), ge=timedelta(milliseconds=100), le=timedelta(hours=1))
+    file_interval: Length = Field(default=timedelta(seconds=5), ge=timedelta(milliseconds=100), le=timedelta(hours=1))
     """How often the file is looked at for changes."""

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from kubernaut.api.durations import Length
+
 
 class EndpointSettings(BaseModel):
     """An HTTP API that is asked; without a URL it is not."""
@@ -17,9 +19,9 @@ class EndpointSettings(BaseModel):
     """File of the bearer token that is shown to it; read anew for each question."""
     ca_file: str = ""
     """File of the certificates that its own is checked against; empty: the system's."""
-    timeout: timedelta = Field(default=timedelta(seconds=2), gt=timedelta(), le=timedelta(seconds=30))
+    timeout: Length = Field(default=timedelta(seconds=2), gt=timedelta(), le=timedelta(seconds=30))
     """How long an answer is waited for."""
-    rest: timedelta = Field(default=timedelta(seconds=15), ge=timedelta())
+    rest: Length = Field(default=timedelta(seconds=15), ge=timedelta())
     """How long it is left alone after it did not answer."""
 
 
@@ -44,7 +46,7 @@ class VerificationSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    look_every: timedelta = Field(default=timedelta(seconds=5), gt=timedelta())
+    look_every: Length = Field(default=timedelta(seconds=5), gt=timedelta())
     """How often the target is looked at; a change of the alert is noticed at once."""
     health_weight: float = Field(default=0.40, ge=0, le=1)
     alert_weight: float = Field(default=0.35, ge=0, le=1)
@@ -54,7 +56,7 @@ class VerificationSettings(BaseModel):
     prometheus: EndpointSettings = EndpointSettings()
     """Prometheus' HTTP API: whether the alert's own expression still holds, and the queries below."""
     queries: Annotated[tuple[MetricQuery, ...], Field(max_length=20)] = ()
-    metrics_every: timedelta = Field(default=timedelta(seconds=15), ge=timedelta())
+    metrics_every: Length = Field(default=timedelta(seconds=15), ge=timedelta())
     """How often Prometheus is asked about one fix at most."""
-    metrics_patience: timedelta = Field(default=timedelta(minutes=1), ge=timedelta())
+    metrics_patience: Length = Field(default=timedelta(minutes=1), ge=timedelta())
     """How long metrics are waited for once all else is well; then the verdict is given without them."""

@@ -8,6 +8,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from kubernaut.api.brake import BrakeLimits, Storm
+from kubernaut.api.durations import Length
 
 HOUR: Final = timedelta(hours=1)
 LIMITED: Final = "RemediationLimit"
@@ -32,12 +33,12 @@ class BrakeSettings(BaseModel):
     """The same, for the namespace of what is acted on."""
     storm_cases: int | None = Field(default=50, ge=1)
     """More new cases than that within the window are a storm: nothing new is started."""
-    storm_window: timedelta = Field(default=timedelta(minutes=5), gt=timedelta())
-    storm_cooldown: timedelta = Field(default=timedelta(minutes=10), gt=timedelta())
+    storm_window: Length = Field(default=timedelta(minutes=5), gt=timedelta())
+    storm_cooldown: Length = Field(default=timedelta(minutes=10), gt=timedelta())
     """How long after the last moment of too many cases a storm is over."""
-    look_again: timedelta = Field(default=timedelta(seconds=30), gt=timedelta())
+    look_again: Length = Field(default=timedelta(seconds=30), gt=timedelta())
     """How often what waits for its turn is looked at, watches aside."""
-    patience: timedelta = Field(default=timedelta(hours=6), gt=timedelta())
+    patience: Length = Field(default=timedelta(hours=6), gt=timedelta())
     """How long a remediation may wait for its turn before people are called."""
 
     def limits(self) -> BrakeLimits:

@@ -8,6 +8,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from kubernaut.api.base import Obj, ResourceIdentifier
+from kubernaut.api.durations import Length
 from kubernaut.api.verification import Baseline
 
 ROLLOUT: Final = "RolloutInProgress"
@@ -26,11 +27,11 @@ class LookSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    calm: timedelta = Field(default=timedelta(minutes=5), gt=timedelta())
+    calm: Length = Field(default=timedelta(minutes=5), gt=timedelta())
     """How long all pods must have been ready, without a restart, for the problem to count as gone though the alert still fires."""
-    look_again: timedelta = Field(default=timedelta(seconds=15), gt=timedelta())
+    look_again: Length = Field(default=timedelta(seconds=15), gt=timedelta())
     """How often a target that is busy is looked at."""
-    patience: timedelta = Field(default=timedelta(minutes=15), gt=timedelta())
+    patience: Length = Field(default=timedelta(minutes=15), gt=timedelta())
     """How long to wait for a roll-out, a Job or a cordoned node before people are called."""
 
 

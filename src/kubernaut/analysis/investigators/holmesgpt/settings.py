@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from kubernaut.api.durations import Length
+
 Url = Annotated[str, StringConstraints(pattern=r"^(https?://[^\s]+)?$", max_length=2048)]
 LATEST = timedelta(minutes=9)
 """An analysis ends after ten minutes where nothing else is said: HolmesGPT has to be through before."""
@@ -59,9 +61,9 @@ class Ladder(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    first: timedelta = Field(default=timedelta(seconds=5), gt=timedelta())
-    longest: timedelta = Field(default=timedelta(seconds=30), gt=timedelta())
-    total: timedelta = Field(default=timedelta(minutes=5), ge=timedelta())
+    first: Length = Field(default=timedelta(seconds=5), gt=timedelta())
+    longest: Length = Field(default=timedelta(seconds=30), gt=timedelta())
+    total: Length = Field(default=timedelta(minutes=5), ge=timedelta())
 
     def pauses(self) -> list[timedelta]:
         """Return the pauses in their order; their sum is within the total."""
@@ -80,12 +82,12 @@ class BreakerSettings(BaseModel):
 
     failures: int = Field(default=5, ge=1)
     """In a row; then it rests for `rest`."""
-    rest: timedelta = Field(default=timedelta(minutes=5), gt=timedelta())
+    rest: Length = Field(default=timedelta(minutes=5), gt=timedelta())
     probes: int = Field(default=3, ge=1)
     """How many questions at a time it is tried with after its rest, and how many must succeed."""
     many_failures: int = Field(default=10, ge=1)
     """In a row; then it rests for `long_rest`."""
-    long_rest: timedelta = Field(default=timedelta(minutes=15), gt=timedelta())
+    long_rest: Length = Field(default=timedelta(minutes=15), gt=timedelta())
     failed_share: float = Field(default=0.2, gt=0, le=1)
     """More than this share of the last five minutes' calls (ten at least) is as bad as failures in a row."""
 
@@ -120,14 +122,14 @@ class HolmesGPTSettings(BaseModel):
     """Rounds of tool calls in one answer."""
     context_tokens: int = Field(default=64_000, ge=8_000)
     answer_tokens: int = Field(default=4_000, ge=256)
-    start_timeout: timedelta = Field(default=timedelta(minutes=3), gt=timedelta())
-    call_timeout: timedelta = Field(default=timedelta(seconds=60), gt=timedelta())
+    start_timeout: Length = Field(default=timedelta(minutes=3), gt=timedelta())
+    call_timeout: Length = Field(default=timedelta(seconds=60), gt=timedelta())
     """For one answer of the model."""
-    timeout: timedelta = Field(default=timedelta(minutes=8), gt=timedelta(), le=LATEST)
+    timeout: Length = Field(default=timedelta(minutes=8), gt=timedelta(), le=LATEST)
     """For a whole investigation, with its retries."""
-    look_again: timedelta = Field(default=timedelta(seconds=2), gt=timedelta())
+    look_again: Length = Field(default=timedelta(seconds=2), gt=timedelta())
     """How often a waiting analysis looks whether the answer is there."""
-    kept: timedelta = Field(default=timedelta(hours=1), ge=timedelta())
+    kept: Length = Field(default=timedelta(hours=1), ge=timedelta())
     """How long an answer holds for the same evidence."""
     confidence_limit: float = Field(default=0.79, ge=0, le=1)
     """The most that is believed of a model: with the shipped approval policy a person is always asked."""
