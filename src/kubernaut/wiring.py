@@ -26,8 +26,6 @@ from kubernaut.api.remediation import RemediationRequest
 from kubernaut.api.verification import EffectivenessAssessment
 from kubernaut.api.workflow import WorkflowExecution
 from kubernaut.catalog import reconciler as catalog
-from kubernaut.datastorage import app as datastorage
-from kubernaut.datastorage.store import Store
 from kubernaut.execution import reconciler as execution
 from kubernaut.gateway import app as gateway
 from kubernaut.gateway.eventwatch import EventWatch
@@ -144,6 +142,9 @@ async def _probe(stack: AsyncExitStack, settings: ProbeSettings, client: Client)
 
 async def _datastorage(stack: AsyncExitStack, settings: Settings, client: Client) -> str:
     """Open the database and serve it; return the URL."""
+    from kubernaut.datastorage import app as datastorage  # noqa: PLC0415  (the database's libraries are a quarter of what is loaded)
+    from kubernaut.datastorage.store import Store  # noqa: PLC0415
+
     store = await Store.open(settings.datastorage)
     stack.push_async_callback(store.close)
     app = datastorage.datastorage_app(store, datastorage.guards(client, store))
