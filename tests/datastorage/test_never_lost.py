@@ -13,7 +13,7 @@ from kubernaut.api.base import Journal, JournalEntry, ObjectMeta
 from kubernaut.api.notification import NotificationRequest, NotificationRequestSpec, NotificationType
 from kubernaut.datastorage import writer as writing
 from kubernaut.datastorage.writer import Unavailable, Writer
-from kubernaut.kube import metrics
+from kubernaut.kube import metrics, queue
 from kubernaut.kube.clock import SystemClock
 from kubernaut.kube.journal import JournalShipper
 from kubernaut.kube.manager import Manager
@@ -160,8 +160,35 @@ async def test_a_journal_keeps_its_facts_until_data_storage_is_back(world, datab
     ]
 
 
-async def _drained(world):
-    live = await world.client.get(NotificationRequest.card, "held", world.system)
+async def test_when_data_storage_is_back_nobody_waits_for_a_next_try_of_its_own(world, monkeypatch):
+    for bound in ("BASE_SECONDS", "CAP_SECONDS"):
+        monkeypatch.setattr(queue, bound, 1e6)
+    tried, back = set(), asyncio.Event()
+
+    async def deliver(resource, pending):
+        tried.add(resource.metadata.name)
+        if not back.is_set():
+            raise Undeliverable("away")
+
+    for name in ("one", "other"):
+        resource = notification(name, [JournalEntry(ordinal=0, at=T0, reason="Fact")]).wire()
+        made = {**resource, "metadata": {"name": name, "namespace": world.system}}
+        await world.create(NotificationRequest.card, made, resource["status"])
+    async with shipping(world, deliver):
+        await eventually(lambda: _all(tried, "one", "other"))
+        back.set()
+        poke = {"metadata": {"annotations": {"test/poked": "yes"}}}
+        await world.client.patch(NotificationRequest.card, "one", world.system, poke)
+        await eventually(lambda: _drained(world, "one"))
+        await eventually(lambda: _drained(world, "other"))
+
+
+async def _all(names, *wanted):
+    return names >= {*wanted}
+
+
+async def _drained(world, name="held"):
+    live = await world.client.get(NotificationRequest.card, name, world.system)
     return not (live["status"]["journal"].get("pending") or [])
 
 
