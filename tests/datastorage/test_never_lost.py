@@ -1,6 +1,7 @@
 """Facts on their way to the trail while things fail: none is lost, none stored twice, the order within a case is kept."""
 
 import asyncio
+import json
 import random
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,8 @@ from kubernaut.kube import metrics, queue
 from kubernaut.kube.clock import SystemClock
 from kubernaut.kube.journal import JournalShipper
 from kubernaut.kube.manager import Manager
-from kubernaut.outbound import EVENTS, JsonService, Undeliverable
+from kubernaut.outbound import EVENTS, JsonService, Undeliverable, post_each
+from kubernaut.wiring import _deliver
 from tests.datastorage.place import T0, Clock, answer, datastorage, event, everything, fact, opened, served
 from tests.datastorage.postgres import postgres
 from tests.world import eventually, running
@@ -158,6 +160,19 @@ async def test_a_journal_keeps_its_facts_until_data_storage_is_back(world, datab
     assert [(each["event_action"], each["sequence"], each["resource_id"]) for each in found] == [
         (f"Fact{number}", number, created["metadata"]["uid"]) for number in range(5)
     ]
+
+
+async def test_facts_and_records_that_can_never_be_stored_hold_nobody_up_and_are_kept_as_refused(http):
+    deep = json.loads("[" * 12 + "]" * 12)
+    resource = notification("deep", [JournalEntry(ordinal=0, at=T0, reason="Deep", data={"a": deep})])
+    service = JsonService(str(http._base_url))
+    await _deliver(service, "test")(resource, resource.status.journal.pending)
+    await post_each(
+        service, EVENTS.removesuffix("/batch"), [audit_event(resource, each, actor="") for each in resource.status.journal.pending]
+    )
+    await service.close()
+    (kept,) = await everything(http)
+    assert (kept["event_action"], "nested 10 deep" in kept["message"]) == ("EventRefused", True)
 
 
 async def test_when_data_storage_is_back_nobody_waits_for_a_next_try_of_its_own(world, monkeypatch):
