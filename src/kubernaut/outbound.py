@@ -1,6 +1,6 @@
 """Our own HTTP services as seen by those who call them: one JSON POST each, one try, and a plain word when it was not taken."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Final, Protocol
@@ -17,9 +17,9 @@ REMEDIATION_RECORDS: Final = "/api/v1/audit/remediation"
 WORKFLOW_RECORDS: Final = "/api/v1/audit/workflow"
 EVENTS: Final = "/api/v1/audit/events/batch"
 ESCALATIONS: Final = "/api/v1/notify/escalation"
-GIVEN_UP: Final = Counter("kubernaut_records_given_up_total", "Records that data storage said can never be stored.", ["path"])
-UNFIT: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY})
-"""Answers that blame the body alone: no other try of it can do better."""
+GIVEN_UP: Final = Counter("kubernaut_records_given_up_total", "Deliveries that data storage said can never be stored.", ["path"])
+UNFIT: Final = '"urn:kubernaut:error:validation-error"'
+"""How our services say that the body alone is to blame: no other try of it can do better. What a proxy answers is not for ever."""
 
 Token = Callable[[], str]
 """Returns the bearer token that is valid now; read anew for each request, since service account tokens are replaced."""
@@ -55,13 +55,22 @@ class BatchService(Service, Protocol):
 async def post_each(service: Service, path: str, bodies: Sequence[Model]) -> None:
     """Send bodies one after the other; raise Undeliverable at the first not taken, but give up one whose body can never be taken."""
     for body in bodies:
-        try:
-            await service.post(path, body)
-        except Undeliverable as fault:
-            if not fault.unfit:
-                raise
-            GIVEN_UP.labels(path).inc()
-            log.warning("a record was refused for good", path=path, fault=str(fault)[:500])
+        await _taken(service.post(path, body), path)
+
+
+async def post_events(service: BatchService, events: Sequence[Model]) -> None:
+    """Send audit events; raise Undeliverable unless they are safe. Data storage keeps the text of what it refuses: that is safe too."""
+    await _taken(service.post_all(EVENTS, events), EVENTS)
+
+
+async def _taken(sending: Awaitable[None], path: str) -> None:
+    try:
+        await sending
+    except Undeliverable as fault:
+        if not fault.unfit:
+            raise
+        GIVEN_UP.labels(path).inc()
+        log.warning("a record was refused for good", path=path, fault=str(fault)[:500])
 
 
 class JsonService:
@@ -93,7 +102,7 @@ class JsonService:
                 text = (await answer.content.read(ANSWER_LIMIT)).decode(errors="replace")
                 if answer.status >= HTTPStatus.BAD_REQUEST:
                     told = f"{answer.status} {answer.reason}: {text}"
-                    raise Undeliverable(told, retryable=_retryable(answer.status), unfit=answer.status in UNFIT)
+                    raise Undeliverable(told, retryable=_retryable(answer.status), unfit=UNFIT in text)
         except (aiohttp.ClientError, TimeoutError, OSError) as fault:
             raise Undeliverable(f"{type(fault).__name__}: {fault}") from fault
 

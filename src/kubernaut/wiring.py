@@ -51,7 +51,7 @@ from kubernaut.notification.channels.base import Message
 from kubernaut.notification.channels.slack_api import SlackApi
 from kubernaut.orchestration import reconciler as orchestration
 from kubernaut.orchestration.records import deliver as deliver_remediation
-from kubernaut.outbound import EVENTS, BatchService, JsonService, Service
+from kubernaut.outbound import BatchService, JsonService, Service, post_events
 from kubernaut.processing import reconciler as processing
 from kubernaut.service import Check, create_app, serving
 from kubernaut.settings import ProbeSettings, Settings
@@ -264,8 +264,7 @@ def _add_analysis(manager: Manager, settings: Settings) -> None:
 
 def _deliver(service: BatchService, actor: str) -> Deliver:
     async def deliver(resource: Resource, entries: Sequence[JournalEntry]) -> None:
-        events = [audit_event(resource, entry, actor=actor) for entry in entries]
-        await service.post_all(EVENTS, events)
+        await post_events(service, [audit_event(resource, entry, actor=actor) for entry in entries])
         match resource:
             case RemediationRequest():
                 await deliver_remediation(service, resource, entries)

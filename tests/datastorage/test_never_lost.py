@@ -1,6 +1,7 @@
 """Facts on their way to the trail while things fail: none is lost, none stored twice, the order within a case is kept."""
 
 import asyncio
+import json
 import random
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,11 +14,12 @@ from kubernaut.api.base import Journal, JournalEntry, ObjectMeta
 from kubernaut.api.notification import NotificationRequest, NotificationRequestSpec, NotificationType
 from kubernaut.datastorage import writer as writing
 from kubernaut.datastorage.writer import Unavailable, Writer
-from kubernaut.kube import metrics
+from kubernaut.kube import metrics, queue
 from kubernaut.kube.clock import SystemClock
 from kubernaut.kube.journal import JournalShipper
 from kubernaut.kube.manager import Manager
-from kubernaut.outbound import EVENTS, JsonService, Undeliverable
+from kubernaut.outbound import EVENTS, JsonService, Undeliverable, post_each
+from kubernaut.wiring import _deliver
 from tests.datastorage.place import T0, Clock, answer, datastorage, event, everything, fact, opened, served
 from tests.datastorage.postgres import postgres
 from tests.world import eventually, running
@@ -160,8 +162,48 @@ async def test_a_journal_keeps_its_facts_until_data_storage_is_back(world, datab
     ]
 
 
-async def _drained(world):
-    live = await world.client.get(NotificationRequest.card, "held", world.system)
+async def test_facts_and_records_that_can_never_be_stored_hold_nobody_up_and_are_kept_as_refused(http):
+    deep = json.loads("[" * 12 + "]" * 12)
+    resource = notification("deep", [JournalEntry(ordinal=0, at=T0, reason="Deep", data={"a": deep})])
+    service = JsonService(str(http._base_url))
+    await _deliver(service, "test")(resource, resource.status.journal.pending)
+    await post_each(
+        service, EVENTS.removesuffix("/batch"), [audit_event(resource, each, actor="") for each in resource.status.journal.pending]
+    )
+    await service.close()
+    (kept,) = await everything(http)
+    assert (kept["event_action"], "nested 10 deep" in kept["message"]) == ("EventRefused", True)
+
+
+async def test_when_data_storage_is_back_nobody_waits_for_a_next_try_of_its_own(world, monkeypatch):
+    for bound in ("BASE_SECONDS", "CAP_SECONDS"):
+        monkeypatch.setattr(queue, bound, 1e6)
+    tried, back = set(), asyncio.Event()
+
+    async def deliver(resource, pending):
+        tried.add(resource.metadata.name)
+        if not back.is_set():
+            raise Undeliverable("away")
+
+    for name in ("one", "other"):
+        resource = notification(name, [JournalEntry(ordinal=0, at=T0, reason="Fact")]).wire()
+        made = {**resource, "metadata": {"name": name, "namespace": world.system}}
+        await world.create(NotificationRequest.card, made, resource["status"])
+    async with shipping(world, deliver):
+        await eventually(lambda: _all(tried, "one", "other"))
+        back.set()
+        poke = {"metadata": {"annotations": {"test/poked": "yes"}}}
+        await world.client.patch(NotificationRequest.card, "one", world.system, poke)
+        await eventually(lambda: _drained(world, "one"))
+        await eventually(lambda: _drained(world, "other"))
+
+
+async def _all(names, *wanted):
+    return names >= {*wanted}
+
+
+async def _drained(world, name="held"):
+    live = await world.client.get(NotificationRequest.card, name, world.system)
     return not (live["status"]["journal"].get("pending") or [])
 
 

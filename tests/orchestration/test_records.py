@@ -101,7 +101,7 @@ def test_a_record_has_room_for_all_objects_that_a_request_can_remember(case):
     ("answer", "again"),
     [
         pytest.param(201, False, id="taken"),
-        pytest.param(400, False, id="refused for good"),
+        pytest.param(400, True, id="refused by somebody in between"),
         pytest.param(401, True, id="a token that has run out"),
         pytest.param(503, True, id="away"),
     ],

@@ -111,6 +111,7 @@ class Lane:
         self._cluster = manager.cluster
         self._pending: dict[Key, int] = {}
         self._total = 0
+        self._away = False
         self._store = manager.informer(model).store
         self._workers = manager.workers(f"journal-{model.card.plural}", self._process, self._keys)
         manager.ships(model)
@@ -145,8 +146,20 @@ class Lane:
         """Deliver what is pending; return the last ordinal delivered."""
         resource = self._model.model_validate(obj)
         pending = sorted(status_of(resource).journal.pending, key=lambda entry: entry.ordinal)
-        await self._deliver(resource, pending)
+        delivered = False
+        try:
+            await self._deliver(resource, pending)
+            delivered = True
+        finally:
+            self._heard(delivered)
         return pending[-1].ordinal
+
+    def _heard(self, delivered: bool) -> None:
+        """Try all again as soon as data storage is back: each has been waiting longer after each try, in the end for minutes."""
+        if delivered and self._away:
+            for key in self._keys():
+                self._workers.add(key)
+        self._away = not delivered
 
     async def _take_out(self, obj: Obj, last: int) -> None:
         """Drop entries up to an ordinal from the object; one that has changed meanwhile is read again."""
