@@ -6,17 +6,21 @@ from kubernaut.api.execution import KubernetesExecution
 from kubernaut.api.workflow import WorkflowExecution
 from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.errors import ApiError
-from kubernaut.orchestration.family import Family
+from kubernaut.orchestration.family import Family, is_idle_plan
 
 UNBEGUN = "Pending"
 """The phase of a fix that nobody has taken up, or that waits for its target."""
 
 
-async def withdraw(cluster: Cluster, family: Family) -> None:
-    """Delete a fix that has not begun, exactly as it was seen; one that began meanwhile is met as a conflict, and looked at again."""
+async def withdraw(cluster: Cluster, family: Family, *, plan: bool = False) -> None:
+    """Delete a fix that has not begun, exactly as it was seen; one that began meanwhile is met as a conflict, and looked at again.
+
+    With `plan` also the plan of steps that nobody has begun to carry out: it was made for what is not to be done any more.
+    """
     for child in fixes(family):
         meta = child.metadata
-        if child.status.phase.value != UNBEGUN or meta.deletion_timestamp is not None:
+        unbegun = child.status.phase.value == UNBEGUN or (plan and is_idle_plan(family) and child is family.workflow)
+        if not unbegun or meta.deletion_timestamp is not None:
             continue
         try:
             await cluster.client.delete(

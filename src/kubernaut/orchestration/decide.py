@@ -75,8 +75,9 @@ def _analyse(seen: Seen, now: datetime) -> Step | None:
     found = seen.analysis
     if found is None:
         return _open(Stage.ANALYSIS, seen, now)
-    if seen.workflow is not None and seen.workflow.progress not in UNBEGUN:
-        return None  # a fix that has begun is seen to its end, whatever the analysis thinks by now
+    fix = seen.execution if seen.stepwise else seen.workflow
+    if fix is not None and fix.progress not in UNBEGUN:
+        return None  # a fix that has begun is seen to its end, whatever the analysis thinks by now; a plan alone has not begun
     match found.answer:
         case Answer.WORKFLOW | Answer.STEPS:
             return _rehearsed(found) if seen.dry_run and seen.workflow is None else None

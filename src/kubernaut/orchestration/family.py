@@ -9,6 +9,7 @@ from kubernaut.api.analysis import AIAnalysis
 from kubernaut.api.approval import AIApprovalRequest
 from kubernaut.api.base import Obj, Resource
 from kubernaut.api.execution import KubernetesExecution
+from kubernaut.api.execution import Phase as ExecutionPhase
 from kubernaut.api.notification import NotificationRequest
 from kubernaut.api.processing import RemediationProcessing
 from kubernaut.api.remediation import BY_REMEDIATION, AttemptReference, ExecutionAttempt, RemediationRequest, remediation_of
@@ -67,6 +68,12 @@ class Family:
     def after_failure(self) -> "Family":
         """Return the beginning of the next attempt."""
         return Family(attempt=self.attempt + 1, past=(*self.past, replace(self, past=())))
+
+
+def is_idle_plan(family: Family) -> bool:
+    """Tell whether the workflow is a plan of steps that nobody has begun to carry out."""
+    plan = family.workflow is not None and family.workflow.spec.workflow_definition is not None
+    return plan and (family.execution is None or family.execution.status.phase is ExecutionPhase.PENDING)
 
 
 def remediation_keys(obj: Obj) -> Iterable[Key]:

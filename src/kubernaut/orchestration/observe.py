@@ -16,7 +16,7 @@ from kubernaut.api.signal import SignalState
 from kubernaut.halt import resumed_at
 from kubernaut.orchestration.decide import CANCELLED
 from kubernaut.orchestration.facts import Analysis, Answer, Assessment, Child, Progress, Prospects, Seen, Stage, TakingBack
-from kubernaut.orchestration.family import Family, recorded
+from kubernaut.orchestration.family import Family, is_idle_plan, recorded
 from kubernaut.orchestration.limits import Limits
 from kubernaut.orchestration.settings import OrchestrationSettings
 from kubernaut.orchestration.waiting import asked, hold_of, queued, waited
@@ -47,7 +47,7 @@ def see(
         expires_at=status.completion_time and (status.retention_expiry_time or status.completion_time + settings.retention),
         processing=_processing(family.processing, limits, now) if family.processing else memory.processing(),
         analysis=_analysis(family, family.analysis, status, limits, now) if family.analysis else memory.analysis(),
-        workflow=_workflow(family.workflow, limits, now) if family.workflow else memory.workflow(),
+        workflow=_workflow(family, family.workflow, limits, now) if family.workflow else memory.workflow(),
         stepwise=_is_stepwise(family, status),
         execution=_execution(family.execution, status, limits, now) if family.execution else memory.execution(),
         assessment=_assessment(family.assessment, limits, now) if family.assessment else memory.assessment(),
@@ -172,10 +172,10 @@ def _approval_deadline(family: Family, since: datetime, limits: Limits) -> datet
     return own + limits.approval_grace
 
 
-def _workflow(child: we.WorkflowExecution, limits: Limits, now: datetime) -> Child:
+def _workflow(family: Family, child: we.WorkflowExecution, limits: Limits, now: datetime) -> Child:
     status, steps = child.status, child.spec.workflow_definition is not None
     created = child.metadata.creation_timestamp or now
-    if child.metadata.deletion_timestamp is not None and _run_progress(status) is Progress.PENDING:
+    if child.metadata.deletion_timestamp is not None and (_run_progress(status) is Progress.PENDING or is_idle_plan(family)):
         return Child(Progress.WAITING, created, now + limits.lock_wait, None, "Withdrawn", f"{child.metadata.name} is being withdrawn")
     if hold := hold_of(child):
         until = _held_until(hold, status.conditions, created, limits)

@@ -198,9 +198,7 @@ class Orchestrator:
 
     async def _withdrawn(self, request: RemediationRequest, family: Family) -> Family:
         """Take back a fix that has not begun, since what it was approved for is being asked anew."""
-        if family.workflow is None and family.execution is None:
-            return family
-        await withdraw(self._cluster, family)
+        await withdraw(self._cluster, family, plan=True)
         forget_fix(request.status, family.attempt)
         return replace(family, workflow=None, execution=None)
 

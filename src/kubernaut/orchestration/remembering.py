@@ -11,7 +11,7 @@ from kubernaut.api.remediation import AttemptReference, ExecutionAttempt, Remedi
 from kubernaut.kube.journal import record
 from kubernaut.kube.status import cut
 from kubernaut.orchestration import metrics
-from kubernaut.orchestration.family import Family
+from kubernaut.orchestration.family import Family, is_idle_plan
 from kubernaut.orchestration.observe import failed_step, failure_of
 from kubernaut.orchestration.plans import fix_in, plan_hash
 from kubernaut.orchestration.records import StageObject, state_of
@@ -39,7 +39,9 @@ def remember(request: RemediationRequest, family: Family, now: datetime) -> None
 def forget_fix(status: RemediationRequestStatus, attempt: int) -> None:
     """Forget the fix of an attempt that was withdrawn before it began: it may be opened again."""
     for name in ("workflow_execution_refs", "kubernetes_execution_refs"):
-        kept = [each for each in getattr(status, name) if each.attempt_number != attempt or each.outcome != IN_PROGRESS]
+        kept = [
+            each for each in getattr(status, name) if each.attempt_number != attempt or not (each.outcome == IN_PROGRESS or each.planned)
+        ]
         setattr(status, name, kept)
 
 
@@ -58,11 +60,11 @@ def _analyses(attempts: Iterable[Family]) -> Iterator[AttemptReference]:
 
 
 def _runs(attempts: Iterable[Family]) -> Iterator[ExecutionAttempt]:
-    return (_run(each.workflow, each) for each in attempts if each.workflow and not _withdrawn(each.workflow))
+    return (_run(each.workflow, each) for each in attempts if each.workflow and not _withdrawn(each.workflow, each))
 
 
-def _withdrawn(child: we.WorkflowExecution) -> bool:
-    return child.metadata.deletion_timestamp is not None and child.status.phase is we.Phase.PENDING
+def _withdrawn(child: we.WorkflowExecution, family: Family) -> bool:
+    return child.metadata.deletion_timestamp is not None and (child.status.phase is we.Phase.PENDING or is_idle_plan(family))
 
 
 def _executions(attempts: Iterable[Family]) -> Iterator[ExecutionAttempt]:
