@@ -80,6 +80,7 @@ WRONG = {
     "no person": ({"people": [{"user": "system:admin"}]}, "given by people"),
     "no person at all": ({"people": [{"user": ""}]}, "at least 1"),
     "two addresses": ({"people": [{"user": "a", "email": "x@example.com,y@example.com"}]}, "pattern"),
+    "links that lead nowhere": ({"host": "0.0.0.0", "people": [{"user": "a", "email": "x@example.com"}]}, "give url"),
     "in the clear": ({"url": "http://kubernaut.example.com"}, "https"),
     "no place": ({"url": "https://"}, "https"),
 }

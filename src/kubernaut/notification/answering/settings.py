@@ -72,6 +72,12 @@ class AnswerSettings(BaseModel):
             raise ValueError("the console belongs to one person")
         return self
 
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if any(each.email for each in self.people) and not self.url and not is_loopback(self.host):
+            raise ValueError("give url: links in mails lead there")
+        return self
+
 
 def is_loopback(host: str) -> bool:
     """Tell whether a host is this machine alone."""
