@@ -95,6 +95,18 @@ AGAIN = Prospects(attempt=1, limit=3)
             Wait(Phase.EXECUTING, at(1), at(20), "the execution is at work"),
             id="step mode: the execution is waited for",
         ),
+        pytest.param(
+            {**STEPPED, "analysis": answer(Answer.ASKING), "workflow": OK},
+            3,
+            Ask(at(2), at(20)),
+            id="step mode: a plan that nobody has begun waits for the answer to what is asked anew",
+        ),
+        pytest.param(
+            {**STEPPED, "analysis": answer(Answer.ASKING), "workflow": OK, "execution": RUNNING},
+            3,
+            Wait(Phase.EXECUTING, at(1), at(20), "the execution is at work"),
+            id="step mode: what has begun is seen to its end, whatever is asked",
+        ),
         pytest.param({**STEPPED, "workflow": OK, "execution": OK}, 3, Open(Stage.VERIFICATION), id="step mode: Executing to Verifying"),
         pytest.param(FIXED, 3, Open(Stage.VERIFICATION), id="catalogue mode: Executing to Verifying"),
         pytest.param(FIXED, 90, Open(Stage.VERIFICATION), id="a fix that came late is still looked at"),

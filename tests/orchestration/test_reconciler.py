@@ -4,14 +4,17 @@ import pytest
 
 from kubernaut.api.analysis import AIAnalysis
 from kubernaut.api.base import CORRELATION_LABEL
+from kubernaut.api.brake import EVERYWHERE
 from kubernaut.api.execution import KubernetesExecution
 from kubernaut.api.notification import NotificationRequest
 from kubernaut.api.processing import RemediationProcessing
 from kubernaut.api.remediation import RemediationRequest
 from kubernaut.api.verification import EffectivenessAssessment
 from kubernaut.api.workflow import WorkflowExecution
+from kubernaut.cli import pausing
 from kubernaut.kube.journal import JOURNAL_FINALIZER
 from kubernaut.orchestration.records import records
+from tests.orchestration.cases import DEPLOYMENT
 from tests.orchestration.conftest import SIGNAL, STEPS
 from tests.orchestration.staging import ANALYSIS, EA, EXECUTION, PLAN, PROCESSING, QUESTION, RR, STEP_WFE, WFE
 
@@ -244,3 +247,24 @@ async def test_a_deleted_remediation_leaves_children_whose_facts_are_not_on_reco
         left = await stage.there(RemediationProcessing, PROCESSING)
     assert (left["metadata"]["uid"], left["metadata"]["finalizers"]) == (child["metadata"]["uid"], [JOURNAL_FINALIZER])
     assert left["metadata"]["deletionTimestamp"]
+
+
+async def test_a_plan_that_nobody_has_begun_is_made_anew_where_people_are_asked_anew(stage):
+    stepwise = {"phase": "Completed", "rootCause": "the limit", "confidence": 0.92, "remediationTarget": DEPLOYMENT}
+    recommended = {"recommendations": [{"id": "1", "action": "increase_resources", "workflowSteps": STEPS}]}
+    brake = stage.world.client, stage.namespace, EVERYWHERE
+    async with stage.orchestrator():
+        await stage.open()
+        await stage.planned(**stepwise, **recommended)
+        old = await stage.there(WorkflowExecution, STEP_WFE)
+        await pausing.pause(*brake, "a look", stage.clock.now(), cancel=False)
+        await stage.report(WorkflowExecution, STEP_WFE, phase="Completed", operations=STEPS)
+        await stage.until(overallPhase="Blocked", blockReason="Paused")
+        await stage.report(AIAnalysis, ANALYSIS, phase="Approving", approvalRequestedAt=stage.clock.now().isoformat(), **QUESTION)
+        await stage.until(overallPhase="AwaitingApproval")
+        await stage.gone(WorkflowExecution, STEP_WFE)
+        await pausing.resume(*brake, "seen")
+        await stage.report(AIAnalysis, ANALYSIS, **stepwise, **recommended)
+        new = await stage.there(WorkflowExecution, STEP_WFE)
+        assert await stage.get(KubernetesExecution, EXECUTION) is None
+    assert new["metadata"]["uid"] != old["metadata"]["uid"]
