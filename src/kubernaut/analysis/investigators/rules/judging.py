@@ -54,6 +54,7 @@ SYMPTOMS = frozenset(
         "DependencyUnreachable",
         "InitContainerFailing",
         "InitContainerHangs",
+        "JobBackoffLimitExceeded",
         "LivenessProbeFailing",
         "ProbeTooStrict",
         "ReadinessProbeFailing",
