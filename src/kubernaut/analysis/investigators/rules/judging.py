@@ -100,7 +100,7 @@ def sure(base: float, *weights: float) -> float:
 
 
 _WITNESS_WEIGHT = 0.06
-_BLIND_WEIGHT = -0.12
+_BLIND_WEIGHT = -0.06
 _EXPLAINING = frozenset({"ConfigMap", "Event", "NetworkPolicy", "Node", "Pod", "Service"})
 """What most often explains a symptom."""
 _COUNTED_ALREADY = ("replicaset/", "controllerrevision/")
