@@ -21,8 +21,9 @@ _UNRESOLVED: Final = re.compile(
     re.IGNORECASE,
 )
 _AWAITED: Final = re.compile(
-    r"(?:^|[\s;&|(])(?:nc|ncat|nslookup|dig|getent hosts|ping|pg_isready|mysqladmin|redis-cli|mongosh?|telnet|wait-for\S*|dockerize)\s"
-    r"[^;&|]*?(?<![-\w./])(?P<host>[a-z](?:[-a-z0-9.]*[a-z0-9])?)(?:[ :](?P<port>\d{2,5}))?(?=[\s;&|)'\"]|\.?\$|$)",
+    r"(?:(?:^|[\s;&|(])(?:nc|ncat|nslookup|dig|getent hosts|ping|telnet|wait-for\S*|dockerize)\s[^;&|]*?(?<![-\w./])"
+    r"|\s(?:-h|--host(?:name)?)[ =])"
+    r"(?P<host>[a-z](?:[-a-z0-9.]*[a-z0-9])?)(?:[ :](?P<port>\d{2,5}))?(?=[\s;&|)'\"]|\.?\$|$)",
     re.IGNORECASE,
 )
 """What a shell line waits for: the host that a tool is given which only looks whether somebody is there."""

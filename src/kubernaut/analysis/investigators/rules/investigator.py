@@ -6,7 +6,7 @@ from dataclasses import replace
 from kubernaut.analysis.investigators.base import Alternative, Cause, Evidence, Finding, Question, Verdict
 from kubernaut.analysis.investigators.rules.following import Found, explained_by, followed
 from kubernaut.analysis.investigators.rules.health import health
-from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evidence, sure
+from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evidence, sure, weighed
 from kubernaut.analysis.investigators.rules.registry import ALL
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.analysis import PreviousExecution
@@ -52,7 +52,7 @@ def judge(snapshot: Snapshot, rules: Sequence[Rule] = ALL) -> Finding:
 
 
 def _found(snapshot: Snapshot, rules: Sequence[Rule]) -> Found:
-    own = [(rule, _kept(snapshot, candidate)) for rule in rules if (candidate := rule.judge(snapshot)) is not None]
+    own = [(rule, weighed(snapshot, _kept(snapshot, candidate))) for rule in rules if (candidate := rule.judge(snapshot)) is not None]
 
     def best_of(other: Snapshot) -> Candidate | None:
         return _best(_found(other, rules))

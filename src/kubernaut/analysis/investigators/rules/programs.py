@@ -2,10 +2,13 @@
 
 from kubernaut.analysis.investigators.rules.sayings import Said, Saying
 
+_VAGUER = frozenset({"ConfigurationInvalid"})
+"""Programs say of much that is wrong that it is their configuration."""
 PROGRAM = (
     Saying(
         cause="WrongArchitecture",
         doc="The image is built for another processor than the node has: the kernel cannot run its program.",
+        explains=_VAGUER,
         said=Said.PROGRAM,
         words=r"exec format error|cannot execute binary file|qemu-\w+: could not open|rosetta error",
         means="The image of {target} is built for another processor architecture than its node has.",
@@ -16,6 +19,7 @@ PROGRAM = (
     Saying(
         cause="FileSystemReadOnly",
         doc="The program writes where it may not: its root file system or a volume is mounted read-only.",
+        explains=_VAGUER,
         said=Said.PROGRAM,
         words=r"read-only file ?system|\bEROFS\b",
         means="The program of {target} writes to a file system that is mounted read-only.",
@@ -26,6 +30,7 @@ PROGRAM = (
     Saying(
         cause="FilePermissionDenied",
         doc="The program may not read or write a file: the user it runs as and the owner of the files do not fit.",
+        explains=_VAGUER,
         said=Said.PROGRAM,
         words=r"(open|mkdir|create|unlink|chown|chmod|access|write|bind|read|permissions of|change|rename|stat|lock)\S*\b.{0,200}"
         r"(permission denied|operation not permitted)|\bEACCES\b|\bEPERM\b|PermissionError|AccessDeniedException: /"
@@ -38,6 +43,7 @@ PROGRAM = (
     Saying(
         cause="PortInUse",
         doc="The program cannot listen: another container of the pod, or the node, has its port.",
+        explains=_VAGUER,
         said=Said.PROGRAM,
         words=r"address (is )?already in use|\bEADDRINUSE\b|port \d+ (is|was) already in use|port is already allocated"
         r"|connection in use: \(|only one usage of each socket",
@@ -49,6 +55,7 @@ PROGRAM = (
     Saying(
         cause="CertificateExpired",
         doc="A certificate that the program relies on has expired.",
+        explains=_VAGUER,
         said=Said.PROGRAM,
         words=r"certificate[\w ]{0,24} (has|is) (expired|not yet valid|no longer valid|out of date)|certificate expired|expired certificate"
         r"|CERT_HAS_EXPIRED|CertificateExpired|CertExpired|CertificateNotYetValid|CertPathValidatorException: validity check failed"
@@ -61,6 +68,7 @@ PROGRAM = (
     Saying(
         cause="CredentialsRejected",
         doc="A server that the program needs refuses its user name, password or token.",
+        explains=_VAGUER,
         said=Said.PROGRAM,
         words=r"(password|sasl|ldap|peer|ident)? ?(authentication|authorization|login|logon) (has )?(failed|failure|refused)"
         r"|login was refused|access denied for user|(unable|failed|not able) to authenticate|failed to log ?in"

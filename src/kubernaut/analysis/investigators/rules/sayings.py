@@ -52,6 +52,8 @@ class Saying:
     advice: str
     base: float = 0.82
     reasons: frozenset[str] = frozenset()
+    explains: frozenset[str] = frozenset()
+    """Vaguer causes, beside the symptoms, that the same words may be taken for."""
     changed: tuple[str, ...] = ("spec.",)
     """Fields of the pod template whose change can have brought it; none where no roll-out can."""
 
@@ -63,7 +65,7 @@ class Saying:
             heard = list(_HEARD[self.said](snapshot, self.reasons, pattern))
             return self._candidate(snapshot, heard) if heard else None
 
-        return Rule(self.cause, judge, explains=SYMPTOMS - {self.cause}, doc=self.doc)
+        return Rule(self.cause, judge, explains=(SYMPTOMS - {self.cause}) | self.explains, doc=self.doc)
 
     def _candidate(self, snapshot: Snapshot, heard: list[Heard]) -> Candidate:
         words = {name: plain(text or "", 120) for name, text in heard[0].match.groupdict().items()} | {"target": snapshot.target.path()}

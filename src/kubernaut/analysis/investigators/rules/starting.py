@@ -67,7 +67,7 @@ def command_not_found(snapshot: Snapshot) -> Candidate | None:
     found = [row for row in starts(snapshot) if row.lacks_program]
     if not found:
         return None
-    about = in_container(found[0].container, "image", "command", "args")
+    about = in_container(found[0].container, "image", "command", "args", "workingDir", "volumeMounts")
     says = "its command cannot be run"
     return _concluded(snapshot, "CommandNotFound", says, 0.8, found, "Correct the container's command, or the image that lacks it.", about)
 
