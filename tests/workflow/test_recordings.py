@@ -98,7 +98,7 @@ class Tekton:
 async def test_the_engine_follows_to_the_end_and_never_ahead(bench: Bench, case, run):
     recorded = recordings(case)[run]
     bench.clock.ahead = datetime.fromisoformat(recorded.pipeline_run["metadata"]["creationTimestamp"]) - datetime.now(UTC)
-    async with bench.at_work(lambda manager: setup(manager, WorkflowSettings())):
+    async with bench.at_work(lambda manager: setup(manager, WorkflowSettings(task_grace=60))):
         body = execution_of(run).wire()
         await bench.client.create(WFE, body | {"metadata": {"name": run, "namespace": SYSTEM}})
         await bench.until(PIPELINE_RUN, RUNS, run)
