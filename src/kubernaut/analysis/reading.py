@@ -45,6 +45,8 @@ SHARED: Final = (
     core.MUTATING_WEBHOOKS,
 )
 """Kinds of the whole cluster that rules may look at."""
+RIGHTS: Final = (core.CLUSTER_ROLE, core.CLUSTER_ROLE_BINDING)
+"""Kinds that are looked at where the API server forbids a program something."""
 OWNERS: Final = (core.POD, core.REPLICA_SET, core.DEPLOYMENT, core.STATEFUL_SET, core.DAEMON_SET, core.JOB, core.CRON_JOB, core.NODE)
 NEEDED: Final = frozenset({core.POD, core.REPLICA_SET, core.DEPLOYMENT, core.STATEFUL_SET, core.DAEMON_SET})
 """Kinds without which nothing can be said: work begins when they are known. Of the others a snapshot says that they are unread."""
@@ -60,7 +62,7 @@ def indexes() -> dict[Kind, Mapping[str, IndexFn]]:
     """Return the kinds a snapshot is made of, with the indexes they are read by."""
     by_namespace = {BY_NAMESPACE: _namespace}
     asked: dict[Kind, Mapping[str, IndexFn]] = dict.fromkeys((*OWNERS, *RELATED, core.CONFIG_MAP, core.CONTROLLER_REVISION), by_namespace)
-    return asked | {core.EVENT: {BY_SUBJECT: _event_subject}} | {kind: {BY_ALL: _everything} for kind in (core.NODE, *SHARED)}
+    return asked | {core.EVENT: {BY_SUBJECT: _event_subject}} | {kind: {BY_ALL: _everything} for kind in (core.NODE, *SHARED, *RIGHTS)}
 
 
 def _namespace(obj: Obj) -> Iterable[str]:
@@ -166,6 +168,15 @@ class Reader:
     def shared(self) -> dict[str, tuple[Obj, ...]]:
         """Return what the whole cluster shares, by kind."""
         return {kind.kind: tuple(self.bounded(kind.kind, self.select(kind, BY_ALL, "*"), by_name)) for kind in SHARED}
+
+    def rights(self, namespaces: Iterable[str]) -> dict[str, tuple[Obj, ...]]:
+        """Return roles and bindings of the whole cluster and of some namespaces, by kind."""
+        wide = {kind.kind: tuple(self.bounded(kind.kind, self.select(kind, BY_ALL, "*"), by_name)) for kind in RIGHTS}
+        places = sorted(set(namespaces))
+        for kind in (core.ROLE, core.ROLE_BINDING):
+            rows = [obj for place in places for obj in self.select(kind, BY_NAMESPACE, place)]
+            wide[kind.kind] = tuple(self.bounded(kind.kind, rows, by_name))
+        return wide
 
     def events(self, keys: Iterable[str], since: datetime) -> list[Obj]:
         """Return the events about objects, by key."""

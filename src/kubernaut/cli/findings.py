@@ -11,6 +11,7 @@ from rich.text import Text
 from kubernaut.analysis.investigators.base import Evidence, Finding, Verdict
 from kubernaut.analysis.investigators.rules.judging import Rule
 from kubernaut.analysis.plan import Next, Plan
+from kubernaut.analysis.report import no_fix
 from kubernaut.analysis.steps import told
 from kubernaut.cli.material import Material
 from kubernaut.cli.playing import Played
@@ -29,7 +30,6 @@ _NEXT: Final = {
 _UNREAD: Final = " could not be read"
 _REVIEWS: Final = {
     "low_confidence": "the cause is too uncertain to act on",
-    "no_matching_workflows": "no fix fits",
     "policy_denied": "the approval policy forbids it",
     "investigation_inconclusive": "no cause was found",
 }
@@ -166,6 +166,8 @@ def _why(plan: Plan) -> str:
         return plan.ruling.why
     if plan.obstacle:
         return plan.obstacle
+    if plan.review == "no_matching_workflows":
+        return no_fix(plan)
     return plan.ruling.why if plan.review == "policy_denied" else _REVIEWS.get(plan.review, plan.review)
 
 
