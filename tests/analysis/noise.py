@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import count, islice
 
+from kubernaut.api import core
 from kubernaut.api.base import Obj
 
 WORDS = (
@@ -206,3 +207,15 @@ class Crowd:
 
     def _ago(self, **span: float) -> str:
         return f"{self._at - timedelta(**span):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def plural_of(kind: str) -> str:
+    """Return what a kind is called in paths."""
+    card = core.kind_named(kind)
+    assert card is not None, kind
+    return card.plural
+
+
+def namespaces_of(objects: Sequence[Obj]) -> list[str]:
+    """Return the namespaces that objects are in."""
+    return sorted({str(obj["metadata"].get("namespace")) for obj in objects} - {"None", ""})

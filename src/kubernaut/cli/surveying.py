@@ -74,17 +74,17 @@ def _restless(material: Material) -> set[str]:
     found = set()
     for pod in material.cluster.objects(core.POD):
         if any(_restarting(row.status) for row in containers_of(pod)):
-            owner = controller_owner(pod)
-            above = _owner_of(material, owner, pod["metadata"].get("namespace", ""))
-            found.add(str((above or owner).get("uid")))
+            found.add(_workload_of(material, pod))
     return found
 
 
-def _owner_of(material: Material, owner: Obj, namespace: str) -> Obj | None:
-    if owner.get("kind") != core.REPLICA_SET.kind:
-        return None
-    replica_set = material.cluster.read(core.REPLICA_SET, namespace, str(owner.get("name")))
-    return controller_owner(replica_set) if replica_set else None
+def _workload_of(material: Material, pod: Obj) -> str:
+    """Return the uid of what made a pod: of a ReplicaSet's, the Deployment's."""
+    owner = controller_owner(pod)
+    if owner.get("kind") == core.REPLICA_SET.kind:
+        replica_set = material.cluster.read(core.REPLICA_SET, pod["metadata"].get("namespace", ""), str(owner.get("name")))
+        owner = (controller_owner(replica_set) if replica_set else {}) or owner
+    return str(owner.get("uid"))
 
 
 def _restarting(status: Obj) -> bool:
