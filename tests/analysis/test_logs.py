@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from kubernaut.analysis.diagnosis import Diagnosis
 from kubernaut.analysis.investigators.base import Question
 from kubernaut.analysis.investigators.rules.complaints import telling
 from kubernaut.analysis.investigators.rules.investigator import RuleInvestigator, judge
-from kubernaut.analysis.logs import ALIKE, BYTES, UNREAD, ApiLogs, Logs, Wanted, last_lines, wanted
+from kubernaut.analysis.logs import ALIKE, BYTES, UNREAD, ApiLogs, Logs, RecentLogs, Wanted, last_lines, wanted
 from kubernaut.api import core
 from kubernaut.api.analysis import AnalysisRequest
 from kubernaut.api.base import Obj
@@ -205,6 +206,21 @@ async def test_logs_that_may_not_be_read_are_said_and_logs_that_are_not_there_ar
     assert finding.cause.name == "ApplicationCrash"
     assert snapshot.unread == unread
     assert finding.warnings == tuple(f"{name} could not be read" for name in unread)
+
+
+async def test_what_was_read_a_moment_ago_is_not_read_again():
+    class Ticking:
+        at = T0
+
+        def now(self) -> datetime:
+            return self.at
+
+    server, clock = Answers(b"refused\n"), Ticking()
+    recent, rows = RecentLogs(ApiLogs(Client.over(server)), clock), wanted(CRASHING.snapshot())[:1]
+    for seconds, times in ((0, 1), (29, 1), (31, 2)):
+        clock.at = T0 + timedelta(seconds=seconds)
+        assert (await recent.read(rows)).texts == {KEY: "refused"}
+        assert len(server.asked) == times
 
 
 async def test_time_for_logs_is_bounded():

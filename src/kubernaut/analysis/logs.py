@@ -6,8 +6,10 @@ is wrong with the cluster's objects decides. Logs that cannot be read are said t
 
 import asyncio
 import re
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import chain
 from typing import Final, Protocol
 
@@ -16,6 +18,7 @@ from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api import core
 from kubernaut.api.redact import redact
 from kubernaut.kube.client import Client, path_of
+from kubernaut.kube.clock import Clock
 from kubernaut.kube.errors import ApiError
 
 UNREAD: Final = "pods/log"
@@ -32,6 +35,10 @@ ALIKE: Final = 2
 BUDGET: Final = 5.0
 """Seconds that all logs of a question may take together."""
 AT_ONCE: Final = 4
+FRESH: Final = timedelta(seconds=30)
+"""How long what was read serves for the same question."""
+HELD: Final = 64
+"""Questions whose logs are held."""
 _CUT_KEY: Final = re.compile(r"\A(?:(?!-----BEGIN )[^\n]*\n)*?-----END [A-Z ]{1,40}-----")
 """A key whose beginning was cut off, with all before it."""
 _NEVER_RAN: Final = frozenset({400, 404})
@@ -140,3 +147,23 @@ class ApiLogs:
         path = path_of(core.POD, row.namespace, row.pod, "log")
         asked = {"container": row.container, "tailLines": str(2 * LINES), "limitBytes": str(FETCHED)}
         return await self._client.text(path, **asked, **({"previous": "true"} if row.previous else {}))
+
+
+class RecentLogs:
+    """Logs that were read a moment ago are not read again: whoever waits for a slow investigator asks the same every few seconds."""
+
+    def __init__(self, source: LogSource, clock: Clock) -> None:
+        self._source = source
+        self._clock = clock
+        self._held: OrderedDict[tuple[Wanted, ...], tuple[datetime, Logs]] = OrderedDict()
+
+    async def read(self, wanted: Sequence[Wanted]) -> Logs:
+        """Return what was read lately, else read it."""
+        key, now = tuple(wanted), self._clock.now()
+        held = self._held.get(key)
+        if held is None or now - held[0] > FRESH:
+            held = self._held[key] = now, await self._source.read(wanted)
+            self._held.move_to_end(key)
+            while len(self._held) > HELD:
+                self._held.popitem(last=False)
+        return held[1]
