@@ -122,22 +122,24 @@ def right(case: Case, answer: Answer) -> bool:
 
 def figures(name: str, ask: Asked, chosen: Sequence[Case], quiet: dict[str, Answer]) -> None:
     """Ask about all cases and twins, and print how it went."""
-    times, good, alarms, twins, changed = list[float](), 0, 0, 0, list[str]()
+    times, good, alarms, twins, wrong = list[float](), 0, 0, 0, list[str]()
     for case in chosen:
         answer, spent = ask(case, case.objects)
         times.append(spent)
         good += right(case, answer)
-        changed += [f"{case.name}: {answer} instead of {quiet[case.name]}"] if quiet.setdefault(case.name, answer) != answer else []
+        wrong += [] if right(case, answer) else [f"wrong, {case.name}: {answer}"]
+        wrong += [f"changed by noise, {case.name}: {quiet[case.name]}"] if quiet.setdefault(case.name, answer) != answer else []
         if case.header["healthy"]:
             answer, spent = ask(case, case.twin())
             times.append(spent)
             twins, alarms = twins + 1, alarms + (answer[0] != "Healthy")
+            wrong += [] if answer[0] == "Healthy" else [f"false alarm, {case.name}: {answer}"]
     times.sort()
     p50, p95 = times[len(times) // 2], times[int(len(times) * 0.95)]
     told = f"CPU p50 {p50:.2f} s, p95 {p95:.2f} s, max {times[-1]:.2f} s"
     print(f"{name:28} {good} of {len(chosen)} right, {alarms} false alarms in {twins} twins, {told}", flush=True)
-    for line in changed:
-        print(f"  changed by noise: {line}")
+    for line in wrong:
+        print(f"  {line}")
 
 
 def reading(bench: Bench) -> float:

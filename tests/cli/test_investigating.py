@@ -222,3 +222,15 @@ def test_what_no_workflow_could_ever_do_is_said_with_who_can(tmp_path, name, say
     named = f"{subject['kind']}/{subject['name']}"
     text = kubernaut("investigate", named, "-n", "shop", "--from-dump", save(tmp_path, *case.objects), "--whole").stdout
     assert says in text
+
+
+@pytest.mark.parametrize("name", ["oom-under-an-argo-rollout", "stateful-set-of-an-operator"])
+def test_what_a_kind_that_we_cannot_read_controls_is_looked_at_in_its_place(tmp_path, name):
+    [case] = [case for case in cases() if case.name == name]
+    subject = case.header["subject"]
+    named = [f"{subject['kind']}/{subject['name']}", "-n", subject["namespace"], "--from-dump", save(tmp_path, *case.objects), "--whole"]
+    found = json.loads(kubernaut("investigate", *named, "-o", "json").stdout)
+    assert (found["cause"]["name"], found["target"]["kind"]) == (
+        case.expected["cause"],
+        {"Pod": "ReplicaSet"}.get(subject["kind"], subject["kind"]),
+    )

@@ -50,6 +50,7 @@ RIGHTS: Final = (core.CLUSTER_ROLE, core.CLUSTER_ROLE_BINDING)
 OWNERS: Final = (core.POD, core.REPLICA_SET, core.DEPLOYMENT, core.STATEFUL_SET, core.DAEMON_SET, core.JOB, core.CRON_JOB, core.NODE)
 NEEDED: Final = frozenset({core.POD, core.REPLICA_SET, core.DEPLOYMENT, core.STATEFUL_SET, core.DAEMON_SET})
 """Kinds without which nothing can be said: work begins when they are known. Of the others a snapshot says that they are unread."""
+_MADE_BY_OTHERS: Final = (core.DEPLOYMENT, core.STATEFUL_SET, core.DAEMON_SET, core.REPLICA_SET, core.JOB, core.POD)
 CHAIN_LIMIT: Final = 8
 LIMITS: Final[Mapping[str, int]] = {"Pod": 100, "ReplicaSet": 20, "Event": 200, "Node": 1000, "ConfigMap": 1000}
 LIMIT: Final = 1000
@@ -143,6 +144,14 @@ class Reader:
             chain.append(owner)
         return chain
 
+    def beneath(self, kind: str, namespace: str, name: str) -> Obj | None:
+        """Return the largest workload that an object of a kind we do not know controls, such as an Argo Rollout's ReplicaSet."""
+        for card in _MADE_BY_OTHERS if core.kind_named(kind) is None else ():
+            rows = [obj for obj in self.select(card, BY_NAMESPACE, namespace) if _controlled_by(obj, kind, name)]
+            if rows:
+                return max(rows, key=_size)
+        return None
+
     def made_by(self, chain: list[Obj]) -> tuple[list[Obj], list[Obj]]:
         """Return the ReplicaSets and pods of the chain's top."""
         top = chain[-1]
@@ -182,6 +191,16 @@ class Reader:
         """Return the events about objects, by key."""
         found = [event for key in sorted(set(keys)) for event in self.select(core.EVENT, BY_SUBJECT, key)]
         return self.bounded("Event", [event for event in found if (last_seen(event) or since) >= since], newest_first)
+
+
+def _controlled_by(obj: Obj, kind: str, name: str) -> bool:
+    owner = controller_owner(obj)
+    return (owner.get("kind"), owner.get("name")) == (kind, name)
+
+
+def _size(obj: Obj) -> tuple[int, str, str]:
+    meta = obj["metadata"]
+    return int((obj.get("spec") or {}).get("replicas") or 0), str(meta.get("creationTimestamp") or ""), meta["name"]
 
 
 def last_seen(event: Obj) -> datetime | None:

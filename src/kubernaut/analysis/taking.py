@@ -103,6 +103,7 @@ class Taking:
         if first is None and alert is not None:
             hints = (self._reader.named(kind, subject.namespace, name) for kind, name in _owner_hints(alert))
             first = next((obj for obj in hints if obj is not None), None)
+        first = first or self._reader.beneath(subject.kind, subject.namespace, subject.name)
         return self._reader.owners(first) if first else []
 
     def _around(self, namespace: str) -> Mapping[str, tuple[Obj, ...]]:
