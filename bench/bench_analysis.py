@@ -2,7 +2,8 @@
 
 Right is an answer with the expected cause, target and action. Half of the cases was kept aside while the rules were tuned. Calibration
 is told over all cases and the same with parts of the cluster unread, so that there is something to be unsure of; there, a cause that
-only says how it shows counts as wrong. Time is CPU time from the filled caches to the answer; no model is asked.
+only says how it shows counts as wrong. Time is CPU time from the filled caches to the answer, as in the stage; no model is asked.
+`bench_investigate.py` tells it of the command.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,11 +16,11 @@ from kubernaut.analysis.investigators.base import Finding, Verdict
 from kubernaut.analysis.investigators.rules.investigator import judge
 from kubernaut.analysis.investigators.rules.registry import ALL
 from kubernaut.analysis.snapshot import Snapshot
-from kubernaut.api.base import Obj
 from tests.analysis.cases import Case, cases
+from tests.analysis.noise import Crowd, namespaces_of
 from tests.analysis.shelf import Shelf
 
-CLUSTER = 5_000
+CLUSTER, ELSEWHERE = 5_000, 3_500
 BUCKETS = (0.0, 0.6, 0.7, 0.8, 0.9, 1.01)
 WELL = frozenset({"Healthy", "Unknown"})
 
@@ -70,39 +71,12 @@ def answers_of(chosen: Sequence[Case]) -> Iterator[tuple[Case, Finding]]:
                 yield case, found
 
 
-def crowd(namespaces: Sequence[str]) -> Iterator[Obj]:
-    """Yield workloads, pods, Services, ConfigMaps and events that are well, without end."""
-    number = 0
-    while True:
-        name, namespace = f"crowd-{number}", namespaces[number % len(namespaces)]
-        labels, uid = {"app": name}, f"uid-{number}"
-        spec = {"containers": [{"name": "app", "image": "registry.example.com/crowd:1", "ports": [{"containerPort": 8080}]}]}
-        made = {"spec": {"replicas": 1, "template": {"metadata": {"labels": labels}, "spec": spec}}}
-        status = {"observedGeneration": 1, "replicas": 1, "readyReplicas": 1, "updatedReplicas": 1}
-        yield {
-            "kind": "Deployment",
-            "metadata": {"name": name, "namespace": namespace, "uid": uid, "generation": 1},
-            **made,
-            "status": status,
-        }
-        pod = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
-        owner = [{"kind": "Deployment", "name": name, "uid": uid, "controller": True}]
-        meta = {"name": f"{name}-0", "namespace": namespace, "labels": labels, "ownerReferences": owner}
-        yield {"kind": "Pod", "metadata": meta, "spec": spec, "status": pod}
-        yield {"kind": "Service", "metadata": {"name": name, "namespace": namespace}, "spec": {"selector": labels, "ports": [{"port": 80}]}}
-        yield {"kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}, "data": {"url": f"http://{name}"}}
-        about = {"kind": "Pod", "name": f"{name}-0", "namespace": namespace}
-        told = {"reason": "Pulled", "message": "pulled", "type": "Normal", "lastTimestamp": "2026-03-02T11:00:00Z"}
-        yield {"kind": "Event", "metadata": {"name": f"{name}.1", "namespace": namespace}, "involvedObject": about, **told}
-        number += 1
-
-
 def timed(case: Case) -> tuple[float, bool]:
     """Return CPU seconds from caches to answer, with 5,000 objects in them, and whether it was right."""
-    own = {str(obj["metadata"].get("namespace")) for obj in case.objects} - {"None"}
-    others = crowd([*sorted(own), "elsewhere", "other"])
-    shelf = Shelf().hold([*case.objects, *(next(others) for _ in range(CLUSTER - len(case.objects)))])
     subject, at = case.header["subject"], datetime.fromisoformat(case.header["at"])
+    crowd = Crowd(at)
+    others = [*crowd.elsewhere(ELSEWHERE), *crowd.beside(namespaces_of(case.objects), CLUSTER - ELSEWHERE - len(case.objects), sick=True)]
+    shelf = Shelf().hold([*case.objects, *others])
     started = process_time()
     found = judge(shelf.collect(subject["kind"], subject["name"], at=at, namespace=subject.get("namespace", "")))
     return process_time() - started, right(case, found)

@@ -94,7 +94,8 @@ def _processing() -> list[Obj]:
 def _analysis() -> list[Obj]:
     from kubernaut.analysis.collect import indexes  # noqa: PLC0415  (a command loads only what it runs)
 
-    return [*reading(indexes(), READ), _rule(GROUP, ["aiapprovalrequests/status"], [approval_rules.SETTLE])]
+    logs = _rule("", ["pods/log"], ["get"])
+    return [*reading(indexes(), READ), logs, _rule(GROUP, ["aiapprovalrequests/status"], [approval_rules.SETTLE])]
 
 
 def _workflow() -> list[Obj]:

@@ -3,7 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from kubernaut.analysis.collect import Collector, indexes
+from kubernaut.analysis.collect import NO_LOGS, Collector, indexes
+from kubernaut.analysis.logs import Logs
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api import core
 from kubernaut.api.analysis import AnalysisRequest
@@ -63,6 +64,7 @@ class Shelf:
         *,
         at: datetime = T0,
         namespace: str = NS,
+        logs: Logs = NO_LOGS,
         **scope: Any,
     ) -> Snapshot:
         alert = {
@@ -78,7 +80,7 @@ class Shelf:
             {"alertContext": {**alert, "kubernetesContext": context or {}}, "investigationScope": scope}
         )
         collector = Collector(self.cluster, window_limit=timedelta(days=7))
-        return collector.collect(request, collector.subjects(request)[0], at)
+        return collector.collect(request, collector.subjects(request)[0], at, logs)
 
 
 def names(objects: tuple[Obj, ...]) -> list[str]:

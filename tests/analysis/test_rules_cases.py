@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import orjson
 import pytest
 
+from kubernaut.analysis.containers import containers
 from kubernaut.analysis.investigators.base import Finding, Verdict
 from kubernaut.analysis.investigators.rules.investigator import judge
 from kubernaut.analysis.investigators.rules.registry import ALL
@@ -66,8 +67,9 @@ def test_the_same_snapshot_gives_the_same_answer_byte_for_byte(case):
 @every_case
 def test_planted_texts_change_neither_target_nor_action_nor_facts(case):
     found = case.judged()
-    loud = judge(case.snapshot(list(planted(case))))
-    assert (told(loud), loud.facts) == (told(found), found.facts)
+    snapshot = case.snapshot(list(planted(case)))
+    loud = judge(dataclasses.replace(snapshot, logs={each.key: "\n".join(PLANTED) for each in containers(snapshot)}))
+    assert (told(loud), loud.facts, loud.cause.confidence) == (told(found), found.facts, found.cause.confidence)
 
 
 def planted(case: Case) -> Iterator[Obj]:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from kubernaut.analysis.investigators.rules.registry import ALL
-from tests.analysis.world import T0, World, running
+from tests.analysis.cases import cases
+from tests.analysis.world import CRASHED, T0, World, crash_loop, running
 from tests.cli.saved import SICK, WELL, kubernaut, objects, save
 
 
@@ -150,3 +151,86 @@ def test_the_rules_are_listed_each_with_its_documentation():
     assert "Of these it is taken for the cause: ApplicationCrash" in kubernaut("rules", "oomkilled").stdout
     assert [row["cause"] for row in json.loads(kubernaut("rules", "-o", "json").stdout)] == [rule.cause for rule in ALL]
     assert "there is no rule for 'Gremlins'" in kubernaut("rules", "Gremlins", code=1).stderr
+
+
+def test_without_a_name_all_that_is_broken_is_listed_the_worst_first(tmp_path):
+    half = World(name="cart", statuses=[[running()], [running(ready=False)]], replicas=2)
+    found = save(tmp_path, *objects(WELL), *{each["metadata"]["name"]: each for each in (*objects(SICK), *objects(half))}.values())
+    rows = json.loads(kubernaut("investigate", "--from-dump", found, "-o", "json").stdout)["causes"]
+    shown = [(row["broken"][0]["object"]["name"], row["broken"][0]["shows"].partition(",")[0]) for row in rows]
+    assert shown == [("checkout", "0/3 ready"), ("cart", "1/2 ready")]
+    assert (rows[0]["cause"]["name"], rows[0]["next"]) == ("OOMKilled", "ask")
+    text = kubernaut("investigate", "-n", "shop", "--from-dump", found).stdout
+    assert text.startswith("namespace shop  as of")
+    assert "kubernaut investigate deployment/checkout -n shop" in text
+    assert "nothing is broken" in kubernaut("investigate", "-n", "elsewhere", "--from-dump", found).stdout
+
+
+def test_what_one_cause_broke_is_one_row(tmp_path):
+    [case] = [case for case in cases() if case.name == "two-steps-away"]
+    done = kubernaut("investigate", "--from-dump", save(tmp_path, *case.objects), "--whole", "-o", "json")
+    [row] = json.loads(done.stdout)["causes"]
+    assert (row["cause"]["name"], [each["object"]["name"] for each in row["broken"]]) == ("ImageNotFound", ["geoip", "locator", "portal"])
+
+
+def test_in_saved_objects_a_name_that_only_one_namespace_has_needs_no_namespace(sick):
+    assert kubernaut("investigate", "deploy/checkout", "--from-dump", sick).stdout.startswith("shop/deployment/checkout")
+    text = kubernaut("investigate", "deploy/checkout", "-n", "other", "--from-dump", sick, code=1).stderr
+    assert "there is no Deployment 'checkout' in namespace other; use -n with one of: shop" in text
+
+
+def test_saved_logs_are_evidence(tmp_path):
+    directory = save(tmp_path, *objects(World(statuses=[[crash_loop(CRASHED)]] * 3)))
+    (directory / "logs" / "shop" / "checkout-hash1-0").mkdir(parents=True)
+    (directory / "logs" / "shop" / "checkout-hash1-0" / "app.previous.log").write_text(
+        "starting\nlisten tcp :80: bind: address already in use\n"
+    )
+    found = investigated(directory)
+    assert (found["cause"]["name"], found["evidence"][0]["value"]) == ("PortInUse", "listen tcp :80: bind: address already in use")
+
+
+def test_lists_whose_items_do_not_say_their_kind_are_read(tmp_path):
+    """As `kubectl cluster-info dump` writes them."""
+    found = [{key: value for key, value in obj.items() if key not in {"kind", "apiVersion"}} for obj in SICK.pods()]
+    rest = [obj for obj in objects(SICK) if obj["kind"] != "Pod"]
+    save(tmp_path, *rest)
+    save(tmp_path / "shop", {"kind": "PodList", "apiVersion": "v1", "items": found}, name="pods.yaml")
+    assert investigated(tmp_path)["cause"]["name"] == "OOMKilled"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["deploy/x", "-A"], "--all-namespaces goes without a name"),
+        (["--explain"], "--explain is about one object"),
+    ],
+)
+def test_what_does_not_go_together_is_told(sick, arguments, says):
+    assert says in kubernaut("investigate", *arguments, "--from-dump", sick, code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("nodes-full", "whoever runs its machines must add one"),
+        ("image-refused", "whoever has them must renew the pull secret"),
+    ],
+)
+def test_what_no_workflow_could_ever_do_is_said_with_who_can(tmp_path, name, says):
+    [case] = [case for case in cases() if case.name == name]
+    subject = case.header["subject"]
+    named = f"{subject['kind']}/{subject['name']}"
+    text = kubernaut("investigate", named, "-n", "shop", "--from-dump", save(tmp_path, *case.objects), "--whole").stdout
+    assert says in text
+
+
+@pytest.mark.parametrize("name", ["oom-under-an-argo-rollout", "stateful-set-of-an-operator"])
+def test_what_a_kind_that_we_cannot_read_controls_is_looked_at_in_its_place(tmp_path, name):
+    [case] = [case for case in cases() if case.name == name]
+    subject = case.header["subject"]
+    named = [f"{subject['kind']}/{subject['name']}", "-n", subject["namespace"], "--from-dump", save(tmp_path, *case.objects), "--whole"]
+    found = json.loads(kubernaut("investigate", *named, "-o", "json").stdout)
+    assert (found["cause"]["name"], found["target"]["kind"]) == (
+        case.expected["cause"],
+        {"Pod": "ReplicaSet"}.get(subject["kind"], subject["kind"]),
+    )

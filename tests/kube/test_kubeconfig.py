@@ -274,3 +274,16 @@ async def test_a_refused_token_is_fetched_anew(api, tmp_path):
 
 def test_a_client_is_made_outside_a_running_loop(write):
     Client.from_kubeconfig(write(config({"token": "abc"})))
+
+
+def test_the_namespace_is_that_of_the_context_or_of_the_pod_or_default(write, monkeypatch, tmp_path):
+    told = config({"token": "t"})
+    assert kubeconfig.namespace(write(told)) == "default"
+    told["contexts"][0]["context"]["namespace"] = "shop"
+    assert kubeconfig.namespace(write(told)) == "shop"
+    monkeypatch.setenv("KUBECONFIG", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(kubeconfig, "SERVICE_ACCOUNT", tmp_path)
+    assert kubeconfig.namespace() == "default"
+    (tmp_path / "namespace").write_text("team\n")
+    assert kubeconfig.namespace() == "team"

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final
 
+from kubernaut.analysis.logs import Logs
 from kubernaut.analysis.reading import BY_NAMESPACE, LIMITS, NEEDED, OWNERS, Reader, indexes, last_seen
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.analysis.taking import DEPTH, Taking
@@ -14,6 +15,7 @@ from kubernaut.kube.cluster import Cluster
 
 __all__ = ["BY_NAMESPACE", "LIMITS", "NEEDED", "OWNERS", "Collector", "indexes", "last_seen"]
 DEFAULT_WINDOW: Final = timedelta(hours=24)
+NO_LOGS: Final = Logs()
 
 
 class Collector:
@@ -29,11 +31,11 @@ class Collector:
         items = request.investigation_scope.resource_scope or [_item(alert)]
         return [_identifier(item) for item in items]
 
-    def collect(self, request: AnalysisRequest, subject: ResourceIdentifier, now: datetime) -> Snapshot:
-        """Return the cluster around a subject, as far back and as wide as the scope allows."""
+    def collect(self, request: AnalysisRequest, subject: ResourceIdentifier, now: datetime, logs: Logs = NO_LOGS) -> Snapshot:
+        """Return the cluster around a subject, as far back and as wide as the scope allows, with the logs that were read."""
         scope = request.investigation_scope
         wide = scope.correlation_depth.casefold() != "basic"
-        taking = Taking(Reader(self._cluster), now, now - self._window(scope.time_window), wide=wide)
+        taking = Taking(Reader(self._cluster), now, now - self._window(scope.time_window), wide=wide, logs=logs)
         return taking.snapshot(subject, request.alert_context, DEPTH if wide else 0)
 
     def pods_of(self, target: ResourceIdentifier) -> list[Obj]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.base import Obj
 
 _ADDRESS: Final = re.compile(
@@ -32,6 +33,7 @@ _HOSTLIKE: Final = (
     r"|server(?: at)?|address|broker|://|@)"
 )
 _VALUE_LIMIT: Final = 2048
+_LOG_LIMIT: Final = 4096
 _NAMES_LIMIT: Final = 40
 _SERVICE_DOMAIN: Final = "svc"
 _DEFAULT_PORTS: Final = {
@@ -115,11 +117,11 @@ def _read(where: str, text: str, namespace: str) -> Iterator[Called]:
             yield Called(parts[0], namespace, number, bool(scheme and port), where, match[0])
 
 
-def last_messages(pods: Iterable[Obj]) -> str:
-    """Return what the containers of pods said when they ended, cut to a bound."""
-    rows = (row for pod in pods for row in _statuses(pod))
+def said_last(found: Snapshot) -> str:
+    """Return what the containers of pods said when they ended, and in the logs that were read, each cut to a bound."""
+    rows = (row for pod in found.pods for row in _statuses(pod))
     ends = ((row.get(state) or {}).get("terminated") or {} for row in rows for state in ("state", "lastState"))
-    return "\n".join(str(end.get("message") or "")[:_VALUE_LIMIT] for end in ends)
+    return "\n".join((*(str(end.get("message") or "")[:_VALUE_LIMIT] for end in ends), *(log[-_LOG_LIMIT:] for log in found.logs.values())))
 
 
 def _statuses(pod: Obj) -> Iterator[Obj]:

@@ -45,9 +45,12 @@ SHARED: Final = (
     core.MUTATING_WEBHOOKS,
 )
 """Kinds of the whole cluster that rules may look at."""
+RIGHTS: Final = (core.CLUSTER_ROLE, core.CLUSTER_ROLE_BINDING)
+"""Kinds that are looked at where the API server forbids a program something."""
 OWNERS: Final = (core.POD, core.REPLICA_SET, core.DEPLOYMENT, core.STATEFUL_SET, core.DAEMON_SET, core.JOB, core.CRON_JOB, core.NODE)
 NEEDED: Final = frozenset({core.POD, core.REPLICA_SET, core.DEPLOYMENT, core.STATEFUL_SET, core.DAEMON_SET})
 """Kinds without which nothing can be said: work begins when they are known. Of the others a snapshot says that they are unread."""
+_MADE_BY_OTHERS: Final = (core.DEPLOYMENT, core.STATEFUL_SET, core.DAEMON_SET, core.REPLICA_SET, core.JOB, core.POD)
 CHAIN_LIMIT: Final = 8
 LIMITS: Final[Mapping[str, int]] = {"Pod": 100, "ReplicaSet": 20, "Event": 200, "Node": 1000, "ConfigMap": 1000}
 LIMIT: Final = 1000
@@ -60,7 +63,7 @@ def indexes() -> dict[Kind, Mapping[str, IndexFn]]:
     """Return the kinds a snapshot is made of, with the indexes they are read by."""
     by_namespace = {BY_NAMESPACE: _namespace}
     asked: dict[Kind, Mapping[str, IndexFn]] = dict.fromkeys((*OWNERS, *RELATED, core.CONFIG_MAP, core.CONTROLLER_REVISION), by_namespace)
-    return asked | {core.EVENT: {BY_SUBJECT: _event_subject}} | {kind: {BY_ALL: _everything} for kind in (core.NODE, *SHARED)}
+    return asked | {core.EVENT: {BY_SUBJECT: _event_subject}} | {kind: {BY_ALL: _everything} for kind in (core.NODE, *SHARED, *RIGHTS)}
 
 
 def _namespace(obj: Obj) -> Iterable[str]:
@@ -141,6 +144,14 @@ class Reader:
             chain.append(owner)
         return chain
 
+    def beneath(self, kind: str, namespace: str, name: str) -> Obj | None:
+        """Return the largest workload that an object of a kind we do not know controls, such as an Argo Rollout's ReplicaSet."""
+        for card in _MADE_BY_OTHERS if core.kind_named(kind) is None else ():
+            rows = [obj for obj in self.select(card, BY_NAMESPACE, namespace) if _controlled_by(obj, kind, name)]
+            if rows:
+                return max(rows, key=_size)
+        return None
+
     def made_by(self, chain: list[Obj]) -> tuple[list[Obj], list[Obj]]:
         """Return the ReplicaSets and pods of the chain's top."""
         top = chain[-1]
@@ -167,10 +178,29 @@ class Reader:
         """Return what the whole cluster shares, by kind."""
         return {kind.kind: tuple(self.bounded(kind.kind, self.select(kind, BY_ALL, "*"), by_name)) for kind in SHARED}
 
+    def rights(self, namespaces: Iterable[str]) -> dict[str, tuple[Obj, ...]]:
+        """Return roles and bindings of the whole cluster and of some namespaces, by kind."""
+        wide = {kind.kind: tuple(self.bounded(kind.kind, self.select(kind, BY_ALL, "*"), by_name)) for kind in RIGHTS}
+        places = sorted(set(namespaces))
+        for kind in (core.ROLE, core.ROLE_BINDING):
+            rows = [obj for place in places for obj in self.select(kind, BY_NAMESPACE, place)]
+            wide[kind.kind] = tuple(self.bounded(kind.kind, rows, by_name))
+        return wide
+
     def events(self, keys: Iterable[str], since: datetime) -> list[Obj]:
         """Return the events about objects, by key."""
         found = [event for key in sorted(set(keys)) for event in self.select(core.EVENT, BY_SUBJECT, key)]
         return self.bounded("Event", [event for event in found if (last_seen(event) or since) >= since], newest_first)
+
+
+def _controlled_by(obj: Obj, kind: str, name: str) -> bool:
+    owner = controller_owner(obj)
+    return (owner.get("kind"), owner.get("name")) == (kind, name)
+
+
+def _size(obj: Obj) -> tuple[int, str, str]:
+    meta = obj["metadata"]
+    return int((obj.get("spec") or {}).get("replicas") or 0), str(meta.get("creationTimestamp") or ""), meta["name"]
 
 
 def last_seen(event: Obj) -> datetime | None:

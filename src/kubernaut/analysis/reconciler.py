@@ -32,6 +32,7 @@ from kubernaut.analysis.diagnosis import Diagnosis
 from kubernaut.analysis.history import history_indexes, without_help
 from kubernaut.analysis.investigators.base import Investigator, Question, Unfinished
 from kubernaut.analysis.investigators.rules.investigator import RuleInvestigator
+from kubernaut.analysis.logs import ApiLogs, RecentLogs
 from kubernaut.analysis.plan import Means, Next, Plan, plan_for
 from kubernaut.analysis.policy import ApprovalPolicy
 from kubernaut.analysis.report import (
@@ -76,7 +77,7 @@ class Analyst:
         self._settings = settings
         self._policy = policy
         collector = Collector(cluster, window_limit=settings.time_window_limit)
-        self._diagnosis = Diagnosis(collector, investigators)
+        self._diagnosis = Diagnosis(collector, investigators, RecentLogs(ApiLogs(cluster.client), cluster.clock))
         self._bindings = Bindings(cluster, BY_ACTION)
         self._asking = Asking(cluster, settings, collector, self._bindings)
 

@@ -1,6 +1,7 @@
 """Writes a plan into the status of an analysis, in the documented words. Pure but for the status it fills."""
 
 from datetime import datetime
+from typing import Final
 
 from kubernaut.analysis.investigators.base import Finding
 from kubernaut.analysis.plan import Next, Plan
@@ -27,6 +28,11 @@ _ENDINGS = {
     "policy_denied": ("NoWorkflowSelected", "PolicyDenied"),
 }
 """Reason and sub-reason by why a person takes over."""
+_BY_PEOPLE: Final = {
+    "ProvisionNode": "Nodes cannot be added from inside the cluster: whoever runs its machines must add one, or its node autoscaler.",
+    "RefreshImagePullSecret": "Kubernaut has no registry's credentials and reads no Secret: whoever has them must renew the pull secret.",
+}
+"""What is asked of people where no workflow that ships with us could do it; one of a catalogue's own still may."""
 _RISK = {"IncreaseMemoryLimits": RiskLevel.LOW, "RestartPod": RiskLevel.LOW, "RestartDeployment": RiskLevel.LOW}
 
 
@@ -107,17 +113,20 @@ def _for_person(plan: Plan) -> str:
     finding = plan.finding
     why = {
         "low_confidence": f"The likeliest cause is too uncertain to act on ({finding.cause.confidence:.0%}).",
-        "no_matching_workflows": _no_fix(plan),
+        "no_matching_workflows": no_fix(plan),
         "policy_denied": f"The approval policy forbids it: {plan.ruling.why}.",
     }.get(plan.review, "A person must look.")
     return f"{finding.cause.summary} {why} {finding.advice}".strip()
 
 
-def _no_fix(plan: Plan) -> str:
+def no_fix(plan: Plan) -> str:
+    """Say why there is no fix to run, and who must act where no workflow could."""
     if not plan.finding.action:
         return "No automatic fix is known for it."
     if plan.obstacle:
         return f"{plan.finding.action} cannot be done: {plan.obstacle}."
+    if plan.finding.action in _BY_PEOPLE and not plan.selection.rejected:
+        return _BY_PEOPLE[plan.finding.action]
     tried = "; ".join(f"{row.name}: {row.why}" for row in plan.selection.rejected[:3])
     return f"No workflow of the catalogue carries out {plan.finding.action} here{f' ({tried})' if tried else ''}."
 

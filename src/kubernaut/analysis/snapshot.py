@@ -146,7 +146,9 @@ class Snapshot:
             "ConfigMap": len(self.config_maps or ()),
             **{kind: len(objects) for kind, objects in sorted(self.related.items())},
         }
-        return tuple(f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts.items() if count)
+        neighbours = counts.pop("Pod", 0)
+        told = [f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts.items() if count]
+        return (*told, f"{neighbours} pod{'' if neighbours == 1 else 's'} in the namespace") if neighbours else tuple(told)
 
 
 def _template(obj: Obj) -> Obj:

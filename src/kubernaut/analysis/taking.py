@@ -13,12 +13,14 @@ from kubernaut.analysis.leads import (
     claims_of,
     failing_webhooks,
     labels_of,
-    last_messages,
     matches,
     misses,
     names_fail,
+    said_last,
     selector_of,
 )
+from kubernaut.analysis.logs import UNREAD, Logs
+from kubernaut.analysis.permissions import refusals
 from kubernaut.analysis.reading import BY_ALL, BY_NAMESPACE, Reader, by_name, by_number, key_of, subject_key
 from kubernaut.analysis.snapshot import Lead, Snapshot, Through, identity, source
 from kubernaut.api import core
@@ -48,8 +50,10 @@ _APPLIED_LIMIT: Final = 262_144
 class Taking:
     """One taking: the subject's snapshot and those it leads to, what they share read once."""
 
-    def __init__(self, reader: Reader, now: datetime, since: datetime, *, wide: bool) -> None:
-        self._reader, self._now, self._since, self._wide = reader, now, since, wide
+    def __init__(self, reader: Reader, now: datetime, since: datetime, *, wide: bool, logs: Logs) -> None:
+        self._reader, self._now, self._since, self._wide, self._logs = reader, now, since, wide, logs
+        if logs.unread:
+            reader.unread.add(UNREAD)
         self._shared = reader.shared() if wide else {}
         self._nodes = tuple(reader.bounded("Node", reader.select(core.NODE, BY_ALL, "*"), by_name))
         self._related: dict[str, Mapping[str, tuple[Obj, ...]]] = {}
@@ -64,7 +68,7 @@ class Taking:
         self._seen |= {key_of(obj) for obj in chain}
         namespace = _place(chain[-1]) if chain else subject.namespace
         config_maps = self._config_maps(namespace) if self._wide else []
-        related = self._around(namespace)
+        related = dict(self._around(namespace))
         about = {key_of(obj) for obj in (*chain, *replica_sets, *pods)} | {subject_key(subject.kind, subject.namespace, subject.name)}
         around = {key_of(obj) for kind in TOLD_OF for obj in related.get(kind.kind, ())} - about
         found = Snapshot(
@@ -82,9 +86,16 @@ class Taking:
             config_maps={obj["metadata"]["name"]: _keys(obj) for obj in config_maps} if self._wide else None,
             applied_keys={obj["metadata"]["name"]: keys for obj in config_maps if (keys := _applied(obj))},
             related=related,
+            logs=self._said(pods),
         )
         leads = tuple(self._leads(found, config_maps, depth - 1)) if depth else ()
-        return replace(found, leads=leads, unread=tuple(sorted(reader.unread)), cut=tuple(sorted(reader.cut)))
+        return replace(
+            found,
+            leads=leads,
+            related=related | self._rights(found, namespace),
+            unread=tuple(sorted(reader.unread)),
+            cut=tuple(sorted(reader.cut)),
+        )
 
     def _chain(self, subject: ResourceIdentifier, alert: AlertContext | None) -> list[Obj]:
         """Return the subject and its owners; where the subject is gone, what of its owners is known and still there."""
@@ -92,6 +103,7 @@ class Taking:
         if first is None and alert is not None:
             hints = (self._reader.named(kind, subject.namespace, name) for kind, name in _owner_hints(alert))
             first = next((obj for obj in hints if obj is not None), None)
+        first = first or self._reader.beneath(subject.kind, subject.namespace, subject.name)
         return self._reader.owners(first) if first else []
 
     def _around(self, namespace: str) -> Mapping[str, tuple[Obj, ...]]:
@@ -100,6 +112,16 @@ class Taking:
         if namespace not in self._related:
             self._related[namespace] = self._reader.related(namespace) | self._shared
         return self._related[namespace]
+
+    def _said(self, pods: list[Obj]) -> Mapping[str, str]:
+        """Return what was read of these pods' logs."""
+        places = {f"{pod['metadata'].get('namespace', '')}/{pod['metadata']['name']}" for pod in pods}
+        return {key: text for key, text in self._logs.texts.items() if key.rpartition("/")[0] in places}
+
+    def _rights(self, found: Snapshot, namespace: str) -> dict[str, tuple[Obj, ...]]:
+        """Return who may do what, where pods complain that they may not do something."""
+        refused = refusals(said_last(found)) if self._wide else []
+        return self._reader.rights({namespace, *(each.namespace for each in refused if each.namespace)}) if refused else {}
 
     def _revisions(self, chain: list[Obj]) -> list[Obj]:
         if not chain or chain[-1]["kind"] not in {"StatefulSet", "DaemonSet"}:
@@ -132,7 +154,7 @@ class Taking:
                 yield Lead(through=Through.STANDS_FOR, source=source(top), field=where, value=value, snapshot=self._deeper(owner, depth))
 
     def _calls(self, found: Snapshot, top: Obj, values: Mapping[str, Mapping[str, str]], depth: int) -> Iterator[Lead]:
-        namespace, words, followed = top["metadata"].get("namespace", ""), last_messages(found.pods), 0
+        namespace, words, followed = top["metadata"].get("namespace", ""), said_last(found), 0
         for row in called(found.template, namespace, values):
             service = self._reader.read(core.SERVICE, row.namespace, row.name)
             if followed >= LEADS or (service is None and not self._missed(row, namespace, words)):
@@ -157,7 +179,7 @@ class Taking:
 
     def _resolves(self, found: Snapshot, depth: int) -> Iterator[Lead]:
         """Yield the cluster's DNS where names do not resolve; Kubernetes itself marks its Service by a label."""
-        for service in self._around(DNS_NAMESPACE).get("Service", ()) if names_fail(last_messages(found.pods)) else ():
+        for service in self._around(DNS_NAMESPACE).get("Service", ()) if names_fail(said_last(found)) else ():
             if labels_of(service).get("k8s-app") == "kube-dns":
                 yield Lead(
                     through=Through.RESOLVES,

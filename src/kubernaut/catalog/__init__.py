@@ -26,7 +26,12 @@ RUN: Final = "RUN"
 
 def workflow_ids() -> list[str]:
     """Return the ids of all shipped workflows, in order."""
-    return sorted(entry.name for entry in files(__name__).iterdir() if entry.is_dir() and entry.joinpath("workflow.yaml").is_file())
+    return list(_ids())
+
+
+@cache
+def _ids() -> tuple[str, ...]:
+    return tuple(sorted(entry.name for entry in files(__name__).iterdir() if entry.is_dir() and entry.joinpath("workflow.yaml").is_file()))
 
 
 def images() -> dict[str, str]:
@@ -118,7 +123,7 @@ def _step(workflow_id: str, names: list[str], image: str) -> Obj:
 
 
 def _folder(workflow_id: str) -> Traversable:
-    if workflow_id not in workflow_ids():
+    if workflow_id not in _ids():
         raise KeyError(workflow_id)
     return files(__name__).joinpath(workflow_id)
 

@@ -101,12 +101,20 @@ def _objects(value: Any, place: str) -> Iterator[Document]:
     _check(value, place)
     if value["kind"].endswith("List") and isinstance(value.get("items"), list):
         for index, item in enumerate(value["items"]):
-            yield from _objects(item, f"{place}, items[{index}]")
+            yield from _objects(_typed(item, value), f"{place}, items[{index}]")
         return
     meta = value.get("metadata")
     if not isinstance(meta, dict) or not isinstance(meta.get("name"), str) or not meta["name"]:
         raise Unusable(f"{place}: {value['kind']} has no metadata.name")
     yield Document(value, place)
+
+
+def _typed(item: Any, of: Obj) -> Any:
+    """Return an item with the kind of its list, which API servers and `kubectl cluster-info dump` leave out of the items."""
+    kind = of["kind"].removesuffix("List")
+    if not kind or not isinstance(item, dict) or item.get("kind"):
+        return item
+    return {"apiVersion": of["apiVersion"], "kind": kind, **item}
 
 
 def _check(value: Any, place: str) -> None:

@@ -11,6 +11,7 @@ from rich.text import Text
 from kubernaut.analysis.investigators.base import Evidence, Finding, Verdict
 from kubernaut.analysis.investigators.rules.judging import Rule
 from kubernaut.analysis.plan import Next, Plan
+from kubernaut.analysis.report import no_fix
 from kubernaut.analysis.steps import told
 from kubernaut.cli.material import Material
 from kubernaut.cli.playing import Played
@@ -29,7 +30,6 @@ _NEXT: Final = {
 _UNREAD: Final = " could not be read"
 _REVIEWS: Final = {
     "low_confidence": "the cause is too uncertain to act on",
-    "no_matching_workflows": "no fix fits",
     "policy_denied": "the approval policy forbids it",
     "investigation_inconclusive": "no cause was found",
 }
@@ -84,6 +84,8 @@ def show(console: Console, material: Material, played: Played, rules: Sequence[R
     """Print a finding; with `rules` what became of each, and of the workflows that were looked at."""
     finding = played.finding
     _line(console, Text.assemble((finding.target.path(), "bold")), f"as of {material.at:%Y-%m-%d %H:%M:%S} UTC, {material.origin}")
+    if finding.target.path() != played.signal.resource.path():
+        _prose(console, Text(f"you asked about {played.signal.resource.path()}", style="dim"), 0)
     console.print()
     mark, style = _MARKS[finding.verdict]
     sure = f"{finding.cause.confidence:.0%} certain" if finding.verdict is Verdict.CAUSE_FOUND else finding.verdict.value
@@ -139,11 +141,18 @@ def _fix(played: Played) -> Iterator[Text]:
         return
     yield from _chosen(played)
     words, style = _NEXT[plan.next]
-    yield Text.assemble((words, style), f": {_why(plan)}" if _why(plan) else "")
+    yield Text.assemble((words, style), _joined(_why(plan)))
     if plan.ruling.evaluation.policy_name and plan.next in {Next.RUN, Next.ASK}:
         yield Text(ruled(plan), style="dim")
     if finding.advice:
         yield Text(finding.advice)
+    elif finding.verdict is Verdict.INCONCLUSIVE and (pod := next((pod["metadata"] for pod in played.snapshot.pods), None)):
+        yield Text(f"Look at kubectl describe pod {pod['name']} -n {pod['namespace']}, and at kubectl logs with --previous.")
+
+
+def _joined(why: str) -> str:
+    """Return a reason as it follows what happens: a whole sentence by itself, a part of one behind a colon."""
+    return f"{'. ' if why[:1].isupper() else ': '}{why}" if why else ""
 
 
 def _chosen(played: Played) -> Iterator[Text]:
@@ -166,6 +175,8 @@ def _why(plan: Plan) -> str:
         return plan.ruling.why
     if plan.obstacle:
         return plan.obstacle
+    if plan.review == "no_matching_workflows":
+        return no_fix(plan)
     return plan.ruling.why if plan.review == "policy_denied" else _REVIEWS.get(plan.review, plan.review)
 
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kubernaut.cli.connecting import KubeconfigOption, with_client
+from kubernaut.cli.connecting import KubeconfigOption, kubeconfig_of, with_client
 from kubernaut.cli.telling import fail, finish
 
 if TYPE_CHECKING:
     from kubernaut.analysis.investigators.base import Investigator
     from kubernaut.analysis.investigators.rules.judging import Rule
+    from kubernaut.analysis.logs import Logs, Wanted
     from kubernaut.api.base import ResourceIdentifier
     from kubernaut.cli.material import Material
     from kubernaut.kube.client import Client
@@ -50,6 +51,7 @@ DumpOption = Annotated[
         "--from-dump", help="saved objects in place of a cluster: files, directories with all below them, or -; may be given again"
     ),
 ]
+NamespaceOption = Annotated[str, typer.Option("--namespace", "-n", help="of the object; default: that of the kubeconfig's context")]
 WholeOption = Annotated[bool, typer.Option("--whole", help="with --from-dump: what was not saved does not exist")]
 AtOption = Annotated[
     datetime | None, typer.Option("--at", help="with --from-dump: when it was saved, UTC; default: the newest moment in it")
@@ -59,8 +61,12 @@ OutputOption = Annotated[str, typer.Option("--output", "-o", help="text or json"
 
 
 def investigate(
-    what: Annotated[list[str], typer.Argument(help="KIND/NAME or KIND NAME, such as deploy/payment-service")],
-    namespace: Annotated[str, typer.Option("--namespace", "-n", help="of the object")] = "default",
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(help="KIND/NAME or KIND NAME, such as deploy/payment-service; without one: all that is broken, worst first"),
+    ] = None,
+    namespace: NamespaceOption = "",
+    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="without a name: all namespaces")] = False,
     from_dump: DumpOption = None,
     explain: Annotated[bool, typer.Option("--explain", help="show every rule that was tried, and why the others lost")] = False,
     output: OutputOption = "text",
@@ -71,25 +77,61 @@ def investigate(
     kubeconfig: KubeconfigOption = None,
 ) -> None:
     """Say why something does not work, and which fix would be chosen. Only reads; the cluster needs nothing of ours."""
-    from kubernaut.cli import findings, playing  # noqa: PLC0415  (a command loads only what it runs)
-
     known_output(output)
-    resource, settings = resource_named(what, namespace), settings_of(config)
     known_severity(severity)
+    if what and everywhere:
+        fail("--all-namespaces goes without a name: one object is in one namespace", 2)
+    if explain and not what:
+        fail("--explain is about one object: write KIND/NAME", 2)
+    settings, saved = settings_of(config), Saved(from_dump or (), at, whole=whole)
+    place = namespace_of(namespace, saved, kubeconfig)
+    resource = resource_named(what, place) if what else None
 
     async def work() -> int:
-        material = await material_of(resource.namespace, settings, Saved(from_dump or (), at, whole=whole), kubeconfig)
-        must_be_there(material, resource)
-        theatre = playing.Theatre(material, settings, investigators())
-        played = await theatre.play(playing.signal_about(resource, material.at, name="Investigation", severity=severity))
-        tried = rules_known() if explain else ()
-        if output == "json":
-            typer.echo(orjson.dumps(findings.document(material, played, tried), option=orjson.OPT_INDENT_2).decode())
+        material = await material_of(place, settings, saved, kubeconfig)
+        asked = Asked(material, settings, severity, output)
+        if resource:
+            await _about_one(asked, found_in(material, resource, sure=bool(namespace)), rules_known() if explain else ())
         else:
-            findings.show(console(), material, played, tried)
+            await _about_all(asked, "" if everywhere or (saved.paths and not namespace) else place)
         return 0
 
     finish(work())
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a diagnosis is made of, and how it is told."""
+
+    material: "Material"
+    settings: "Settings"
+    severity: str
+    output: str
+
+
+async def _about_one(asked: Asked, resource: "ResourceIdentifier", tried: "Sequence[Rule]") -> None:
+    from kubernaut.cli import findings, playing  # noqa: PLC0415  (a command loads only what it runs)
+
+    theatre = playing.Theatre(asked.material, asked.settings, investigators())
+    signal = playing.signal_about(resource, asked.material.at, name="Investigation", severity=asked.severity)
+    played = await theatre.play(signal)
+    if asked.output == "json":
+        typer.echo(orjson.dumps(findings.document(asked.material, played, tried), option=orjson.OPT_INDENT_2).decode())
+    else:
+        findings.show(console(), asked.material, played, tried)
+
+
+async def _about_all(asked: Asked, namespace: str) -> None:
+    from kubernaut.cli import playing, surveying  # noqa: PLC0415  (a command loads only what it runs)
+
+    theatre = playing.Theatre(asked.material, asked.settings, investigators())
+    found = surveying.broken(asked.material, namespace)
+    rows = await surveying.survey(asked.material, theatre, found, asked.severity)
+    if asked.output == "json":
+        typer.echo(orjson.dumps(surveying.document(asked.material, rows, found), option=orjson.OPT_INDENT_2).decode())
+    else:
+        where = f"namespace {namespace}" if namespace else "all namespaces"
+        surveying.show(console(), asked.material, rows, found, where)
 
 
 def rules(
@@ -179,6 +221,39 @@ def resource_named(words: Sequence[str], namespace: str) -> "ResourceIdentifier"
     return ResourceIdentifier(kind=card.kind, name=name, namespace=namespace if card.namespaced else "", api_version=card.api_version)
 
 
+def namespace_of(given: str, saved: "Saved", kubeconfig: Path | None) -> str:
+    """Return the namespace that is meant: the one given, else that of the kubeconfig's context; of saved objects `default`."""
+    from kubernaut.kube.kubeconfig import DEFAULT_NAMESPACE, KubeconfigError, namespace  # noqa: PLC0415  (a command loads only what it runs)
+
+    if given or saved.paths:
+        return given or DEFAULT_NAMESPACE
+    try:
+        return namespace(kubeconfig_of(kubeconfig))
+    except KubeconfigError as fault:
+        fail(str(fault))
+
+
+def found_in(material: "Material", resource: "ResourceIdentifier", *, sure: bool) -> "ResourceIdentifier":
+    """Return an object that is there; where no namespace was given (not `sure`) and one alone has that name, the one it is in."""
+    from kubernaut.api import core  # noqa: PLC0415  (a command loads only what it runs)
+    from kubernaut.kube.cluster import NotWatched  # noqa: PLC0415
+
+    card = core.kind_named(resource.kind)
+    try:
+        named = [obj for obj in material.cluster.objects(card) if obj["metadata"]["name"] == resource.name] if card else []
+    except NotWatched:
+        named = []
+    places = sorted(str(obj["metadata"].get("namespace", "")) for obj in named)
+    if resource.namespace in places or not places:
+        must_be_there(material, resource)
+        return resource
+    if len(places) > 1 or sure:
+        fail(
+            f"there is no {resource.kind} {resource.name!r} in namespace {resource.namespace}; use -n with one of: {', '.join(places[:5])}"
+        )
+    return resource.model_copy(update={"namespace": places[0]})
+
+
 def must_be_there(material: "Material", resource: "ResourceIdentifier") -> None:
     """End the command where an object is not in the cluster: a name that was mistyped has no cause."""
     from kubernaut.api import core  # noqa: PLC0415  (a command loads only what it runs)
@@ -219,4 +294,23 @@ async def material_of(namespace: str, settings: "Settings", saved: Saved, kubeco
         found.append(await of_cluster(client, (namespace, settings.namespace), now))
 
     await with_client(kubeconfig, read)
-    return found[0]
+    return replace(found[0], logs=_LogsLater(kubeconfig))
+
+
+@dataclass(frozen=True, slots=True)
+class _LogsLater:
+    """Logs of a cluster whose objects were read before: over a connection of their own."""
+
+    kubeconfig: Path | None
+
+    async def read(self, wanted: "Sequence[Wanted]") -> "Logs":
+        """Read them."""
+        from kubernaut.analysis.logs import ApiLogs  # noqa: PLC0415  (a command loads only what it runs)
+
+        found: list[Logs] = []
+
+        async def ask(client: "Client") -> None:
+            found.append(await ApiLogs(client).read(wanted))
+
+        await with_client(self.kubeconfig, ask)
+        return found[0]

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from kubernaut.analysis import collect, history, reconciler
+from kubernaut.analysis.logs import ApiLogs, LogSource
 from kubernaut.api import core
 from kubernaut.api.base import Kind, Obj, Unusable
 from kubernaut.api.catalog import RemediationWorkflow
 from kubernaut.api.remediation import RemediationRequest
 from kubernaut.cli.documents import SUFFIXES, read_all
+from kubernaut.cli.logfiles import FileLogs
 from kubernaut.kube.client import Client
 from kubernaut.kube.errors import ApiError
 from kubernaut.kube.informer import IndexFn
@@ -24,7 +26,9 @@ OBJECTS_LIMIT: Final = 500_000
 LISTS_AT_ONCE: Final = 6
 VALUE_LIMIT: Final = 65_536
 """Characters of a ConfigMap's value that are kept: a policy has no more."""
-_HAD_BY_ALL: Final = frozenset({"Namespace", "Node", "Pod", "ConfigMap", "ServiceAccount", "StorageClass"})
+_HAD_BY_ALL: Final = frozenset(
+    {"Namespace", "Node", "Pod", "ConfigMap", "ServiceAccount", "StorageClass", "ClusterRole", "ClusterRoleBinding"}
+)
 """Kinds of which about every cluster has objects: where none was saved, that says nothing. Of other kinds there may be none."""
 _EVERYTHING: Final = frozenset({"CustomResourceDefinition", "ClusterRole", "Lease"})
 """Kinds that only a dump of everything has: what such a dump lacks, the cluster lacks."""
@@ -35,7 +39,10 @@ _TIMES: Final = frozenset(
     }
 )
 """Fields that say when something happened."""
-_UNTIMED: Final = frozenset({"data", "binaryData", "stringData", "annotations", "labels"})
+_UNTIMED: Final = frozenset(
+    {"data", "binaryData", "stringData", "annotations", "labels", "template", "containers", "fieldsV1", "rules", "ownerReferences"}
+)
+"""Fields below which no such moment is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,8 @@ class Material:
     """The moment it shows."""
     origin: str
     """Where it comes from, in words."""
+    logs: LogSource | None = None
+    """Where the logs of its containers are."""
 
 
 def indexes() -> dict[Kind, Mapping[str, IndexFn]]:
@@ -78,8 +87,8 @@ def of_files(paths: Sequence[Path], now: datetime, at: datetime | None = None, *
     known = {obj["kind"] for obj in objects}
     needed = frozenset() if whole or known & _EVERYTHING else _HAD_BY_ALL - known
     absent = {kind: "none was saved" for kind in asked if kind.kind in needed}
-    moment = at or max((each for obj in objects for each in _moments(obj) if each <= now), default=now)
-    return Material(StillCluster(moment, objects, asked, absent), moment, f"{len(objects)} saved objects")
+    moment = at or _newest(objects, now)
+    return Material(StillCluster(moment, objects, asked, absent), moment, f"{len(objects)} saved objects", FileLogs.below(paths))
 
 
 def _below(path: Path) -> list[Path]:
@@ -125,8 +134,14 @@ def _made_up(kind: str, namespace: str, name: str) -> str:
     return f"{kind}/{namespace}/{name}".casefold()
 
 
-def _moments(value: Any, key: str = "") -> Iterator[datetime]:
-    """Yield the moments that an object tells of."""
+def _newest(objects: Sequence[Obj], now: datetime) -> datetime:
+    """Return the newest moment that objects tell of and that has passed."""
+    told = {text for obj in objects for text in _moments(obj)}
+    return max((each for text in told if (each := _moment(text)) and each <= now), default=now)
+
+
+def _moments(value: Any, key: str = "") -> Iterator[str]:
+    """Yield the moments that an object tells of, as they are written."""
     if isinstance(value, dict):
         for name, item in value.items():
             if name not in _UNTIMED:
@@ -134,8 +149,8 @@ def _moments(value: Any, key: str = "") -> Iterator[datetime]:
     elif isinstance(value, list):
         for item in value:
             yield from _moments(item, key)
-    elif key in _TIMES and isinstance(value, str) and (found := _moment(value)):
-        yield found
+    elif key in _TIMES and isinstance(value, str):
+        yield value
 
 
 def _moment(text: str) -> datetime | None:
@@ -159,7 +174,7 @@ async def of_cluster(client: Client, namespaces: Sequence[str], now: datetime) -
     objects = (_without_values(obj) for _, found, _ in rows for obj in found)
     unread = {kind: why for kind, _, why in rows if why}
     still = StillCluster(now, objects, asked, unread)
-    return Material(still, now, f"{still.count()} objects read")
+    return Material(still, now, f"{still.count()} objects read", ApiLogs(client))
 
 
 async def _listed(client: Client, kind: Kind, namespaces: Sequence[str]) -> tuple[list[Obj], str]:

@@ -75,8 +75,9 @@ class Theatre:
         self.cluster = material.cluster
         self.settings = settings
         self._at = material.at
+        self._catalogue: Sequence[RemediationWorkflow] | None = None
         self._collector = Collector(self.cluster, window_limit=settings.analysis.time_window_limit)
-        self._diagnosis = Diagnosis(self._collector, investigators)
+        self._diagnosis = Diagnosis(self._collector, investigators, material.logs)
         self._approval = self._policy(APPROVAL, shipped_approval(), settings.analysis.policy)
         self._processor = Processor(
             self.cluster, self._policy(CLASSIFICATION, shipped_classification(), settings.processing.policy), settings.processing
@@ -124,8 +125,10 @@ class Theatre:
 
     def catalogue(self) -> Sequence[RemediationWorkflow]:
         """Return the workflows that the cluster offers; the shipped ones where it has none."""
-        found = [RemediationWorkflow.model_validate(obj) for obj in self.cluster.objects(RemediationWorkflow.card)]
-        return found or shipped_workflows()
+        if self._catalogue is None:
+            found = [RemediationWorkflow.model_validate(obj) for obj in self.cluster.objects(RemediationWorkflow.card)]
+            self._catalogue = found or shipped_workflows()
+        return self._catalogue
 
     def _carried_out(self, played: Played, family: Family) -> Played:
         """Return the play with what follows a plan: the question, where one is asked, the run, and the look whether it helped."""

@@ -16,13 +16,15 @@ from kubernaut.cli.investigating import (
     AtOption,
     ConfigOption,
     DumpOption,
+    NamespaceOption,
     Saved,
     WholeOption,
     console,
+    found_in,
     investigators,
     known_severity,
     material_of,
-    must_be_there,
+    namespace_of,
     resource_named,
     settings_of,
 )
@@ -43,7 +45,7 @@ def rehearse(
     alert: Annotated[Path | None, typer.Argument(help="JSON file: Alertmanager's webhook body, or alerts as amtool prints them")] = None,
     deployment: Annotated[str, typer.Option("--deployment", help="in place of an alert: the Deployment that one would be about")] = "",
     target: Annotated[str, typer.Option("--target", help="the same for any object: KIND/NAME")] = "",
-    namespace: Annotated[str, typer.Option("--namespace", "-n", help="of the Deployment or the target")] = "default",
+    namespace: NamespaceOption = "",
     severity: Annotated[str, typer.Option("--severity", help="with --deployment or --target")] = "critical",
     from_dump: DumpOption = None,
     at: AtOption = None,
@@ -61,15 +63,14 @@ def rehearse(
     about = [f"deployment/{deployment}"] if deployment else [target] if target else []
     if bool(about) == bool(alert):
         fail("say what to play: a file with an alert, or --deployment or --target", 2)
-    settings = settings_of(config)
-    named = resource_named(about, namespace) if about else None
+    settings, saved = settings_of(config), Saved(from_dump or (), at, whole=whole)
+    wanted = resource_named(about, namespace_of(namespace, saved, kubeconfig)) if about else None
     reported = signals_of(alert) if alert else []
 
     async def work() -> int:
-        where = named.namespace if named else reported[0].resource.namespace
-        material = await material_of(where, settings, Saved(from_dump or (), at, whole=whole), kubeconfig)
-        if named:
-            must_be_there(material, named)
+        where = wanted.namespace if wanted else reported[0].resource.namespace
+        material = await material_of(where, settings, saved, kubeconfig)
+        named = found_in(material, wanted, sure=bool(namespace)) if wanted else None
         signals = [playing.signal_about(named, material.at, name="Rehearsal", severity=severity)] if named else reported
         theatre = playing.Theatre(material, settings, investigators())
         plays = [await theatre.play(signal) for signal in signals]

@@ -16,6 +16,7 @@ from kubernaut.api.base import Obj
 from kubernaut.kube.credentials import Command, Credentials, Fixed, TokenFile, basic, bearer
 
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+DEFAULT_NAMESPACE: Final = "default"
 SECTIONS: Final = (("clusters", "cluster"), ("users", "user"), ("contexts", "context"))
 PATHS: Final = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 
@@ -153,3 +154,12 @@ def _pem(entry: Obj, name: str) -> bytes | None:
     if data := entry.get(f"{name}-data"):
         return base64.b64decode(data)
     return Path(entry[name]).read_bytes() if entry.get(name) else None
+
+
+def namespace(path: str | None = None, context: str | None = None) -> str:
+    """Return the namespace that commands are meant for: the context's own, the pod's we run in, else `default`."""
+    if files := _files(path):
+        config = _merged(files)
+        return str(_entry(config, "contexts", context or config["current-context"]).get("namespace") or DEFAULT_NAMESPACE)
+    file = SERVICE_ACCOUNT / "namespace"
+    return file.read_text("utf-8").strip() if file.is_file() else DEFAULT_NAMESPACE

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from kubernaut.analysis.containers import Container, Ended, containers, names_of
 from kubernaut.analysis.investigators.base import TEXT_LIMIT, Evidence
+from kubernaut.analysis.investigators.rules.complaints import telling
 from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evidence, keys, place, sure, told_by
 from kubernaut.analysis.investigators.rules.remedies import Regression, Remedy, concluded, in_container, regression
 from kubernaut.analysis.snapshot import Snapshot
@@ -39,7 +40,7 @@ def crashes(snapshot: Snapshot) -> list[Crash]:
 def _with_log(snapshot: Snapshot, container: Container, ended: Ended) -> Ended:
     """Return the end with the log's last lines, where there is no termination message."""
     log = snapshot.logs.get(container.key, "")
-    return replace(ended, message=log[-_LOG_TAIL:], logged=True) if log and not ended.message else ended
+    return replace(ended, message=telling(log)[-_LOG_TAIL:], logged=True) if log and not ended.message else ended
 
 
 def last_words(container: Container, ended: Ended) -> Evidence:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kubernaut.analysis.investigators.base import Alternative, Cause, Evidence, Finding, Question, Verdict
+from kubernaut.analysis.investigators.rules.complaints import heard, quoted
 from kubernaut.analysis.investigators.rules.following import Found, explained_by, followed
 from kubernaut.analysis.investigators.rules.health import health
 from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evidence, sure, weighed
@@ -48,7 +49,7 @@ def judge(snapshot: Snapshot, rules: Sequence[Rule] = ALL) -> Finding:
     if best is None:
         return _without_cause(snapshot, len(rules))
     others = tuple(_lost(one, best, found) for _, one in sorted(found, key=lambda row: _order(row[1])) if one is not best)
-    return _caused(snapshot, best, others)
+    return _caused(snapshot, heard(snapshot, best), others)
 
 
 def _found(snapshot: Snapshot, rules: Sequence[Rule]) -> Found:
@@ -122,7 +123,11 @@ def _without_cause(snapshot: Snapshot, tried: int) -> Finding:
         return _ended(snapshot, Verdict.NO_ACTION, cause)
     there = "" if snapshot.chain else f" {snapshot.subject.path()} does not exist, and no owner of it is known."
     summary = f"I don't know what is wrong with {snapshot.subject.path()}.{there} None of {tried} rules found a cause in {looked}."
-    return _ended(snapshot, Verdict.INCONCLUSIVE, Cause(name="Unknown", summary=summary, confidence=0.0, evidence=_standing(snapshot)))
+    return _ended(
+        snapshot,
+        Verdict.INCONCLUSIVE,
+        Cause(name="Unknown", summary=summary, confidence=0.0, evidence=(*_standing(snapshot), *quoted(snapshot))),
+    )
 
 
 def _ended(snapshot: Snapshot, verdict: Verdict, cause: Cause) -> Finding:

@@ -8,7 +8,7 @@ from kubernaut.analysis.investigators.base import Evidence
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence
 from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded, regression
 from kubernaut.analysis.investigators.rules.services import spoken_of, unwell
-from kubernaut.analysis.leads import labels_of, last_messages, matches, names_fail, selector_of
+from kubernaut.analysis.leads import labels_of, matches, names_fail, said_last, selector_of
 from kubernaut.analysis.snapshot import Lead, Snapshot, Through
 from kubernaut.api.base import Obj
 
@@ -117,7 +117,7 @@ def dns_policy_wrong(snapshot: Snapshot) -> Candidate | None:
     pod = next((pod for pod in snapshot.pods if not pod_ready(pod)), None)
     policy = _resolver(pod) if pod else ""
     called = next((lead for lead in snapshot.leads if lead.through is Through.CALLS and lead.service and spoken_of(snapshot, lead)), None)
-    if pod is None or not policy or called is None or not names_fail(last_messages(snapshot.pods)):
+    if pod is None or not policy or called is None or not names_fail(said_last(snapshot)):
         return None
     said = (
         evidence(pod, "spec.dnsPolicy", policy, "names are asked of the node's resolver, which knows no Service"),

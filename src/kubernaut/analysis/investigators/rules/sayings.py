@@ -10,14 +10,18 @@ from enum import Enum
 
 from kubernaut.analysis.containers import condition, containers, containers_of, judged_pods, pod_ready
 from kubernaut.analysis.investigators.base import Evidence, plain
+from kubernaut.analysis.investigators.rules.complaints import complaining, line_of, logged
 from kubernaut.analysis.investigators.rules.crashes import crashes, last_words, spoken
-from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence, told_by
+from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence, sure, told_by
 from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded, regression
 from kubernaut.analysis.investigators.rules.scheduling import unschedulable
 from kubernaut.analysis.investigators.rules.starting import starts
 from kubernaut.analysis.rollouts import Change
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.base import Obj
+
+RUNNING_WEIGHT = -0.06
+"""For words in the log of a program that runs and does not serve: it may only be waiting."""
 
 
 class Said(Enum):
@@ -38,6 +42,8 @@ class Heard:
     pod: Obj | None
     match: re.Match[str]
     told: Evidence
+    weight: float = 0.0
+    """How much less sure the words are for where they stand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +81,7 @@ class Saying:
             snapshot,
             self.cause,
             self.means.format_map(words),
-            self.base,
+            sure(self.base, heard[0].weight),
             (heard[0].told,),
             Remedy(advice=self.advice.format_map(words)),
             pods=pods,
@@ -155,9 +161,15 @@ def _runtime(snapshot: Snapshot, _: frozenset[str], pattern: re.Pattern[str]) ->
 
 
 def _program(snapshot: Snapshot, _: frozenset[str], pattern: re.Pattern[str]) -> Iterator[Heard]:
+    """Yield last words, and what stands in the logs of those that run and do not serve, which is less sure."""
     for container, ended in crashes(snapshot):
-        if found := pattern.search(spoken(ended.message)):
-            yield Heard(container.pod, found, last_words(container, ended))
+        words = spoken(ended.message)
+        if found := pattern.search(words):
+            yield Heard(container.pod, found, logged(container, line_of(words, found)) if ended.logged else last_words(container, ended))
+    for container, text in complaining(snapshot):
+        words = spoken(text)
+        if found := pattern.search(words):
+            yield Heard(container.pod, found, logged(container, line_of(words, found)), RUNNING_WEIGHT)
 
 
 _HEARD: dict[Said, _Listen] = {
