@@ -7,6 +7,7 @@ are written down as JSON within a text. What it cannot judge it leaves out, and 
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from kubernaut.api.redact_forms import FORMS, HIDDEN
 from kubernaut.api.redact_keys import is_many, is_pointer, is_secret_name
 from kubernaut.api.redact_text import without_secrets
 
-__all__ = ["DROPPED", "HIDDEN", "redact", "redact_value"]
+__all__ = ["DROPPED", "HIDDEN", "TALLY", "redact", "redact_value"]
 
 DROPPED: Final = f"{HIDDEN} (left out: it could not be searched for secrets)"
 DEPTH: Final = 64
@@ -27,24 +28,48 @@ TRIES: Final = 16
 _OPENS: Final = re.compile(r"\{\s{0,64}\"|\[\s{0,64}[{\[\"]")
 _JSON: Final = json.JSONDecoder()
 _DATA: Final = ("data", "stringData")
-_FAULTS: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+_FAULTS: Final = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError, re.error)
 """What a fault of the search may raise; whatever else it raises keeps the text from leaving too."""
+
+
+@dataclass
+class Tally:
+    """How many secrets this process has hidden; the metrics tell it."""
+
+    hidden: int = 0
+
+    def note(self, before: object, after: object) -> None:
+        """Count what is hidden after and was not before."""
+        if before != after:
+            self.hidden += max(0, str(after).count(HIDDEN) - str(before).count(HIDDEN))
+
+
+TALLY: Final = Tally()
 
 
 def redact(text: str) -> str:
     """Return a text without secrets; one that cannot be searched is left out."""
-    try:
-        return _text(text, 0)
-    except _FAULTS:
-        return DROPPED
+    clean = _searched(text, 0)
+    TALLY.note(text, clean)
+    return clean
 
 
 def redact_value(value: Any, *, key: str = "") -> Any:
     """Return decoded JSON without secrets: texts are searched, and what stands under a secret's name is hidden."""
     try:
-        return _value(value, key, 0, 0, hidden=_promises(key, value))
+        clean = _value(value, key, 0, 0, hidden=_promises(key, value))
+        TALLY.note(value, clean)
     except _FAULTS:
-        return DROPPED
+        TALLY.hidden += 1
+        return _dropped(value)
+    return clean
+
+
+def _dropped(value: Any) -> Any:
+    """Return what stands for a value that cannot be searched: of its kind, so that whoever takes it still can."""
+    if isinstance(value, Mapping):
+        return {"redacted": DROPPED}
+    return [DROPPED] if isinstance(value, list | tuple) else DROPPED
 
 
 def _text(text: str, inner: int) -> str:
@@ -88,10 +113,18 @@ def _leaf(value: Any, key: str, inner: int, *, hidden: bool) -> Any:
     """Hide a text or number under a secret's name; a truth value and a number of secrets are none."""
     if isinstance(value, str):
         counts = is_many(key) and value.isdecimal()
-        return HIDDEN if value and hidden and not counts else _text(value, inner)
+        return HIDDEN if value and hidden and not counts else _searched(value, inner)
     if isinstance(value, int | float) and not isinstance(value, bool) and hidden and not is_many(key):
         return HIDDEN
     return value
+
+
+def _searched(text: str, inner: int) -> str:
+    """Search one text of many; one that cannot be searched is left out alone."""
+    try:
+        return _text(text, inner)
+    except _FAULTS:
+        return DROPPED
 
 
 def _mapping(value: Mapping[Any, Any], key: str, depth: int, inner: int, *, hidden: bool) -> dict[Any, Any]:
