@@ -2,13 +2,16 @@
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from typing import Any, Literal
 
 import stamina.instrumentation
 import structlog
+from prometheus_client import REGISTRY
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
-from kubernaut.api.redact import redact, redact_value
+from kubernaut.api.redact import TALLY, redact, redact_value
 
 LINE_LIMIT = 4096
 _PLAIN = (str, int, float, list, tuple, dict, type(None))
@@ -41,6 +44,18 @@ def configure_logging(*, level: str = "info", form: LogFormat = "json") -> None:
     handler.setFormatter(Guarded("%(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=max(threshold, logging.WARNING), handlers=[handler], force=True)
     stamina.instrumentation.set_on_retry_hooks((_retrying,))
+
+
+class Redactions(Collector):
+    """Counts the secrets that this process has hidden, at whichever exit: messages, logs, Events, records, prompts, its own objects."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the count as it is now."""
+        says = "Secrets hidden before something left: messages, logs, Events, conditions, audit records, prompts"
+        yield CounterMetricFamily("notification_sanitization_redactions", says, value=TALLY.hidden)
+
+
+REGISTRY.register(Redactions())
 
 
 class Guarded(logging.Formatter):

@@ -61,7 +61,7 @@ async def test_an_exact_action_and_its_undo(world, wanted, shown):
     after = await world.rolled_out()
     assert after["spec"] != before["spec"] or after["metadata"]["labels"] == {"tier": "web"}
     assert result["undo"]["kind"] == "exact"
-    await world.client.patch(DEPLOYMENT, "api", SHOP, result["undo"]["patch"])
+    await world.put_back(result["undo"])
     undone = await world.rolled_out()
     assert undone["spec"] == before["spec"]
     assert undone["metadata"].get("labels") == before["metadata"].get("labels")
@@ -130,7 +130,7 @@ async def test_a_roll_back_puts_the_earlier_template_back(world):
         await world.execute(operation("rollback_deployment"))
         (result,) = (await world.ended())["operationResults"]
     assert (await world.rolled_out())["spec"]["template"] == first["spec"]["template"]
-    await world.client.patch(DEPLOYMENT, "api", SHOP, result["undo"]["patch"])
+    await world.put_back(result["undo"])
     assert (await world.rolled_out())["spec"]["template"] == second["spec"]["template"]
 
 
@@ -252,7 +252,7 @@ async def test_an_effect_that_does_not_come_leaves_what_is_needed_to_take_it_bac
     (result,) = status["operationResults"]
     assert (status["phase"], result["phase"]) == ("Failed", "RollbackReady")
     assert "without effect in time" in result["errorMessage"]
-    await world.client.patch(DEPLOYMENT, "api", SHOP, result["undo"]["patch"])
+    await world.put_back(result["undo"])
     assert "nodeSelector" not in (await world.rolled_out())["spec"]["template"]["spec"]
 
 

@@ -12,7 +12,9 @@ import pytest
 
 from kubernaut.api.core import POD
 from kubernaut.api.execution import UndoKind
-from kubernaut.execution.undo import merged
+from kubernaut.api.keyed import keyed
+from kubernaut.kube.patches import merged
+from kubernaut.kube.reversal import against
 from tests.drivers.scene import at_scene, every_action
 from tests.execution.mortal import ALIVE, GOING, MortalScene
 from tests.execution.mortality import Death, content, excerpt
@@ -83,12 +85,12 @@ def recorded_as_it_was(action, result, where, changed):
     (before, after), affected, undo = changed, result["resourcesAffected"][0], result["undo"]
     named = (affected["kind"], affected.get("namespace", ""), affected["name"], affected["uid"])
     assert named == (where.kind.kind, where.namespace, where.name, after["metadata"]["uid"])
-    assert affected.get("before", {}) == excerpt(before or {}, affected.get("before", {}))
-    assert affected.get("after", {}) == excerpt(after, affected.get("after", {}))
+    assert affected.get("before", {}) == excerpt(keyed(before or {}), affected.get("before", {}))
+    assert affected.get("after", {}) == excerpt(keyed(after), affected.get("after", {}))
     if action.undo is not UndoKind.NONE:
         assert affected["after"] != affected.get("before")
         assert undo.get("created", False) == (before is None)
-        assert before is None or content(merged(after, undo["patch"])) == content(before)
+        assert before is None or content(merged(after, against(after, undo["patch"]))) == content(before)
 
 
 def taken_back_once(shop, action, where, changed, undo):

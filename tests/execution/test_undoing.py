@@ -1,8 +1,10 @@
 """Taking an ended execution back: exactly, by request, on record, and not over the head of somebody who changed the same since."""
 
 import pytest
+from pydantic import ValidationError
 
 from kubernaut.api.core import CONFIG_MAP, DEPLOYMENT
+from kubernaut.execution.actions.objects import PatchParameters
 from kubernaut.kube.client import ApiError
 from tests.execution.world import KE, SHOP
 from tests.workflow.bench import SYSTEM
@@ -43,18 +45,42 @@ async def test_steps_on_one_object_are_taken_back_in_reverse_to_the_byte(world):
     assert "it did not help" in facts["UndoRequested"]["message"]
 
 
-async def test_the_audit_trail_has_the_way_back_without_secrets(world):
+async def test_the_audit_trail_has_the_way_back_and_none_of_the_secrets_beside_it(world):
     await world.deploy()
-    env = [{"name": "app", "env": [{"name": "DB_PASSWORD", "value": "hunter2"}, {"name": "A", "value": "c"}]}]
-    patch = {"spec": {"replicas": 3, "template": {"metadata": {"annotations": {"apiToken": "hunter2"}}, "spec": {"containers": env}}}}
     async with world.at_work(world.stage()):
-        status = await done(world, {"action": "patch_deployment", "parameters": PLACE | {"patch": patch}, "timeout": "20s"})
+        status = await done(world, MORE)
     (fact,) = [each for each in status["journal"]["pending"] if each["reason"] == "OperationExecuted"]
     assert fact["data"]["undo"] == "exact"
-    assert fact["data"]["undoPatch"]["spec"]["replicas"] == 2
+    limits = {"[app]": {"resources": {"limits": {"memory": "128Mi"}}}}
+    assert fact["data"]["undoPatch"]["spec"] == {"template": {"spec": {"containers": limits}}}
     assert len(fact["data"]["undoPatchSha256"]) == 64
-    assert "hunter2" not in str(fact)
-    assert "hunter2" not in status["operationResults"][0]["diff"]
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        pytest.param([{"op": "add", "path": "/metadata/annotations/apiToken", "value": "hunter2"}], id="a JSON patch"),
+        pytest.param({"spec": {"template": {"spec": {"containers": [{"name": "app", "args": ["--token=hunter2"]}]}}}}, id="a merge patch"),
+    ],
+)
+def test_a_plan_with_a_secret_in_clear_is_refused(patch):
+    kind = "json" if isinstance(patch, list) else "strategic"
+    with pytest.raises(ValidationError, match="a plan can be read by many") as refused:
+        PatchParameters(namespace=SHOP, resource_name="api", patch=patch, patch_type=kind)
+    assert "hunter2" not in str(refused.value.errors(include_input=False))
+
+
+async def test_a_change_of_a_secret_in_clear_is_not_kept_and_says_beforehand_that_it_cannot_be_taken_back(world):
+    await world.deploy()
+    gone = [{"op": "remove", "path": "/spec/template/spec/containers/0/env/1"}]
+    async with world.at_work(world.stage()):
+        parameters = PLACE | {"patch": gone, "patch_type": "json"}
+        status = await done(world, {"action": "patch_deployment", "parameters": parameters, "timeout": "20s"})
+        undo = await world.undone()
+    (result,) = status["operationResults"]
+    assert (result["undo"]["kind"], result["warnings"][-1]) == ("none", result["undo"]["note"])
+    assert (undo["outcome"], undo["results"][0]["message"]) == ("NotUndoable", result["undo"]["note"])
+    assert "spec.template.spec.containers.[app].env.[DB_PASSWORD]" in result["undo"]["note"]
 
 
 async def test_what_others_changed_beside_it_stays(world):

@@ -11,12 +11,15 @@ from kubernaut.api.execution import KubernetesExecution
 from kubernaut.cli.approving import whoami
 from kubernaut.execution.reconciler import setup
 from kubernaut.execution.settings import ExecutionSettings
+from kubernaut.kube.reversal import against
 from kubernaut.localcluster.controllers import QUICK, LiveScenario, Scenario, StandInSettings, stand_ins
 from tests.workflow.bench import SYSTEM, Bench
 
 KE = KubernetesExecution.card
 SHOP = "shop"
 WANTED = ("gc", "deployments", "replicasets", "scheduler", "nodes", "pods")
+PASSWORD = "a-password-in-clear"
+VARIABLES = [{"name": "A", "value": "b"}, {"name": "DB_PASSWORD", "value": PASSWORD}]
 
 
 class World(Bench):
@@ -37,7 +40,7 @@ class World(Bench):
                 self.cluster.run(name, run)
 
     async def deploy(self, name="api", memory="128Mi", namespace=SHOP, **metadata: Any):
-        container = {"name": "app", "image": "app:1", "resources": {"limits": {"memory": memory}}, "env": [{"name": "A", "value": "b"}]}
+        container = {"name": "app", "image": "app:1", "resources": {"limits": {"memory": memory}}, "env": VARIABLES}
         template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container, {"name": "side", "image": "side:1"}]}}
         spec = {"replicas": 2, "selector": {"matchLabels": {"app": name}}, "template": template}
         await self.client.create(DEPLOYMENT, {"metadata": {"name": name, "namespace": namespace, **metadata}, "spec": spec})
@@ -62,7 +65,14 @@ class World(Bench):
         return await self.client.create(KE, {"metadata": {"name": name, "namespace": SYSTEM}, "spec": spec})
 
     async def ended(self, name="rr-1-execution"):
-        return (await self.until(KE, SYSTEM, name, lambda obj: bool((obj.get("status") or {}).get("completionTime"))))["status"]
+        """Wait for the end; whatever was done, the secrets of the Deployment stand nowhere in what is told of it."""
+        ended = await self.until(KE, SYSTEM, name, lambda obj: bool((obj.get("status") or {}).get("completionTime")))
+        assert PASSWORD not in str(ended)
+        return ended["status"]
+
+    async def put_back(self, undo):
+        """Apply an operation's way back to the Deployment."""
+        await self.client.patch(DEPLOYMENT, "api", SHOP, against(await self.deployment(), undo["patch"]))
 
     async def ask_undo(self, name="rr-1-execution", **more: Any):
         """Ask for an undo under our own name; another time is another request."""

@@ -6,12 +6,14 @@ import json
 import logging
 import random
 import sys
+from functools import partial
 from types import MappingProxyType
 from typing import ClassVar
 
 import pytest
 import structlog
 
+from kubernaut.analysis.settings import PlanMode
 from kubernaut.api import core
 from kubernaut.api.approval import Decision
 from kubernaut.api.kinds import ALL
@@ -22,7 +24,7 @@ from kubernaut.manifests import SYSTEM_NAMESPACE, WORKFLOW_NAMESPACE
 from kubernaut.notification.channels.base import Message
 from kubernaut.telemetry import configure_logging
 from tests.journey.secrets import Planter, alert, event, seeded
-from tests.journey.stage import playing, told
+from tests.journey.stage import DEPLOYMENT, NAMESPACE, playing, settings_for, told
 
 
 @pytest.fixture
@@ -117,18 +119,35 @@ async def outputs(stage, name):
     for part, url in urls.items():
         async with stage.http.get(url + "/metrics") as reply:
             found[f"metrics of {part}"] = await reply.text()
-    config = ["--kubeconfig", str(stage.system.place.kubeconfig)]
-    found["kubernaut get"] = await run("get", *config)
-    found["kubernaut describe"] = await run("describe", name, *config)
-    found["kubernaut timeline"] = await run("timeline", name, "--data-storage", urls["datastorage"])
-    found["kubernaut show"] = await run("show", name, "--from-audit", "--data-storage", urls["datastorage"], *config)
+    commands = told_by(name, stage.system.place.kubeconfig, urls["datastorage"], stage.system.place.path / "export.jsonl")
+    said = await asyncio.gather(*(run(*arguments) for arguments in commands))
+    found |= {f"kubernaut {arguments[0]}": text for arguments, text in zip(commands, said, strict=True)}
+    found["export"] = (stage.system.place.path / "export.jsonl").read_text()
     return found
 
 
-async def test_none_of_two_hundred_planted_secrets_comes_out_anywhere(tmp_path, logs):
+def told_by(name, kubeconfig, records, export):
+    """Return the commands that tell of a case."""
+    config = ["--kubeconfig", str(kubeconfig)]
+    place = ["-n", NAMESPACE, *config]
+    return [
+        ["get", *config],
+        ["describe", name, *config],
+        ["timeline", name, "--data-storage", records],
+        ["show", name, "--from-audit", "--data-storage", records, *config],
+        ["investigate", f"deploy/{DEPLOYMENT}", "--explain", *place],
+        ["rehearse", "--deployment", DEPLOYMENT, "--output", "yaml", *place],
+        ["undo", name, "--dry-run", *config],
+        ["audit", "export", str(export), "--data-storage", records],
+    ]
+
+
+@pytest.mark.parametrize("mode", list(PlanMode))
+async def test_none_of_two_hundred_planted_secrets_comes_out_anywhere(tmp_path, logs, mode):
     planter, shown = Planter(random.Random(7)), list[Message]()
     Leaky.planter = planter
-    async with playing(tmp_path, played=seeded(told(), planter), source=Leaky, show=shown.append) as stage:
+    settings = partial(settings_for, mode=mode)
+    async with playing(tmp_path, played=seeded(told(), planter), settings=settings, source=Leaky, show=shown.append) as stage:
         request, answers = await play(stage, planter)
         found = await outputs(stage, request.metadata.name)
     found |= {"messages": "\n".join(map(repr, shown)), "answers": "\n".join(answers), "logs": logs()}
@@ -138,6 +157,7 @@ async def test_none_of_two_hundred_planted_secrets_comes_out_anywhere(tmp_path, 
     assert request.metadata.name in found["kubernaut timeline"]
     assert request.metadata.name in found["logs"]
     assert leaks(found, planter.planted) == []
+    assert "put back as it was before" in found["kubernaut undo"]
 
 
 def leaks(found, planted):

@@ -140,7 +140,7 @@ class ChangedResource(Model):
     """Empty for what is about to be created."""
     action: str
     before: FreeForm = {}
-    """The fields that changed, as they were."""
+    """The fields that changed, as they were; lists of named things as maps by name (`[app]`), without secrets."""
     after: FreeForm = {}
 
 
@@ -157,9 +157,11 @@ class Undo(Model):
 
     kind: UndoKind = UndoKind.NONE
     patch: FreeForm = {}
-    """Merge patch that restores the changed fields."""
+    """Merge patch that restores exactly what changed; lists of named things are maps by name (`[app]`), their order is in `[]`."""
     created: bool = False
     """The object was made by the operation: it is taken back by deleting it."""
+    note: Short = ""
+    """Why this change cannot be taken back, where others of its kind can: what looks like a secret is never kept."""
 
 
 class Validated(Model):

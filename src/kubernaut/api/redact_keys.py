@@ -8,10 +8,12 @@ from typing import Final
 LONGEST: Final = 256
 """Of a longer name only the end is looked at."""
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_INSIDE: Final = ("password", "passwd", "passphrase")
-_ENDINGS: Final = ("secret", "token", "apikey", "accesskey", "secretkey", "privatekey", "credential", "authorization", "pwd")
+_INSIDE: Final = ("password", "passwd", "passphrase", "passwort", "kennwort")
+_ENDINGS: Final = ("secret", "token", "apikey", "accesskey", "secretkey", "privatekey", "privkey", "credential", "authorization", "pwd")
 _WHOLE: Final = frozenset({"secrets", "tokens", "credentials", "cookie", "creds", "dockerconfigjson", "dockercfg", "auths"})
-_KEYS_OF: Final = frozenset({"api", "access", "secret", "private", "account", "signing", "encryption", "master", "shared", "ssh"})
+_KEYS_OF: Final = frozenset(
+    {"api", "access", "secret", "private", "account", "client", "tls", "signing", "encryption", "master", "shared", "ssh"}
+)
 _POINTERS: Final = re.compile(
     r"name|names|namespace|ref|refs|reference|path|paths|file|files|dir|url|uri|endpoint|seconds|ttl|expiry|expires|"
     r"expiration|expired|age|count|type|kind|policy|length|limit|limits|size|mount|mounts|mounted|mode|provider|"
@@ -23,7 +25,7 @@ _POINTERS: Final = re.compile(
 
 @lru_cache(maxsize=4096)
 def _judged(name: str) -> bool:
-    words = [word.lower() for word in _WORDS.findall(name)]
+    words = [word.lower() for word in _WORDS.findall(name.rpartition("/")[2])]
     if not words or (len(words) > 1 and _POINTERS.fullmatch(words[-1])):
         return False
     pairs = any(first in _KEYS_OF and second in {"key", "keys"} for first, second in pairwise(words))

@@ -7,121 +7,82 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from kubernaut.api.redact_keys import is_many, is_secret_name
+from kubernaut.api.redact_forms import CODE, HIDDEN, coded, is_said, without_commands, without_forms
+from kubernaut.api.redact_keys import is_pointer, is_secret_name
 
-HIDDEN: Final = "***REDACTED***"
-_B: Final = r"(?<![A-Za-z0-9_-])"
-"""Before a credential: rules begin only where a word begins, so that no text is looked at twice."""
-_FORMS: Final = (
-    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----(?s:.*?)(?:-----END [A-Z ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----|\Z)",
-    _B + r"eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{8,}+\.?[A-Za-z0-9_-]*+(?:\.[A-Za-z0-9_-]++){0,2}",
-    _B + r"gh[pousr]_[A-Za-z0-9]{20,}+",
-    _B + r"github_pat_[A-Za-z0-9_]{20,}+",
-    _B + r"glpat-[A-Za-z0-9_-]{16,}+",
-    _B + r"sk-[A-Za-z0-9_-]{16,}+",
-    _B + r"[sr]k_(?:live|test)_[A-Za-z0-9]{10,}+",
-    _B + r"(?:xox[abeprs]|xapp)-[A-Za-z0-9-]{10,}+",
-    _B + r"(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])",
-    _B + r"AIza[A-Za-z0-9_-]{35}",
-    _B + r"ya29\.[A-Za-z0-9_-]{16,}+",
-    _B + r"(?:dop|doo|dor)_v1_[a-f0-9]{32,}+",
-    _B + r"hvs\.[A-Za-z0-9_-]{16,}+",
-    _B + r"npm_[A-Za-z0-9]{30,}+",
-    _B + r"pypi-[A-Za-z0-9_-]{30,}+",
-    _B + r"hf_[A-Za-z0-9]{30,}+",
-    _B + r"SG\.[A-Za-z0-9_-]{16,}+\.[A-Za-z0-9_-]{16,}+",
-    _B + r"AGE-SECRET-KEY-1[A-Z0-9]{40,}+",
-    r"(?<=hooks\.slack\.com/services/)[A-Za-z0-9/_-]++",
-)
-FORMS: Final = re.compile("|".join(_FORMS))
-_RUN: Final = re.compile(r"(?<![A-Za-z0-9+/=_.-])[A-Za-z0-9+][A-Za-z0-9+/]{63,}+={0,2}(?![A-Za-z0-9_.-])")
-"""A long run in base 64: keys and certificates without a name. Paths, digests in hex and names are told apart by `_is_noise`."""
-_URL: Final = re.compile(
-    r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]{0,30}+://)([^\s/:@?#\"'<>\\]{0,256}+)(:(?!\d{1,5}[/?#\s])[^\s\"'<>\\]{0,256})?@"
-)
-_TCP: Final = re.compile(r"(?<![\w.%+-])([\w.%+-]{1,64}+:)[^\s\"']{1,128}?(@(?:tcp|unix)\()")
-_SCHEME: Final = re.compile(r"(?i)(?<![\w-])(bearer|basic|negotiate|digest)([ \t]++)([A-Za-z0-9._~+/=-]{8,}+)")
-_CURL: Final = re.compile(r"(?<![\w-])(-u|--user|--proxy-user)([ =]['\"]?[^\s:'\"]{1,128}+:)[^\s'\"]++")
-_FLAG: Final = re.compile(r"(?<![\w-])--([A-Za-z][\w.-]*+)([ \t]++['\"]?)(?!-)([^\s'\"]++)")
 _NAMED: Final = re.compile(
-    r"(?<![\w.-])((?:(?i:api|access|secret|private|account|signing|encryption) (?=[Kk]ey))?[\w.-]++)"
-    r"\\*+[\"']?\]?[ \t]*+(?:(?:=>|:=|={2,3})(?=[ \t\"'])|[:=])[ \t]*+"
+    r"(?<![\w.-])((?:(?<!non-existent )(?i:api|access|secret|private|account|signing|encryption) (?=[Kk]ey))?[\w.-]++)"
+    r"\\*+(?:''|[\"'])?\]?[ \t]*+(?:(?:=>|:=|={2,3})(?=[ \t\"'])|[:=]|%3[AaDd])[ \t]*+"
 )
-_OPENING: Final = re.compile(r"(\\*+)([\"'])")
+_NAMING: Final = frozenset({"name", "key", "header", "path"})
+_NAME: Final = re.compile(r"\\{0,7}[\"']?([\w./-]{1,256})")
+_NAME_AFTER: Final = re.compile(
+    r"(?:\\{0,7}[\"'][^\"'\n\\]{0,256}\\{0,7}[\"']|[^\s,\"'{}\\]{1,256})[\s,;]{0,64}"
+    r"\\{0,7}[\"']?(?i:name|key|path)\\{0,7}[\"']?[ \t]{0,8}[:=][ \t]{0,8}\\{0,7}[\"']?([\w./-]{1,256})"
+)
+"""A value and, after it, its name."""
+_ANSI: Final = re.compile(r"(?:\x1b|\\(?:e|x1[bB]|u001[bB]|033))\[[\d;]{0,16}[A-Za-z]")
+_OPENING: Final = re.compile(r"(\\*+)(''(?=[^\s'\",;:}\])])|[\"'])")
+"""YAML writes a quote within quotes twice."""
 _BARE: Final = re.compile(r"(?:[^\s,;&\"']|[,;&](?!\s|[\w.%-]++[=:]|\Z))++")
 _AUTHORIZATION: Final = re.compile(r"(?i)(?:bearer|basic|token|negotiate|digest|apikey)[ \t]++(?=\S)")
-_BLOCK: Final = re.compile(r"[|>][+-]?\d?[ \t]*+\n(?:[ \t]++[^\n]*+(?:\n|\Z)|\n)*+")
+_BLOCK: Final = re.compile(r"[|>][+-]?\d?[+-]?[ \t]*+(?=\n)")
+_ROW: Final = re.compile(r"( *+)((?:- )?)([^\n]*+)(?:\n|\Z)")
+_ENTRY: Final = re.compile(r"([\"']?[\w.-]++[\"']?:)[ \t]*+(.*)")
 _BRACKET: Final = re.compile(r"[{}\[\]]")
 _LISTED: Final = re.compile(r"[{\[][\s\\\"']")
 _SECRET: Final = re.compile(r"kind[\\\"']{0,16}[ \t]{0,8}:[ \t]{0,8}[\\\"']{0,16}(?:Secret|SecretList)\b")
 _DATA: Final = re.compile(
-    r"(?:^([ \t]*+)|[\"'])(?:data|stringData)[\\\"']*+[ \t]*+:[ \t]*+(?:\{(?!\*)|\n(?=\1[ \t])(?![ \t]*\*))",
+    r"(?:^([ \t]*+)(- )?|[\"'])(?:data|stringData)[\\\"']*+[ \t]*+:[ \t]*+(?:\{(?!\*)|\n(?=\1[ \t])(?![ \t]*\*))",
     re.MULTILINE,
 )
 _COOKIES: Final = re.compile(r"(?i)(?:set-)?cookies?")
 _LINE: Final = re.compile(r"[^\n\"']++")
-_SAID: Final = re.compile(
-    r"true|false|null|none|nil|undefined|empty|missing|expired|invalid|unset|not|is|was|are|has|required|yes|no|the|an?|<nil|[{]|[\[]|"
-)
-"""Words that stand behind a secret's name in a sentence; none is a secret."""
-_CODED: Final = re.compile(r"\d|[a-z][A-Z]|[=+/_~]")
+_HIDDEN: Final = re.compile(re.escape(HIDDEN) + r"(?=[\s\"',;}\])]|\Z)")
 
 
 def without_secrets(text: str) -> str:
     """Return a plain text without secrets."""
+    if "[" in text:
+        text = _ANSI.sub("", text)
     if "ecret" in text and _SECRET.search(text):
         text = "".join(_manifests(text))
-    text = FORMS.sub(HIDDEN, text)
-    if "://" in text:
-        text = _URL.sub(_userinfo, text)
-    if "@" in text:
-        text = _TCP.sub(rf"\g<1>{HIDDEN}\g<2>", text)
-    text = "".join(_named(text)) if ":" in text or "=" in text else text
-    text = _SCHEME.sub(_credential, text)
-    if "-" in text:
-        text = _FLAG.sub(_flag, _CURL.sub(rf"\g<1>\g<2>{HIDDEN}", text))
-    return _RUN.sub(_noise, text)
+    text = without_forms(text)
+    text = "".join(_named(text)) if any(each in text for each in ":=%") else text
+    return CODE.sub(_decoded, without_commands(text))
 
 
-def _userinfo(found: re.Match[str]) -> str:
-    """Hide a URL's password, and a user that is a token itself; `ssh://git@host` and `http://host:8080/a@b` keep theirs."""
-    scheme, user, password = found.groups()
-    if password:
-        return f"{scheme}{user}:{HIDDEN}@"
-    looks_coded = len(user) > 11 and any(map(str.isdigit, user))  # noqa: PLR2004  (no user's name: a token)
-    return f"{scheme}{HIDDEN}@" if looks_coded else found.group()
-
-
-def _credential(found: re.Match[str]) -> str:
-    """Hide what follows the name of a scheme, unless it is a word: `basic authentication`, `bearer certificates`."""
-    scheme, space, what = found.groups()
-    return f"{scheme}{space}{HIDDEN}" if _CODED.search(what) or len(what) > 23 else found.group()  # noqa: PLR2004  (no word is so long)
-
-
-def _flag(found: re.Match[str]) -> str:
-    """Hide what follows a flag that is named after a secret."""
-    name, space, value = found.groups()
-    return f"--{name}{space}{HIDDEN}" if is_secret_name(name) and not _is_said(name, value) else found.group()
-
-
-def _noise(found: re.Match[str]) -> str:
-    """Hide a run that mixes letters and digits as random bytes do, and has too few slashes for a path."""
-    run = found.group()
-    mixed = all(any(map(test, run)) for test in (str.isupper, str.islower, str.isdigit))
-    return HIDDEN if mixed and run.count("/") * 16 < len(run) else run
+def _decoded(found: re.Match[str]) -> str:
+    """Hide a text in base 64 that holds a secret."""
+    said = coded(found.group())
+    return HIDDEN if said and without_secrets(said) != said else found.group()
 
 
 def _named(text: str) -> Iterator[str]:
     """Give the text in pieces, with what stands behind secrets' names hidden."""
-    at, done = 0, 0
+    at, done, pair = 0, 0, ""
     while (named := _NAMED.search(text, at)) is not None:
-        at = named.end()
-        if is_secret_name(named[1]):
+        at, key = named.end(), named[1].lower()
+        name = (pair or _first(_NAME_AFTER, text, at)) if key == "value" else _promising(text, named)
+        pair = _first(_NAME, text, at) if key in _NAMING else ""
+        if is_secret_name(name):
             yield text[done:at]
-            done, said = _value(text, at, named[1])
+            done, said = _value(text, at, name)
             at = done
             yield said
     yield text[done:]
+
+
+def _promising(text: str, named: re.Match[str]) -> str:
+    """Return a name without what an escape before it has left at its beginning, as in `%3Ftoken`, if that makes it a secret's."""
+    before, name = text[max(0, named.start() - 1) : named.start()], named[1]
+    cut = {"%": 2, "\\": 1}.get(before, 0)
+    return name[cut:] if cut and is_secret_name(name[cut:]) else name
+
+
+def _first(pattern: re.Pattern[str], text: str, at: int) -> str:
+    found = pattern.match(text, at)
+    return found[1] if found else ""
 
 
 def _value(text: str, at: int, name: str) -> tuple[int, str]:
@@ -130,20 +91,43 @@ def _value(text: str, at: int, name: str) -> tuple[int, str]:
         end, said = _value(text, scheme.end(), name)
         return end, scheme.group() + said
     if block := _BLOCK.match(text, at):
-        return block.end(), HIDDEN + "\n"
+        return _rows(text, block.end(), block.group())[0], HIDDEN + "\n"
+    if text[at : at + 1] == "\n":
+        return _rows(text, at, "")
     if opening := _OPENING.match(text, at):
         return _quoted(text, opening)
     if _LISTED.match(text, at):
         return _bracketed(text, at), HIDDEN
+    if hidden := _HIDDEN.match(text, at):
+        return hidden.end(), HIDDEN
     bare = (_LINE if _COOKIES.fullmatch(name) else _BARE).match(text, at)
-    if bare is None or _is_said(name, bare.group()):
+    if bare is None or is_said(name, bare.group()):
         return (bare.end(), bare.group()) if bare else (at, "")
     return bare.end(), HIDDEN
 
 
-def _is_said(name: str, value: str) -> bool:
-    """Tell whether a value is a word of a sentence, or a number of secrets."""
-    return _SAID.fullmatch(value.rstrip(".,;:!)}]>").lower()) is not None or (value.rstrip(",;.)}]").isdecimal() and is_many(name))
+def _rows(text: str, at: int, block: str) -> tuple[int, str]:
+    """Hide the rows of YAML that belong to the key whose own row ends at a place; what only says where a secret is stays."""
+    start = text.rfind("\n", 0, at) + 1
+    own, said, at = _ROW.match(text, start), ["\n"], at + 1
+    if own is None or not (block or _ENTRY.fullmatch(own[3].rstrip())):
+        return at - 1, ""
+    deep = len(own[1])
+    while (row := _ROW.match(text, at)) is not None and row.group():
+        listed = bool(row[2]) and not block
+        if row[3] and len(row[1]) < deep + (0 if listed else 1):
+            break
+        said.append(_row(row))
+        at = row.end()
+    return at, "".join(said)
+
+
+def _row(row: re.Match[str]) -> str:
+    entry, end = _ENTRY.fullmatch(row[3]), row.group()[len(row[1]) + len(row[2]) + len(row[3]) :]
+    head, value = (f"{entry[1]} ", entry[2]) if entry else ("", row[3])
+    if not value or (entry and is_pointer(entry[1].strip("\"':"))) or is_said("", value):
+        return row.group()
+    return f"{row[1]}{row[2]}{head}{HIDDEN}{end}"
 
 
 def _quoted(text: str, opening: re.Match[str]) -> tuple[int, str]:
@@ -179,10 +163,15 @@ def _manifests(text: str) -> Iterator[str]:
     while (block := _DATA.search(text, at)) is not None:
         yield text[at : block.end()]
         at = _bracketed(text, block.end() - 1) if block.group().endswith("{") else _indented(text, block)
-        yield f"{HIDDEN}}}" if block.group().endswith("{") else f"{block[1]}  {HIDDEN}\n"
+        yield f"{HIDDEN}}}" if block.group().endswith("{") else f"{_depth(block)}  {HIDDEN}\n"
     yield text[at:]
 
 
 def _indented(text: str, block: re.Match[str]) -> int:
     """Return where the lines end that are indented deeper than the one before."""
-    return re.compile(rf"(?:{block[1]}[ \t][^\n]*+(?:\n|\Z)|[ \t]*+\n)*+").match(text, block.end()).end()  # type: ignore[union-attr]
+    return re.compile(rf"(?:{_depth(block)}[ \t][^\n]*+(?:\n|\Z)|[ \t]*+\n)*+").match(text, block.end()).end()  # type: ignore[union-attr]
+
+
+def _depth(block: re.Match[str]) -> str:
+    """Return the indentation of a block's key; where the key is the first of a list's item, that of the others."""
+    return block[1] + ("  " if block[2] else "")

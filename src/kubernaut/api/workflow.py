@@ -150,7 +150,9 @@ class TargetState(Model):
 
     uid: str = ""
     content: FreeForm = {}
-    """Its spec or data, at most 64 KiB; only while the run goes on."""
+    """Its spec or data without what looks like a secret, at most 64 KiB; lists of named things as maps. Only while the run goes on."""
+    seal: str = ""
+    """Tells whether the run changed what was left out: a slow digest of it, salted with the uid; empty where nothing was left out."""
 
 
 class WorkflowExecutionStatus(Status):

@@ -10,7 +10,7 @@ from kubernaut.execution.safety import Resolved
 from kubernaut.execution.undo import digest_of, mark_of, marked
 from kubernaut.execution.undoing import mark_of_step
 from kubernaut.kube.errors import ApiError
-from kubernaut.kube.patches import touched
+from kubernaut.kube.reversal import change_of
 
 
 async def carry_out(execution: KubernetesExecution, index: int, resolved: Resolved, plan: Plan, now: datetime) -> None:
@@ -41,7 +41,7 @@ def _as_validated(resolved: Resolved, plan: Plan, result: OperationResult, mark:
     if resolved.action.hidden:
         return (meta["uid"], meta["resourceVersion"]) == (seen.uid, seen.resource_version)
     same = (meta["uid"], digest_of(plan.current)) == (seen.uid, seen.digest)
-    return same and touched(plan.current, marked(plan.patch or {}, mark)) == result.resources_affected[0].before
+    return same and change_of(plan.current, marked(plan.patch or {}, mark)).before == result.resources_affected[0].before
 
 
 async def _patch(resolved: Resolved, plan: Plan, mark: str) -> Obj:

@@ -11,7 +11,6 @@ from kubernaut.execution.undo import OPERATION_ANNOTATION, content_of
 
 DIFF_LIMIT: Final = 16_384
 LINES: Final = 2000
-TEXT_LIMIT: Final = 1024
 
 
 def difference(before: Obj | None, after: Obj) -> str:
@@ -31,8 +30,3 @@ def _text(obj: Obj) -> str:
     annotations = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != OPERATION_ANNOTATION}
     shown = {"metadata": {"labels": metadata.get("labels") or {}, "annotations": annotations}, **content_of(obj)}
     return yaml.safe_dump(redact_value(shown), sort_keys=True)
-
-
-def cut(text: str) -> str:
-    """Return text that fits a status field."""
-    return text if len(text) <= TEXT_LIMIT else f"{text[: TEXT_LIMIT - 1]}…"

@@ -23,12 +23,12 @@ from kubernaut.api.execution import (
 )
 from kubernaut.api.redact import redact_value
 from kubernaut.execution.actions.base import Effect, Plan, Target, Work
-from kubernaut.execution.difference import DIFF_LIMIT, cut
+from kubernaut.execution.difference import DIFF_LIMIT
 from kubernaut.execution.safety import PRECONDITIONS, WARNINGS_TOLD, Resolved, Verdict
-from kubernaut.execution.undo import content_of, digest_of, marked, merged
+from kubernaut.execution.undo import content_of, digest_of, marked
 from kubernaut.kube.journal import record
-from kubernaut.kube.patches import inverse, touched
-from kubernaut.kube.status import set_condition
+from kubernaut.kube.reversal import Reversal, as_left, change_of, creation_of
+from kubernaut.kube.status import cut, set_condition
 from kubernaut.undo import ROLLED_BACK
 
 COMPLETE: Final = "Complete"
@@ -100,20 +100,26 @@ def _intend(execution: KubernetesExecution, index: int, verdict: Verdict, plan: 
     if current is None or target is None:
         result.validated = Validated()
         if plan.effect is Effect.CREATE and target is not None:
-            after = touched(verdict.trial or {}, _unnamed(plan.patch or {}))
-            result.resources_affected = [_changed(target, action.name, "", after=after)]
-            result.undo = Undo(kind=action.undo, created=True)
+            found = creation_of(verdict.trial or {}, _unnamed(plan.patch or {}))
+            result.resources_affected = [_changed(target, action.name, "", found)]
+            result.undo = _undo(action.undo, found, created=True)
         return
     meta = current["metadata"]
     result.validated = Validated(uid=meta["uid"], resource_version=meta["resourceVersion"], digest=digest_of(current))
     patch = marked(plan.patch or {}, f"{execution.metadata.uid}/{result.step_number}") if plan.effect is Effect.PATCH else {}
-    before, after = touched(current, patch), touched(verdict.trial or merged(current, patch), patch)
-    shown = ({}, {}) if action.hidden else (before, after)
-    result.resources_affected = [_changed(target, action.name, meta["uid"], *shown), *plan.beside[: AFFECTED_LIMIT - 1]]
-    result.undo = Undo(kind=action.undo, patch={} if action.undo is UndoKind.NONE else inverse(current, patch))
+    found = Reversal({}, {}, {}) if action.hidden else change_of(current, patch, verdict.trial)
+    result.resources_affected = [_changed(target, action.name, meta["uid"], found), *plan.beside[: AFFECTED_LIMIT - 1]]
+    result.undo = Undo(kind=action.undo) if action.undo is UndoKind.NONE else _undo(action.undo, found)
+    if result.undo.note:
+        result.warnings = [*result.warnings, result.undo.note][:WARNINGS_TOLD]
 
 
-def _changed(target: Target, action: str, uid: str, before: Obj | None = None, after: Obj | None = None) -> ChangedResource:
+def _undo(kind: UndoKind, found: Reversal, *, created: bool = False) -> Undo:
+    """Return the way back; where a secret would have to be kept for it, that there is none."""
+    return Undo(note=cut(found.withheld)) if found.withheld else Undo(kind=kind, patch=found.patch, created=created)
+
+
+def _changed(target: Target, action: str, uid: str, found: Reversal) -> ChangedResource:
     return ChangedResource(
         api_version=target.kind.api_version,
         kind=target.kind.kind,
@@ -121,8 +127,8 @@ def _changed(target: Target, action: str, uid: str, before: Obj | None = None, a
         name=target.name,
         uid=uid,
         action=action,
-        before=before or {},
-        after=after or {},
+        before=found.before,
+        after=found.after,
     )
 
 
@@ -139,7 +145,7 @@ def executed(execution: KubernetesExecution, index: int, made: Obj | None, now: 
     if made is not None and result.resources_affected:
         affected = result.resources_affected[0]
         affected.uid = made["metadata"]["uid"]
-        affected.after = touched(made, affected.after) if by_us else affected.after
+        affected.after = as_left(made, affected.after, result.undo.patch if result.undo else {}) if by_us else affected.after
     _journal(execution, index, "OperationExecuted", str(operation.parameters.get("message") or "done"), now, undo=True)
     _at(execution, index, Phase.EXECUTING, "done, waiting for its effect")
 

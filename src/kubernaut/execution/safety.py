@@ -18,11 +18,13 @@ from kubernaut.conditions.judging import Settled
 from kubernaut.execution import impact
 from kubernaut.execution.actions.base import SCALABLE, WORKLOADS, Access, ActionParameters, AnyAction, Effect, Plan, Target, read_or_none
 from kubernaut.execution.actions.registry import Registry, UnknownAction
-from kubernaut.execution.difference import cut, difference, hidden_difference
+from kubernaut.execution.difference import difference, hidden_difference
 from kubernaut.execution.settings import ExecutionSettings
-from kubernaut.execution.undo import leaves, marked
+from kubernaut.execution.undo import marked
 from kubernaut.kube.client import Client
 from kubernaut.kube.errors import ApiError
+from kubernaut.kube.patches import leaves
+from kubernaut.kube.status import cut
 
 PROTECTED: Final = "kubernaut.ai/protected"
 """Annotation by which people say that an object is not to be acted on."""

@@ -1,10 +1,11 @@
-"""What a change touched and how to take it back: JSON merge patches (RFC 7386), their exact inverses, and whether they still fit; pure.
+"""How a change is taken back, and whether the way back still fits the object; pure.
 
-An operation's way back is judged three ways: the fields as they were, as the operation left them, and as they are now.
+An operation's way back is judged three ways: the fields as they were, as the operation left them, and as they are now. All three are
+compared with their lists of named things as maps (`kubernaut.api.keyed`): what stands beside a change in the same list is no part of it.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -12,8 +13,9 @@ import orjson
 
 from kubernaut.api.base import Obj
 from kubernaut.api.execution import ChangedResource, Disagreement, OperationResult, UndoKind
+from kubernaut.api.keyed import keyed
 from kubernaut.api.redact import redact_value
-from kubernaut.kube.patches import both
+from kubernaut.kube.patches import both, leaves, merged
 
 OPERATION_ANNOTATION = "kubernaut.ai/operation"
 """`{uid of the KubernetesExecution}/{step}`, written in the same patch as the change: who sees it knows that it took effect."""
@@ -23,19 +25,6 @@ SHOWN: Final = 20
 TEXT: Final = 1024
 ABSENT: Final = object()
 _SERVERS: Final = frozenset({"apiVersion", "kind", "metadata", "status"})
-
-
-def merged(target: Any, patch: Any) -> Any:
-    """Return the target with a merge patch applied."""
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(target) if isinstance(target, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merged(result.get(key), value)
-    return result
 
 
 def marked(patch: Obj, mark: str) -> Obj:
@@ -72,6 +61,7 @@ class Restore:
     """Patch the object back."""
 
     patch: Obj
+    """For the object as `keyed` writes it."""
     done: bool = False
     """It is as before already."""
 
@@ -126,7 +116,8 @@ def ways_back(
     results: Sequence[OperationResult], objects: Mapping[ObjectKey, Obj | None], mark: Callable[[int], str]
 ) -> list[tuple[OperationResult, Back]]:
     """Return how each operation is taken back, the last one first; each is judged by the objects as the ones before it leave them."""
-    seen, found = dict(objects), list[tuple[OperationResult, Back]]()
+    seen: dict[ObjectKey, Obj | None] = {key: keyed(obj) for key, obj in objects.items()}
+    found = list[tuple[OperationResult, Back]]()
     backwards = sorted(results, key=_carried_out_at, reverse=True)
     for place, result in enumerate(backwards):
         key = key_of(result.resources_affected[0]) if result.resources_affected else None
@@ -148,7 +139,7 @@ def _carried_out_at(result: OperationResult) -> tuple[bool, float, int]:
 
 
 def way_back(result: OperationResult, current: Obj | None, mark: str, earlier: Sequence[Obj] = ()) -> Back:
-    """Return how one operation is taken back from an object as it is now.
+    """Return how one operation is taken back from an object as it is now (`keyed`).
 
     `earlier` is the object before operations that went before: where it is back there, this one is taken back too.
     """
@@ -157,7 +148,7 @@ def way_back(result: OperationResult, current: Obj | None, mark: str, earlier: S
         return Nothing("nothing was changed")
     undo, changed = result.undo, result.resources_affected[0]
     if undo is None or undo.kind is UndoKind.NONE:
-        return Impossible(f"{result.action} cannot be taken back")
+        return Impossible(undo.note if undo and undo.note else f"{result.action} cannot be taken back")
     if undo.created:
         return _removal(changed, current)
     if current is None:
@@ -202,15 +193,6 @@ def _compared(path: tuple[str, ...], changed: ChangedResource, current: Obj, *, 
         return None
     texts = (_text(path, value) for value in (before, ours, now))
     return Disagreement(path=".".join(path)[:TEXT], **dict(zip(("before", "ours", "now"), texts, strict=True)))
-
-
-def leaves(patch: Obj, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield the paths at which a patch sets or removes something."""
-    for key, value in patch.items():
-        if isinstance(value, dict) and value:
-            yield from leaves(value, (*above, key))
-        else:
-            yield (*above, key)
 
 
 def _at(obj: Any, path: tuple[str, ...]) -> Any:

@@ -20,7 +20,6 @@ from kubernaut.api.execution import (
 from kubernaut.api.workflow import Phase as WorkflowPhase
 from kubernaut.api.workflow import WorkflowExecution
 from kubernaut.execution.actions.base import read_or_none
-from kubernaut.execution.difference import cut
 from kubernaut.execution.safety import Refused, Resolved, Safety
 from kubernaut.execution.settings import ExecutionSettings
 from kubernaut.execution.undo import Back, Clash, Impossible, Nothing, ObjectKey, Remove, Restore, key_of, ways_back
@@ -28,6 +27,8 @@ from kubernaut.halt import LOOK_AGAIN, halt
 from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.errors import ApiError
 from kubernaut.kube.outcome import Outcome, again
+from kubernaut.kube.reversal import against
+from kubernaut.kube.status import cut
 from kubernaut.undo import begun, ended
 
 OPEN_INDEX: Final = "open-execution"
@@ -85,14 +86,14 @@ class Undoing:
         self, resolved: Mapping[int, Resolved], ways: Sequence[tuple[OperationResult, Back]], objects: Mapping[ObjectKey, Obj | None]
     ) -> list[UndoResult]:
         """Go the ways back in order, each write against the very state it was judged by. Raise ApiError."""
-        versions = {key: str(obj["metadata"]["resourceVersion"]) for key, obj in objects.items() if obj}
+        seen = {key: obj for key, obj in objects.items() if obj}
         for result, back in ways:
             target, client = resolved[result.step_number].target, resolved[result.step_number].client
             if isinstance(back, Restore) and not back.done and target is not None:
                 key = key_of(result.resources_affected[0])
-                metadata = {**back.patch.get("metadata", {}), "resourceVersion": versions[key]}
-                made = await client.patch(target.kind, target.name, target.namespace, {**back.patch, "metadata": metadata})
-                versions[key] = str(made["metadata"]["resourceVersion"])
+                patch, version = against(seen[key], back.patch), seen[key]["metadata"]["resourceVersion"]
+                body = {**patch, "metadata": {**patch.get("metadata", {}), "resourceVersion": version}}
+                seen[key] = await client.patch(target.kind, target.name, target.namespace, body)
             elif isinstance(back, Remove) and target is not None:
                 await client.delete(target.kind, target.name, target.namespace, uid=back.uid)
         return [told(result, back) for result, back in ways]

@@ -1,5 +1,6 @@
 """JSON merge patches (RFC 7386), taken back: their exact inverses, and what of an object they touch. Pure."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from kubernaut.api.base import Obj
@@ -30,3 +31,25 @@ def touched(obj: Obj, patch: Obj) -> Obj:
 def both(one: Any, other: Any) -> bool:
     """Tell whether both are objects."""
     return isinstance(one, dict) and isinstance(other, dict)
+
+
+def merged(target: Any, patch: Any) -> Any:
+    """Return the target with a merge patch applied."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merged(result.get(key), value)
+    return result
+
+
+def leaves(patch: Obj, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the paths at which a patch sets or removes something."""
+    for key, value in patch.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, (*above, key))
+        else:
+            yield (*above, key)

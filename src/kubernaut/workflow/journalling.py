@@ -5,31 +5,29 @@ taken back only by what the workflow itself declares.
 """
 
 import hashlib
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
 import orjson
+from pydantic import JsonValue
 
 from kubernaut.api.base import Kind, Obj
 from kubernaut.api.core import kind_named
 from kubernaut.api.execution import RESTORABLE, ChangedResource, Undo, UndoKind
-from kubernaut.api.redact import redact, redact_value
+from kubernaut.api.keyed import keyed
 from kubernaut.api.workflow import TargetState, WorkflowExecution
 from kubernaut.kube.client import Client
 from kubernaut.kube.errors import ApiError
 from kubernaut.kube.journal import record
-from kubernaut.kube.patches import inverse, touched
-from kubernaut.kube.status import changes, cut
+from kubernaut.kube.reversal import Reversal, reversal, sealed
+from kubernaut.kube.status import cut
 
 SIZE_LIMIT: Final = 65_536
 """Characters of JSON that are kept of a target."""
 KEPT: Final = ("spec", "data", "binaryData")
 AUTOSCALER: Final = "kube-controller-manager"
 """Who sets the replicas of a workload for a HorizontalPodAutoscaler."""
-_SECRET: Final = re.compile(r"(?i)(password|passwd|pwd|secret|token|api_?key|credential|private_?key)")
-_REFERENCE: Final = re.compile(r"(Name|Ref|Key|Policy)$")
 
 
 def is_journalled(execution: WorkflowExecution) -> bool:
@@ -44,9 +42,11 @@ async def keep(client: Client, execution: WorkflowExecution) -> None:
     found, status.reversal_note = await _read(client, execution)
     if found is None:
         return
-    content = content_of(found)
+    content, uid = content_of(found), found["metadata"]["uid"]
     status.reversal_note = unkept(content)
-    status.target_before = None if status.reversal_note else TargetState(uid=found["metadata"]["uid"], content=content)
+    if not status.reversal_note:
+        clean, seal = sealed(content, uid)
+        status.target_before = TargetState(uid=uid, content=clean, seal=seal)
 
 
 async def compare(client: Client, execution: WorkflowExecution, now: datetime) -> None:
@@ -70,51 +70,40 @@ def journal(execution: WorkflowExecution, before: TargetState, after: Obj, now: 
     if note := unkept(content):
         status.reversal_note = note
         return
-    patch = difference(before.content, after)
-    back = inverse(before.content, patch)
-    status.reversal = Undo(kind=UndoKind.EXACT, patch=back)
-    status.changed = _changed(execution, after, touched(before.content, patch), touched(content, patch)) if patch else None
-    data = {"undo": UndoKind.EXACT.value, "undoPatchSha256": _digest(back), "undoPatch": redact_value(back)}
-    what = ", ".join(sorted(".".join((part, *list(patch[part])[:1])) for part in patch)) if patch else "nothing"
+    clean, seal = sealed(content, before.uid)
+    if seal != before.seal:
+        status.reversal_note = "the run changed what looks like a secret, which is not kept: it cannot be taken back"
+        return
+    found = difference(before.content, clean, autoscaled=_is_autoscaled(after))
+    status.changed = _changed(execution, after, found) if found.before or found.after else None
+    status.reversal_note = cut(found.withheld)
+    if found.withheld:
+        return
+    status.reversal = Undo(kind=UndoKind.EXACT, patch=found.patch)
+    data: dict[str, JsonValue] = {"undo": UndoKind.EXACT.value, "undoPatchSha256": _digest(found.patch), "undoPatch": found.patch}
+    what = ", ".join(sorted(".".join((part, *list(found.patch[part])[:1])) for part in found.patch)) or "nothing"
     record(execution, "TargetChanged", f"the run changed {what} of {execution.spec.target_resource}", now=now, data=data)
 
 
-def difference(before: Obj, after: Obj) -> Obj:
-    """Return the merge patch from a target's content as it was to the target as it is; an autoscaler's doing is not the run's."""
-    old, new = dict(before), content_of(after)
-    if _is_autoscaled(after):
+def difference(before: Obj, after: Obj, *, autoscaled: bool) -> Reversal:
+    """Compare a target's content as it was with the target's as it is; an autoscaler's doing is not the run's."""
+    old, new = dict(before), dict(after)
+    if autoscaled:
         for each in (old, new):
             each["spec"] = {name: value for name, value in (each.get("spec") or {}).items() if name != "replicas"}
-    return changes(old, new) or {}
+    return reversal(old, new)
 
 
 def content_of(obj: Obj) -> Obj:
-    """Return what is kept of an object: its spec, or its data."""
-    return {name: obj[name] for name in KEPT if name in obj}
+    """Return what is compared of an object: its spec, or its data, with lists of named things as maps."""
+    return {name: keyed(obj[name]) for name in KEPT if name in obj}
 
 
 def unkept(content: Obj) -> str:
     """Say why an object's content is not kept; empty when it may be."""
     if len(orjson.dumps(content)) > SIZE_LIMIT:
         return f"the target is larger than the {SIZE_LIMIT} characters that are kept: what the run changes of it cannot be taken back"
-    if holds_secret(content):
-        return "the target holds what looks like a secret, which is not kept: what the run changes of it cannot be taken back"
     return ""
-
-
-def holds_secret(value: Any, key: str = "") -> bool:
-    """Tell whether a value holds what looks like a secret in clear; a reference to a Secret is none."""
-    if isinstance(value, list):
-        return any(holds_secret(item, key) for item in value)
-    if isinstance(value, dict):
-        named = value.get("name")
-        literal = isinstance(value.get("value"), str) and bool(value["value"])
-        return (literal and isinstance(named, str) and _SECRET.search(named) is not None) or any(
-            holds_secret(item, str(name)) for name, item in value.items()
-        )
-    if not isinstance(value, str) or not value:
-        return False
-    return redact(value) != value or (_SECRET.search(key) is not None and not _REFERENCE.search(key) and key != "name")
 
 
 def _target(execution: WorkflowExecution) -> tuple[Kind, str, str] | None:
@@ -143,7 +132,7 @@ def _is_autoscaled(obj: Obj) -> bool:
     return any(each.get("subresource") == "scale" and each.get("manager") == AUTOSCALER for each in written)
 
 
-def _changed(execution: WorkflowExecution, obj: Obj, before: Obj, after: Obj) -> ChangedResource:
+def _changed(execution: WorkflowExecution, obj: Obj, found: Reversal) -> ChangedResource:
     target, meta = _target(execution), obj["metadata"]
     return ChangedResource(
         api_version=target[0].api_version if target else "",
@@ -152,8 +141,8 @@ def _changed(execution: WorkflowExecution, obj: Obj, before: Obj, after: Obj) ->
         name=meta["name"],
         uid=meta["uid"],
         action=execution.spec.workflow_ref.workflow_id if execution.spec.workflow_ref else "",
-        before=before,
-        after=after,
+        before=found.before,
+        after=found.after,
     )
 
 

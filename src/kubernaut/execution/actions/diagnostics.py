@@ -98,7 +98,7 @@ def _state(state: Obj | None, before: str = "") -> str:
     for name, each in (state or {}).items():
         said = " ".join(str(each[key]) for key in ("reason", "message") if each.get(key))
         code = f" exit code {each['exitCode']}" if "exitCode" in each else ""
-        return f"{before}{name} {said}{code}".rstrip()[:LINE_LIMIT]
+        return redact(f"{before}{name} {said}{code}".rstrip())[:LINE_LIMIT]
     return ""
 
 
@@ -106,7 +106,7 @@ def _events(events: Iterable[Obj], names: set[str | None], since: datetime, give
     timed = [(when, each) for each in events if (when := _when(each)) and datetime.fromisoformat(when).astimezone(UTC) >= since]
     found = sorted(timed, key=lambda pair: pair[0])
     about = [(when, each) for when, each in found if given.resource_name is None or each.get("involvedObject", {}).get("name") in names]
-    return ["events", *(f"  {when} {_said(each)}"[:LINE_LIMIT] for when, each in about[-EVENTS:])]
+    return ["events", *(redact(f"  {when} {_said(each)}")[:LINE_LIMIT] for when, each in about[-EVENTS:])]
 
 
 def _when(event: Obj) -> str:
@@ -131,5 +131,5 @@ async def _logs(client: Client, pod: Obj) -> list[str]:
             if fault.retryable:
                 raise
             text = f"(cannot be read: {fault.message})"
-        lines += [f"  {line}"[:LINE_LIMIT] for line in text.splitlines()[-LINES:]]
+        lines += [f"  {line}"[:LINE_LIMIT] for line in redact(text).splitlines()[-LINES:]]
     return lines

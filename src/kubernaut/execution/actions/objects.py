@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue, StringConstraints, ValidationError, field
 from kubernaut.api import core
 from kubernaut.api.base import Kind, Obj
 from kubernaut.api.execution import UndoKind
+from kubernaut.api.redact import redact_value
 from kubernaut.execution.actions.base import (
     WORKLOADS,
     Access,
@@ -42,9 +43,13 @@ DataKey = Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", min_len
 
 
 def small(value: Any) -> Any:
-    """Return a JSON value; raise ValueError for one that is too large to be recorded and taken back."""
+    """Return a JSON value; raise ValueError for one that is too large to be recorded and taken back, or is not for everybody's eyes."""
     if len(orjson.dumps(value)) > SIZE_LIMIT:
         raise ValueError(f"at most {SIZE_LIMIT} characters of JSON")
+    if redact_value(value) != value:
+        raise ValueError(
+            "it holds what looks like a secret, and a plan can be read by many: put that into a Secret and refer to it (secretKeyRef)"
+        )
     return value
 
 

@@ -7,6 +7,7 @@ from pydantic import JsonValue, StringConstraints, field_validator, model_valida
 
 from kubernaut.api.base import Obj
 from kubernaut.api.execution import RESTORABLE, ChangedResource, OperationResult, Undo, UndoKind
+from kubernaut.api.keyed import keyed
 from kubernaut.execution.actions.base import (
     Access,
     ActionParameters,
@@ -22,6 +23,7 @@ from kubernaut.execution.actions.base import (
 from kubernaut.execution.actions.objects import small
 from kubernaut.execution.undo import Back, Clash, Restore, mark_of, way_back
 from kubernaut.kube.client import Client
+from kubernaut.kube.reversal import against
 
 RESTORE: Final = "restore_object"
 NOT_OURS: Final = "-"
@@ -44,7 +46,7 @@ class RestoreParameters(ActionParameters):
     after: dict[str, JsonValue]
     """The same as the run left them: what is otherwise by now, somebody else has changed."""
     patch: dict[str, JsonValue]
-    """JSON merge patch that puts them back."""
+    """Merge patch that puts them back, its lists of named things as maps by name."""
     automatic: bool = False
     """Nobody has asked for it: it is done only where the settings let an undo begin by itself."""
     _small = field_validator("before", "after", "patch")(small)
@@ -80,17 +82,18 @@ class RestoreObject(Standard[RestoreParameters]):
     async def plan(self, client: Client, given: RestoreParameters, mark: str) -> Plan:
         """Judge it as every undo is judged: as it was, as the run left it, and as it is now."""
         current = await read(client, self.target(given))
+        patch = against(current, {**given.patch})
         if mark_of(current) == mark:
-            return Plan(Effect.PATCH, current, {**given.patch})
+            return Plan(Effect.PATCH, current, patch)
         match _way_back(given, current):
             case Restore(done=True):
                 return Plan(Effect.NOTHING, current)
             case Restore():
-                return Plan(Effect.PATCH, current, {**given.patch})
+                return Plan(Effect.PATCH, current, patch)
             case Clash() as clash:
-                return Plan(Effect.PATCH, current, {**given.patch}, faults=tuple(_conflicts(clash)))
+                return Plan(Effect.PATCH, current, patch, faults=tuple(_conflicts(clash)))
             case other:
-                return Plan(Effect.PATCH, current, {**given.patch}, faults=(getattr(other, "why", "it cannot be put back"),))
+                return Plan(Effect.PATCH, current, patch, faults=(getattr(other, "why", "it cannot be put back"),))
 
 
 def _way_back(given: RestoreParameters, current: Obj) -> Back:
@@ -109,7 +112,7 @@ def _way_back(given: RestoreParameters, current: Obj) -> Back:
     result = OperationResult(
         step_number=1, action=RESTORE, resources_affected=[changed], undo=undo, started_at=datetime.min.replace(tzinfo=UTC)
     )
-    return way_back(result, current, NOT_OURS)
+    return way_back(result, keyed(current), NOT_OURS)
 
 
 def _conflicts(clash: Clash) -> list[str]:
