@@ -122,6 +122,13 @@ def test_a_journal_applied_twice_changes_nothing_more(spec, patches):
     assert not any(isinstance(back, Clash) for back in ways)
 
 
+def test_an_object_that_became_a_value_and_then_nothing_is_back_once():
+    patches = [{"b": {"a": False}}, {"a": None, "b": False}, {"b": None}]
+    after, results = journal_of(thing({"b": {"a": True, "b": False}}), patches)
+    once, _ = backwards(after, results)
+    assert all(isinstance(back, Restore) and back.done for back in backwards(once, results)[1])
+
+
 @given(OBJECTS, st.lists(PATCHES, min_size=1, max_size=3), KEYS, SCALARS)
 def test_what_others_changed_beside_the_changes_stays(spec, patches, key, value):
     after, results = journal_of(thing(spec), patches)

@@ -5,7 +5,7 @@ compared with their lists of named things as maps (`kubernaut.api.keyed`): what 
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -122,15 +122,23 @@ def ways_back(
     for place, result in enumerate(backwards):
         key = key_of(result.resources_affected[0]) if result.resources_affected else None
         current = seen.get(key) if key else None
-        earlier = [each.resources_affected[0] for each in backwards[place + 1 :] if each.resources_affected]
-        states = [each.before for each in earlier if key_of(each) == key]
-        back = way_back(result, current, mark(result.step_number), states)
+        earlier = [each for each in backwards[place + 1 :] if each.resources_affected and key_of(each.resources_affected[0]) == key]
+        back = way_back(result, current, mark(result.step_number), list(_before(result, earlier)))
         found.append((result, back))
         if key and isinstance(back, Restore):
             seen[key] = merged(current, back.patch)
         elif key and isinstance(back, Remove):
             seen[key] = None
     return found
+
+
+def _before(result: OperationResult, earlier: Sequence[OperationResult]) -> Iterator[Obj]:
+    """Yield an operation's fields as they were before each operation on the object that went before it, the latest first."""
+    state = result.resources_affected[0].before if result.resources_affected else {}
+    for each in earlier:
+        back = each.undo.patch if each.undo and each.undo.patch else each.resources_affected[0].before
+        state = merged(state, back)
+        yield state
 
 
 def _carried_out_at(result: OperationResult) -> tuple[bool, float, int]:
