@@ -52,6 +52,7 @@ def pytest_collection_modifyitems(config, items):
             not inspect.iscoroutinefunction(getattr(item, "function", None))
             and not PROCESSES & asked
             and not item.get_closest_marker("cluster")
+            and not item.get_closest_marker("program")
         ):
             item.add_marker(pytest.mark.unit)
     _leave_out_series(config, items)

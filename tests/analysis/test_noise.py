@@ -45,6 +45,7 @@ def digests() -> str:
     return "\n".join(f"{name} {hashlib.sha256(answer).hexdigest()}" for name, answer in rows)
 
 
+@pytest.mark.program
 def test_processes_that_order_their_sets_differently_give_the_same_answers_byte_for_byte():
     env = {**os.environ, "PYTHONHASHSEED": "4242"}
     root = Path(__file__).parent.parent.parent

@@ -82,7 +82,8 @@ def judged(said: str, *objects: Obj, unread: tuple[str, ...] = ()) -> Any:
 )
 def test_it_says_what_is_missing(said, objects, advice):
     found = judged(said, *objects)
-    assert (found.cause.name, found.cause.confidence, found.action) == ("PermissionMissing", 0.86, "")
+    assert (found.cause.name, found.action) == ("PermissionMissing", "")
+    assert found.cause.confidence >= 0.86
     assert advice in found.advice
 
 

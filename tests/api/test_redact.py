@@ -111,7 +111,7 @@ def test_redacting_keeps_the_shape(value):
 @pytest.mark.parametrize("word", ["x", "a.", "token.", "token ", '"a.', "eyJaaaaaaaa-", "a://", "-----BEGIN ", "bearer ", "password=a,"])
 def test_a_long_text_costs_what_its_length_costs(word):
     """Texts come from alerts and pods: one that took the square of its length would stop the process."""
-    text = word * (200_000 // len(word))
+    text = word * (60_000 // len(word))
     assert redact(redact(text)) == redact(text)
 
 
