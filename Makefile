@@ -60,7 +60,7 @@ system: ## Install what only the system's packages bring, where that is allowed
 	@tools/system_packages.sh
 
 bench: $(STAMP) ## Print the figures
-	@for each in bench/bench_*.py; do $(RUN)/python $$each || exit 1; done
+	@for each in bench/bench_*.py; do PYTHONPATH=. $(BIN)/python $$each || exit 1; done
 
 PIN := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet
 lock: ## Pin the dependencies anew: for work on it, and for running it

@@ -25,6 +25,10 @@ INNER: Final = 4
 """Levels of JSON within a text of JSON that are taken apart."""
 TRIES: Final = 16
 """Places of a text at which JSON is looked for."""
+SHORT: Final = 128
+KNOWN: Final = 10_000
+_CLEAN: Final[set[str]] = set()
+"""Short texts in which nothing was found: names, phases and reasons come again and again. What holds a secret is never kept."""
 _OPENS: Final = re.compile(r"\{\s{0,64}\"|\[\s{0,64}[{\[\"]")
 _JSON: Final = json.JSONDecoder()
 _DATA: Final = ("data", "stringData")
@@ -121,10 +125,17 @@ def _leaf(value: Any, key: str, inner: int, *, hidden: bool) -> Any:
 
 def _searched(text: str, inner: int) -> str:
     """Search one text of many; one that cannot be searched is left out alone."""
+    if text in _CLEAN:
+        return text
     try:
-        return _text(text, inner)
+        clean = _text(text, inner)
     except _FAULTS:
         return DROPPED
+    if clean == text and inner == 0 and len(text) <= SHORT:
+        if len(_CLEAN) >= KNOWN:
+            _CLEAN.clear()
+        _CLEAN.add(text)
+    return clean
 
 
 def _mapping(value: Mapping[Any, Any], key: str, depth: int, inner: int, *, hidden: bool) -> dict[Any, Any]:
