@@ -27,7 +27,7 @@ from tests.renaming import Renaming, own_names, reach
 EXTERNAL = os.environ.get("KUBERNAUT_TEST_KUBECONFIG", "")
 BASIC = ("gc", "namespaces")
 """Stand-ins whose work every real API server's controller manager does too."""
-FINALIZED = (core.PIPELINE_RUN, core.TASK_RUN, core.CONFIG_MAP)
+FINALIZED = (core.PIPELINE_RUN, core.TASK_RUN, core.JOB, core.CONFIG_MAP)
 """Kinds of others whose objects tests may leave with finalizers."""
 WAIT_SECONDS = 60.0
 """Long: a busy machine takes its time, and a test that fails may."""
