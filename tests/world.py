@@ -15,6 +15,7 @@ from kubernaut.api import core
 from kubernaut.api.base import Kind, Obj, Resource
 from kubernaut.api.crd import crd
 from kubernaut.api.kinds import ALL
+from kubernaut.cli import pausing
 from kubernaut.kube.client import Client
 from kubernaut.kube.clock import SystemClock
 from kubernaut.kube.errors import ApiError
@@ -136,7 +137,10 @@ async def serve(client: Client, *models: type[Resource]) -> None:
 
 
 async def remove(client: Client, namespace: str, kinds: Sequence[Kind] = ()) -> None:
-    """Delete a namespace; nobody is left who would take finalizers off what is in it."""
+    """Delete a namespace; nobody is left who would take finalizers off what is in it, or lift a pause."""
+    brake = await pausing.brake_of(client, namespace)
+    for pause in brake.spec.pauses if brake else ():
+        await pausing.resume(client, namespace, pause.namespace, "a brake that is on may not be deleted")
     for kind in (*(model.card for model in ALL), *FINALIZED, *kinds):
         for obj in (await client.list(kind, namespace)).items:
             if obj["metadata"].get("finalizers"):

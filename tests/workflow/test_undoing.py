@@ -209,7 +209,6 @@ async def test_a_persons_undo_is_not_held_by_a_pause(world):
         await paused(world)
         assert (await undone(world))["undo"]["outcome"] == "Undone"
     assert (await live(world))["spec"] == before["spec"]
-    await pausing.resume(world.client, SYSTEM, EVERYWHERE, "nobody may take a brake away that is on")
 
 
 async def test_an_undo_that_nobody_asked_for_waits_until_work_is_resumed(world):
