@@ -1,6 +1,7 @@
 """The way to one API server. Knows nothing of Kubernetes' verbs; HTTP by two bounded pools of connections, for requests and for watches."""
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Iterator, Mapping
@@ -168,7 +169,17 @@ def network_faults(request: Request) -> Iterator[None]:
     except TimeoutError as fault:
         raise ApiError(0, "Timeout", f"{where}: no answer in time") from fault
     except (aiohttp.ClientError, OSError) as fault:
-        raise ApiError(0, "Unreachable", f"{where}: {fault or type(fault).__name__}") from fault
+        raise ApiError(0, "Unreachable", f"{_words(fault)} ({where})") from fault
+
+
+def _words(fault: Exception) -> str:
+    """Return what is wrong with the network; aiohttp's own words on a connection show the TLS context instead of a reason."""
+    if not isinstance(fault, aiohttp.ClientConnectorError):
+        return str(fault) or type(fault).__name__
+    if isinstance(fault, aiohttp.ClientConnectorCertificateError):
+        return f"{fault.host}:{fault.port}: {fault.certificate_error}"
+    number = fault.os_error.errno
+    return f"{fault.host}:{fault.port}: {os.strerror(number) if number and number > 0 else fault.os_error.strerror or fault.os_error}"
 
 
 def _keepalive_socket(address: tuple[Any, ...]) -> socket.socket:
