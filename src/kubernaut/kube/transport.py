@@ -1,7 +1,6 @@
 """The way to one API server. Knows nothing of Kubernetes' verbs; HTTP by two bounded pools of connections, for requests and for watches."""
 
 import asyncio
-import os
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Iterator, Mapping
@@ -16,6 +15,7 @@ from yarl import URL
 
 from kubernaut.kube.credentials import Credentials
 from kubernaut.kube.errors import ApiError
+from kubernaut.network import words
 
 MIB: Final = 1024 * 1024
 BODY_LIMIT: Final = 256 * MIB
@@ -169,17 +169,7 @@ def network_faults(request: Request) -> Iterator[None]:
     except TimeoutError as fault:
         raise ApiError(0, "Timeout", f"{where}: no answer in time") from fault
     except (aiohttp.ClientError, OSError) as fault:
-        raise ApiError(0, "Unreachable", f"{_words(fault)} ({where})") from fault
-
-
-def _words(fault: Exception) -> str:
-    """Return what is wrong with the network; aiohttp's own words on a connection show the TLS context instead of a reason."""
-    if not isinstance(fault, aiohttp.ClientConnectorError):
-        return str(fault) or type(fault).__name__
-    if isinstance(fault, aiohttp.ClientConnectorCertificateError):
-        return f"{fault.host}:{fault.port}: {fault.certificate_error}"
-    number = fault.os_error.errno
-    return f"{fault.host}:{fault.port}: {os.strerror(number) if number and number > 0 else fault.os_error.strerror or fault.os_error}"
+        raise ApiError(0, "Unreachable", f"{words(fault)} ({where})") from fault
 
 
 def _keepalive_socket(address: tuple[Any, ...]) -> socket.socket:
