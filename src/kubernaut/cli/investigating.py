@@ -130,7 +130,7 @@ async def _about_all(asked: Asked, namespace: str) -> None:
     if asked.output == "json":
         typer.echo(orjson.dumps(surveying.document(asked.material, rows, found), option=orjson.OPT_INDENT_2).decode())
     else:
-        where = f"namespace {namespace}" if namespace else "all namespaces"
+        where = f"namespace {namespace}" if namespace else surveying.EVERYWHERE
         surveying.show(console(), asked.material, rows, found, where)
 
 
