@@ -1,14 +1,18 @@
 """The parts as Deployments: every part there is, under its own account, with settings that our own reader takes."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
 from kubernaut import deployments, rights
+from kubernaut.notification.answering.settings import AnswerSettings
 from kubernaut.settings import load
 from kubernaut.wiring import PARTS
 
 pytestmark = pytest.mark.unit
 NAMESPACE = "kubernaut-system"
+DOCS = Path(__file__).parents[1] / "docs"
 MADE = {each["spec"]["template"]["spec"]["containers"][0]["name"]: each for each in deployments.deployments(NAMESPACE)}
 
 
@@ -53,8 +57,27 @@ def test_the_settings_are_good_and_each_service_is_asked_where_it_listens(tmp_pa
     assert settings.services.datastorage == f"http://kubernaut-datastorage.{NAMESPACE}:{ports['kubernaut-datastorage']}"
     assert settings.services.notification == f"http://kubernaut-notification.{NAMESPACE}:{ports['kubernaut-notification']}"
     heard = {"gateway": settings.gateway.port, "notification": settings.notification.port, "datastorage": settings.datastorage.port}
-    assert {f"kubernaut-{part}": port for part, port in heard.items()} == ports
+    assert {f"kubernaut-{part}": port for part, port in heard.items()} | {deployments.ANSWERS: AnswerSettings(key_file=path).port} == ports
     assert all(each.access.enabled for each in (settings.gateway, settings.notification, settings.datastorage))
+
+
+@pytest.mark.parametrize("service", deployments.services(NAMESPACE), ids=lambda each: each["metadata"]["name"])
+def test_a_service_leads_to_a_port_of_the_pods_that_it_selects(service):
+    chosen = [each["spec"]["template"] for each in MADE.values() if each["spec"]["selector"]["matchLabels"] == service["spec"]["selector"]]
+    [container] = chosen[0]["spec"]["containers"]
+    [port] = service["spec"]["ports"]
+    assert {"name": port["targetPort"], "containerPort": port["port"]} in container["ports"]
+
+
+def test_answers_are_off_until_they_are_set_up_and_then_the_key_lies_where_the_documentation_says(tmp_path):
+    path = tmp_path / "settings.yaml"
+    tree = yaml.safe_load(deployments.settings(NAMESPACE)["data"]["settings.yaml"])
+    path.write_text(yaml.safe_dump(tree))
+    assert load(path, {}).notification.answers is None
+    [volume] = [each for each in pod("notification")["volumes"] if each["name"] == "answers"]
+    assert volume["secret"] == {"secretName": "kubernaut-answers", "optional": True}
+    [mount] = [each for each in pod("notification")["containers"][0]["volumeMounts"] if each["name"] == "answers"]
+    assert f"key_file: {mount['mountPath']}/key" in (DOCS / "notification.md").read_text(encoding="utf-8")
 
 
 def test_the_database_is_told_by_a_secret_and_nowhere_else(tmp_path):

@@ -20,6 +20,9 @@ The map, in the order a signal travels:
     undo            how a change is asked to be taken back
     policy          rules that users write in CEL, and their reading
     service         what our HTTP services share
+    outbound        how our parts call those services
+    network         what is wrong with a connection, in few words
+    catalog         the agreed fixes: their bundles, their checks, their status
     localcluster    an embedded Kubernetes, knowing nothing of all this
     wiring          the only place that knows everybody; settings, manifests, cli stand around it
 """

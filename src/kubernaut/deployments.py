@@ -14,15 +14,19 @@ DATABASE: Final = "kubernaut-database"
 """The Secret whose key `url` is the SQLAlchemy URL of the audit database."""
 SIGNING: Final = "kubernaut-signing"
 """The Secret whose key `key.pem` signs checkpoints and exports."""
+ANSWERS: Final = "kubernaut-answers"
+"""The Service through which people's answers come in, and the Secret whose key `key` seals links and buttons, where that is set up."""
 AUDIENCE: Final = "kubernaut"
 PORTS: Final = {"gateway": 8080, "notification": 8086, DATASTORAGE: 8085}
 """Of the parts that serve HTTP."""
+ANSWERS_PORT: Final = 8087
 PROBE: Final = 8081
 REPLICAS: Final = 2
 FILE: Final = "settings.yaml"
 _CONFIG: Final = "/etc/kubernaut"
 _TOKEN: Final = "/var/run/secrets/kubernaut"  # noqa: S105  (a path)
 _KEY: Final = "/var/run/secrets/signing"
+_ANSWERS: Final = "/var/run/secrets/answers"
 
 
 def settings(namespace: str) -> Obj:
@@ -45,8 +49,8 @@ def deployments(namespace: str) -> list[Obj]:
 
 
 def services(namespace: str) -> list[Obj]:
-    """Return a Service for each part that serves HTTP."""
-    return [_service(part, port, namespace) for part, port in PORTS.items()]
+    """Return a Service for each part that serves HTTP, and one for people's answers, which alone an Ingress may lead to."""
+    return [*(_service(part, port, namespace) for part, port in PORTS.items()), _answers(namespace)]
 
 
 def _deployment(part: str, namespace: str) -> Obj:
@@ -68,6 +72,13 @@ def _service(part: str, port: int, namespace: str) -> Obj:
     }
 
 
+def _answers(namespace: str) -> Obj:
+    service = _service("notification", ANSWERS_PORT, namespace)
+    service["metadata"]["name"] = ANSWERS
+    service["spec"]["ports"] = [{"name": "answers", "port": ANSWERS_PORT, "targetPort": "answers"}]
+    return service
+
+
 def _pod(part: str) -> Obj:
     token = {"serviceAccountToken": {"audience": AUDIENCE, "expirationSeconds": 3600, "path": "token"}}
     volumes: list[Obj] = [
@@ -77,6 +88,8 @@ def _pod(part: str) -> Obj:
     ]
     if part == DATASTORAGE:
         volumes.append({"name": "signing", "secret": {"secretName": SIGNING}})
+    if part == "notification":
+        volumes.append({"name": "answers", "secret": {"secretName": ANSWERS, "optional": True}})
     return {
         "serviceAccountName": account_of(part),
         "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "fsGroup": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
@@ -111,6 +124,9 @@ def _container(part: str) -> Obj:
         source = {"secretKeyRef": {"name": DATABASE, "key": "url"}}
         container["env"] = [{"name": "KUBERNAUT_DATASTORAGE__DATABASE", "valueFrom": source}]
         mounts.append({"name": "signing", "mountPath": _KEY, "readOnly": True})
+    if part == "notification":
+        ports.append({"name": "answers", "containerPort": ANSWERS_PORT})
+        mounts.append({"name": "answers", "mountPath": _ANSWERS, "readOnly": True})
     return container
 
 

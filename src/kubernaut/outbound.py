@@ -10,7 +10,8 @@ import orjson
 import structlog
 from prometheus_client import Counter
 
-from kubernaut.api.base import Model
+from kubernaut.api.base import Foreseen, Model
+from kubernaut.network import words
 
 ANSWER_LIMIT: Final = 2048
 REMEDIATION_RECORDS: Final = "/api/v1/audit/remediation"
@@ -27,7 +28,7 @@ Token = Callable[[], str]
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
-class Undeliverable(Exception):  # noqa: N818  (says what became of a message)
+class Undeliverable(Foreseen):
     """A message was not taken; `retryable` tells whether another try soon may help, `unfit` that its body is to blame."""
 
     def __init__(self, message: str, *, retryable: bool = True, unfit: bool = False) -> None:
@@ -101,10 +102,10 @@ class JsonService:
             async with self._open().post(self._url + path, data=content, headers=self._headers()) as answer:
                 text = (await answer.content.read(ANSWER_LIMIT)).decode(errors="replace")
                 if answer.status >= HTTPStatus.BAD_REQUEST:
-                    told = f"{answer.status} {answer.reason}: {text}"
+                    told = f"{self._url} answers {answer.status} {answer.reason}: {text}"
                     raise Undeliverable(told, retryable=_retryable(answer.status), unfit=UNFIT in text)
         except (aiohttp.ClientError, TimeoutError, OSError) as fault:
-            raise Undeliverable(f"{type(fault).__name__}: {fault}") from fault
+            raise Undeliverable(f"{self._url} does not answer: {words(fault)}") from fault
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:

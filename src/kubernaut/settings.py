@@ -117,8 +117,10 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
 def _read(path: Path) -> dict[str, Any]:
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadSettings(f"{path} cannot be read: {error}") from error
+    except OSError as error:
+        raise BadSettings(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BadSettings(f"{path} cannot be read: it is no text") from error
     except (yaml.YAMLError, ValueError) as error:
         raise BadSettings(f"{path} is no YAML: {error}") from error
     if not isinstance(tree or {}, dict):

@@ -113,3 +113,15 @@ def test_a_case_without_what_stands_around_it_is_no_case_for_a_guess():
         snapshot = dataclasses.replace(case.snapshot(), related={}, around=(), leads=())
         found = judge(snapshot)
         assert found.action in {"", case.expected.get("action", "")} or found.cause.name == case.expected["cause"], case.name
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        pytest.param("node-cordoned", "would take them, but is cordoned.", id="one node"),
+        pytest.param("all-nodes-cordoned", "n-a, n-b would take them, but are cordoned.", id="two nodes"),
+    ],
+)
+def test_one_cordoned_node_and_several_are_told_in_a_right_sentence(name, said):
+    [case] = [case for case in CASES if case.name == name]
+    assert case.judged().cause.summary.endswith(said)

@@ -82,6 +82,22 @@ def test_it_says_so_where_nothing_is_to_be_done_or_nobody_knows(tmp_path, world,
     assert says in found["cause"]["summary"]
 
 
+def test_it_says_that_holmesgpt_was_not_asked(tmp_path):
+    unknown = save(tmp_path, *objects(World(statuses=[[running(ready=False)]] * 3)))
+    assert investigated(unknown)["holmesGPT"]["asked"] is False
+    for about in (("deploy/checkout", "-n", "shop"), ("-n", "shop")):
+        assert (
+            "HolmesGPT was not asked: this command asks the rules alone." in kubernaut("investigate", *about, "--from-dump", unknown).stdout
+        )
+
+
+def test_where_one_namespace_is_well_it_says_that_others_were_not_looked_at(tmp_path):
+    well = save(tmp_path, *objects(WELL))
+    said = "Only this namespace was looked at: -n names another, -A is all of them"
+    assert said in kubernaut("investigate", "-n", "shop", "--from-dump", well).stdout
+    assert said not in kubernaut("investigate", "-A", "--from-dump", well).stdout
+
+
 def test_outside_production_a_certain_fix_runs_by_itself(tmp_path):
     assert investigated(save(tmp_path, *objects(SICK, "staging")))["next"] == "run"
 

@@ -139,7 +139,7 @@ def test_an_alert_that_cannot_be_played_is_told(sick, file, content, says):
     ("arguments", "says"),
     [
         pytest.param([], "say what to play", id="nothing"),
-        pytest.param(["alert.json", "--deployment", "x"], "say what to play", id="two things"),
+        pytest.param(["alert.json", "--deployment", "x"], "not both", id="two things"),
         pytest.param(["--deployment", "x", "-o", "xml"], "there is no output 'xml'", id="an unknown output"),
     ],
 )

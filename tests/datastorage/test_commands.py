@@ -215,10 +215,12 @@ async def test_the_kubeconfigs_token_is_shown_to_nobody_whom_others_could_overhe
     ("options", "says"),
     [
         pytest.param(["--data-storage", "localhost:8085"], "is no URL: write it like http://127.0.0.1:8085", id="no URL"),
-        pytest.param(["--data-storage", "http://127.0.0.1:9"], "does not answer: Connection refused", id="nobody there"),
+        pytest.param(["--data-storage", "http://127.0.0.1:9"], "does not answer: 127.0.0.1:9: Connection refused", id="nobody there"),
         pytest.param(["--token-file", "/nowhere/token", "--data-storage", "http://127.0.0.1:9"], "cannot be read", id="no such file"),
         pytest.param(
-            ["--kubeconfig", "/nowhere/kubeconfig", "--data-storage", "http://127.0.0.1:9"], "is no kubeconfig", id="no kubeconfig"
+            ["--kubeconfig", "/nowhere/kubeconfig", "--data-storage", "http://127.0.0.1:9"],
+            "cannot be read: No such file",
+            id="no kubeconfig",
         ),
     ],
 )

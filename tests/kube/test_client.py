@@ -95,7 +95,7 @@ async def test_a_lost_connection_is_an_api_error(api, client):
 
 async def test_nobody_there_is_an_api_error(unused_tcp_port):
     client = Client(f"http://127.0.0.1:{unused_tcp_port}")
-    with pytest.raises(ApiError, match="Unreachable"):
+    with pytest.raises(ApiError, match=rf"^Unreachable: 127\.0\.0\.1:{unused_tcp_port}: Connection refused \(GET /api"):
         await client.get(POD, "a", "default")
     await client.close()
 

@@ -44,6 +44,10 @@ class Unusable(ValueError):  # noqa: N818  (says what is so)
     """What the program was given cannot be used; the message tells a person why."""
 
 
+class Foreseen(Exception):  # noqa: N818  (says what is so)
+    """The world outside is not as it should be; the work is tried again, and people are told in a line, without the way there."""
+
+
 class Model(BaseModel):
     """Base of every type on the wire: camelCase outside, snake_case inside, unknown fields tolerated."""
 

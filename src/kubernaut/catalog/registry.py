@@ -20,6 +20,7 @@ import orjson
 
 from kubernaut.api.base import Unusable
 from kubernaut.catalog.bundle import MANIFEST, MAX_BLOB, BadBundle, Image, blobs_of, decoded, digest_of
+from kubernaut.network import words
 
 ACCEPTED: Final = (MANIFEST, "application/vnd.docker.distribution.manifest.v2+json")
 TRIES: Final = 3
@@ -184,9 +185,7 @@ class _Session:
                     answer = await self._once(method, url, data=data, content_type=content_type)
             except (aiohttp.ClientError, TimeoutError) as fault:
                 if not left:
-                    raise RegistryError(
-                        f"the registry {self._reference.host} cannot be reached: {fault or type(fault).__name__}"
-                    ) from fault
+                    raise RegistryError(f"the registry {self._reference.host} cannot be reached: {words(fault)}") from fault
             else:
                 if answer[0] < _SERVER_FAULT or not left:
                     return answer

@@ -17,6 +17,7 @@ from kubernaut.cli.places import write_whole
 from kubernaut.kube.client import Client
 from kubernaut.kube.clock import Clock
 from kubernaut.kube.errors import ApiError
+from kubernaut.network import words
 
 ALERT = "KubePodCrashLooping"
 RECEIVER = "kubernaut"
@@ -167,7 +168,7 @@ class AlertSource:
                 await answer.read()
                 return answer.ok
         except (aiohttp.ClientError, TimeoutError) as error:
-            log.warning("the gateway was not reached", fault=str(error)[:200])
+            log.warning("the gateway was not reached", fault=words(error)[:200])
             return False
 
 

@@ -14,10 +14,11 @@ import typer
 from kubernaut.api.base import Obj, Unusable
 from kubernaut.cli.connecting import KubeconfigOption
 from kubernaut.cli.screen import Screen
-from kubernaut.cli.storage import DataStorage, DataStorageOption, NoTrail, TokenFileOption, TokenOption, said
+from kubernaut.cli.storage import DataStorage, DataStorageOption, NoTrail, TokenFileOption, TokenOption
 from kubernaut.cli.storage import data_storage as reach
 from kubernaut.cli.telling import fail, finish
 from kubernaut.cli.trail import MAX_EVENTS, Entry, read_trail, stamp, trail_lines
+from kubernaut.network import words
 
 app = typer.Typer(no_args_is_help=True, help="The audit trail: export it, verify an export without the server, see the key that signs it.")
 
@@ -105,7 +106,7 @@ async def _download(storage: DataStorage, params: dict[str, str], part: Path) ->
                     await asyncio.to_thread(file.write, piece)
                 await asyncio.to_thread(os.fsync, file.fileno())
     except (aiohttp.ClientError, TimeoutError) as fault:
-        raise NoTrail(f"data storage at {storage.url} broke off: {said(fault)}") from fault
+        raise NoTrail(f"data storage at {storage.url} broke off: {words(fault)}") from fault
 
 
 def timeline(

@@ -27,6 +27,7 @@ _NEXT: Final = {
     Next.PERSON: ("a person takes over; nothing is run", "yellow"),
     Next.NOTHING: ("nothing is to be done", "green"),
 }
+HOLMESGPT: Final = "HolmesGPT was not asked: this command asks the rules alone"
 _UNREAD: Final = " could not be read"
 _REVIEWS: Final = {
     "low_confidence": "the cause is too uncertain to act on",
@@ -58,6 +59,7 @@ def document(material: Material, played: Played, rules: Sequence[Rule] = ()) -> 
         "policy": {**plan.ruling.evaluation.wire(), "why": plan.ruling.why} if plan.ruling.evaluation.policy_name else None,
         "warnings": [*finding.warnings, *plan.ruling.faults],
         "lookedAt": list(finding.looked_at),
+        "holmesGPT": {"asked": False, "why": HOLMESGPT},
     }
     return found | (
         {"rules": [{"cause": name, "result": result, "why": why} for name, result, why in tried(finding, rules)]} if rules else {}
@@ -96,7 +98,7 @@ def show(console: Console, material: Material, played: Played, rules: Sequence[R
     _section(console, "Fix", _fix(played))
     if rules:
         _explained(console, played, rules)
-    _section(console, "Looked at", [Text(", ".join(finding.looked_at))] if finding.looked_at else [])
+    _section(console, "Looked at", [*([Text(", ".join(finding.looked_at))] if finding.looked_at else []), Text(f"{HOLMESGPT}.")])
     _section(console, "Warnings", [Text(row, style="yellow") for row in warnings(finding, played.plan)])
 
 

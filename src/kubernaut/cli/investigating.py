@@ -83,7 +83,7 @@ def investigate(
         fail("--all-namespaces goes without a name: one object is in one namespace", 2)
     if explain and not what:
         fail("--explain is about one object: write KIND/NAME", 2)
-    settings, saved = settings_of(config), Saved(from_dump or (), at, whole=whole)
+    settings, saved = settings_of(config), saved_of(from_dump, at, whole=whole)
     place = namespace_of(namespace, saved, kubeconfig)
     resource = resource_named(what, place) if what else None
 
@@ -130,7 +130,7 @@ async def _about_all(asked: Asked, namespace: str) -> None:
     if asked.output == "json":
         typer.echo(orjson.dumps(surveying.document(asked.material, rows, found), option=orjson.OPT_INDENT_2).decode())
     else:
-        where = f"namespace {namespace}" if namespace else "all namespaces"
+        where = f"namespace {namespace}" if namespace else surveying.EVERYWHERE
         surveying.show(console(), asked.material, rows, found, where)
 
 
@@ -279,6 +279,13 @@ class Saved:
     paths: Sequence[Path]
     at: datetime | None = None
     whole: bool = False
+
+
+def saved_of(paths: Sequence[Path] | None, at: datetime | None, *, whole: bool) -> Saved:
+    """Return the saved objects that a command names; end it where it says of them what goes with a dump alone."""
+    if not paths and (at or whole):
+        fail(f"{'--at' if at else '--whole'} goes only with --from-dump", 2)
+    return Saved(paths or (), at, whole=whole)
 
 
 async def material_of(namespace: str, settings: "Settings", saved: Saved, kubeconfig: Path | None) -> "Material":

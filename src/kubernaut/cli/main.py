@@ -1,13 +1,11 @@
 """The command line."""
 
 import asyncio
-import signal
 import sys
-from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 import yaml
@@ -35,7 +33,7 @@ from kubernaut.cli import (
 from kubernaut.cli.connecting import KubeconfigOption, with_client
 from kubernaut.cli.places import Place, default_place, demo_place
 from kubernaut.cli.screen import Screen
-from kubernaut.cli.starting import for_good
+from kubernaut.cli.starting import for_good, until_told
 from kubernaut.cli.storage import DataStorageOption, TokenFileOption, TokenOption
 from kubernaut.cli.storage import data_storage as reach
 from kubernaut.cli.telling import fail, finish
@@ -59,19 +57,6 @@ NamespaceOption = Annotated[str, typer.Option("--namespace", "-n", help="where t
 WIDE = 200
 """Columns of a table that no terminal shows."""
 SYSTEM = manifests.SYSTEM_NAMESPACE
-
-
-async def _until_told(work: Coroutine[Any, Any, None]) -> None:
-    """Run something until SIGINT or SIGTERM, whatever it is at: filling its caches, waiting to lead, or leading."""
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    running, told = asyncio.create_task(work), asyncio.create_task(stop.wait())
-    await asyncio.wait({running, told}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (running, told):
-        task.cancel()
-    with suppress(asyncio.CancelledError):
-        await running
 
 
 @app.command()
@@ -125,6 +110,8 @@ def run(
         from kubernaut.wiring import PARTS, system  # noqa: PLC0415
 
     wanted = PARTS if not parts or parts == ["all"] else tuple(parts)
+    if unknown := sorted(set(wanted) - set(PARTS)):
+        fail(f"there are no parts {', '.join(unknown)}; the parts are {', '.join(PARTS)}", 2)
     try:
         settings = load(config)
     except Unusable as error:
@@ -136,7 +123,7 @@ def run(
             await asyncio.Event().wait()
 
     async def work(client: Client) -> None:
-        await _until_told(keep(client))
+        await until_told(keep(client))
 
     finish(with_client(kubeconfig, work))
 

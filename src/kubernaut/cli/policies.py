@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kubernaut.cli.telling import finish
+from kubernaut.cli.telling import fail, finish
 
 if TYPE_CHECKING:
     from kubernaut.cli.policy_cases import Rules
@@ -42,7 +42,10 @@ def test(
         problems = sorted({*found.problems, *_tried(found)}, key=lambda each: (each.file, each.place, each.message))
         for problem in problems:
             typer.echo(str(problem))
-        typer.echo(f"{_counted(found)}: {f'{len(problems)} wrong' if problems else 'all is well'}")
+        counted = _counted(found)
+        if not counted and not problems:
+            fail(f"there is no policy, RemediationWorkflow or sample in {', '.join(map(str, files))}")
+        typer.echo(f"{counted or 'nothing to try'}: {f'{len(problems)} wrong' if problems else 'all is well'}")
         return 1 if problems else 0
 
     finish(work())
@@ -52,7 +55,7 @@ def _counted(found: "Found") -> str:
     counts = {"policy": len(found.policies), "workflow": len(found.workflows), "sample": len(found.samples) + len(found.cases)}
     plurals = {"policy": "policies", "workflow": "workflows", "sample": "samples"}
     told = [f"{count} {name if count == 1 else plurals[name]}" for name, count in counts.items() if count]
-    return ", ".join(told) or "nothing was found"
+    return ", ".join(told)
 
 
 def _tried(found: "Found") -> "Iterator[Problem]":

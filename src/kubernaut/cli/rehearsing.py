@@ -17,7 +17,6 @@ from kubernaut.cli.investigating import (
     ConfigOption,
     DumpOption,
     NamespaceOption,
-    Saved,
     WholeOption,
     console,
     found_in,
@@ -26,6 +25,7 @@ from kubernaut.cli.investigating import (
     material_of,
     namespace_of,
     resource_named,
+    saved_of,
     settings_of,
 )
 from kubernaut.cli.telling import fail, finish
@@ -62,8 +62,8 @@ def rehearse(
         fail(f"there is no output {output!r}: it is text, json or yaml", 2)
     about = [f"deployment/{deployment}"] if deployment else [target] if target else []
     if bool(about) == bool(alert):
-        fail("say what to play: a file with an alert, or --deployment or --target", 2)
-    settings, saved = settings_of(config), Saved(from_dump or (), at, whole=whole)
+        fail(f"{'not both' if alert else 'say what to play'}: a file with an alert, or --deployment or --target", 2)
+    settings, saved = settings_of(config), saved_of(from_dump, at, whole=whole)
     wanted = resource_named(about, namespace_of(namespace, saved, kubeconfig)) if about else None
     reported = signals_of(alert) if alert else []
 

@@ -8,7 +8,7 @@ import typer
 import yaml
 
 from kubernaut.api.base import Unusable
-from kubernaut.cli.telling import fail
+from kubernaut.cli.telling import fail, sentence
 
 routes = typer.Typer(no_args_is_help=True, help="The routing of notifications.")
 KEY = "routing.yaml"
@@ -33,7 +33,7 @@ def check(
     try:
         lines = tell(file, labels_of(labels or ()))
     except (OSError, UnicodeDecodeError, Unusable) as fault:
-        fail(str(fault), 2)
+        fail(sentence(fault), 2)
     typer.echo("\n".join(lines))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from kubernaut.analysis.investigators.holmesgpt.settings import When
 from kubernaut.analysis.plan import Next
 from kubernaut.analysis.steps import UNDO_WORDS, told, undo_of
 from kubernaut.api import core
@@ -38,7 +39,7 @@ def steps_of(played: Played, cluster: StillCluster, settings: Settings) -> Itera
     """Yield the steps in their order."""
     yield _gateway(played, cluster, settings)
     yield _processing(played)
-    yield _analysis(played)
+    yield _analysis(played, settings)
     if played.plan.next is Next.NOTHING:
         yield Step("orchestration", "the case is Completed: NoActionRequired; nobody is called")
         return
@@ -95,11 +96,13 @@ def _processing(played: Played) -> Step:
     return Step("processing", status.message, (*details, *status.warnings), _wire(played.processing))
 
 
-def _analysis(played: Played) -> Step:
-    finding = played.finding
+def _analysis(played: Played, settings: Settings) -> Step:
+    finding, when = played.finding, settings.analysis.holmesgpt.asked
     sure = f" ({finding.cause.confidence:.0%})" if finding.cause.confidence else ""
     evidence = [f"{row.source} {row.field} = {row.value}: {row.says}" for row in finding.cause.evidence]
-    return Step("analysis", f"{finding.cause.name}{sure}: {finding.cause.summary}", tuple(evidence), _wire(played.analysis))
+    left_out = [f"by the rules alone: HolmesGPT is not asked in a rehearsal; by the settings it would be ({when.value})"]
+    details = (*evidence, *(left_out if when is not When.NEVER else ()))
+    return Step("analysis", f"{finding.cause.name}{sure}: {finding.cause.summary}", details, _wire(played.analysis))
 
 
 def _taken_over(played: Played) -> tuple[str, ...]:

@@ -1,7 +1,6 @@
 """How commands reach data storage: where it is, and the bearer token that is shown to it."""
 
 import json
-import os
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -16,6 +15,7 @@ from kubernaut.cli.connecting import kubeconfig_of
 from kubernaut.cli.places import running_place
 from kubernaut.kube.kubeconfig import KubeconfigError
 from kubernaut.kube.kubeconfig import load as load_kubeconfig
+from kubernaut.network import words
 
 FAULT_LIMIT: Final = 2048
 CONNECT_SECONDS: Final = 10
@@ -59,7 +59,7 @@ class DataStorage:
                 await self.refused(answer)
                 found: Obj = await answer.json()
         except (aiohttp.ClientError, TimeoutError) as fault:
-            raise NoTrail(f"data storage at {self.url} does not answer: {said(fault)}") from fault
+            raise NoTrail(f"data storage at {self.url} does not answer: {words(fault)}") from fault
         return found
 
     async def refused(self, answer: aiohttp.ClientResponse) -> None:
@@ -80,12 +80,6 @@ class DataStorage:
             return "another one: --token-file FILE, or --kubeconfig FILE"
         where = "" if _safe(self.url) else "; the kubeconfig's goes over https alone, or to this machine"
         return f"give --token-file FILE, made by kubectl create token NAME{where}"
-
-
-def said(fault: Exception) -> str:
-    """Return what a fault of the wire is, in few words."""
-    number = fault.os_error.errno if isinstance(fault, aiohttp.ClientConnectorError) else None
-    return os.strerror(number) if number and number > 0 else str(fault) or "no answer in time"
 
 
 async def data_storage(url: str, *, token: str = "", token_file: Path | None = None, kubeconfig: Path | None = None) -> DataStorage:

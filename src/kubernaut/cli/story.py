@@ -5,7 +5,7 @@ from importlib.resources import files
 
 import yaml
 
-from kubernaut.api.base import Obj
+from kubernaut.api.base import Obj, Unusable
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,10 @@ class Story:
 
 
 def story(name: str) -> Story:
-    """Return a shipped story; raise FileNotFoundError when there is none of that name."""
-    content = yaml.safe_load(files(__package__).joinpath("stories", f"{name}.yaml").read_text(encoding="utf-8"))
+    """Return a shipped story; raise Unusable when there is none of that name."""
+    shipped = {each.name.removesuffix(".yaml"): each for each in files(__package__).joinpath("stories").iterdir()}
+    if name not in shipped:
+        raise Unusable(f"there is no story {name!r}: the stories are {', '.join(sorted(shipped))}")
+    content = yaml.safe_load(shipped[name].read_text(encoding="utf-8"))
     target = content["target"]
     return Story(name, content["objects"], content["scenario"], target["namespace"], target["deployment"])

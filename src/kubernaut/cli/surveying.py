@@ -17,10 +17,12 @@ from kubernaut.analysis.plan import Next
 from kubernaut.analysis.snapshot import identity
 from kubernaut.api import core
 from kubernaut.api.base import Kind, Obj, ResourceIdentifier
+from kubernaut.cli.findings import HOLMESGPT
 from kubernaut.cli.material import Material
 from kubernaut.cli.playing import Played, Theatre, signal_about
 from kubernaut.kube.informer import controller_owner
 
+EVERYWHERE: Final = "all namespaces"
 LIMIT: Final = 40
 """Broken objects that are diagnosed."""
 _WORKLOADS: Final = (core.DEPLOYMENT, core.STATEFUL_SET, core.DAEMON_SET)
@@ -149,7 +151,12 @@ async def survey(material: Material, theatre: Theatre, found: Sequence[Broken], 
 
 def document(material: Material, rows: Sequence[Row], found: Sequence[Broken]) -> dict[str, Any]:
     """Return a survey as plain data for JSON."""
-    return {"at": material.at.isoformat(), "brokenObjects": len(found), "causes": [_plain(row) for row in rows]}
+    return {
+        "at": material.at.isoformat(),
+        "brokenObjects": len(found),
+        "causes": [_plain(row) for row in rows],
+        "holmesGPT": {"asked": False},
+    }
 
 
 def _plain(row: Row) -> dict[str, Any]:
@@ -169,6 +176,8 @@ def show(console: Console, material: Material, rows: Sequence[Row], found: Seque
     console.print(Text.assemble((where, "bold"), (f"  as of {material.at:%Y-%m-%d %H:%M:%S} UTC, {material.origin}", "dim")))
     if not found:
         console.print(Text.assemble(("✓ ", "bold green"), "nothing is broken: every workload has the pods it should have"))
+        if where != EVERYWHERE:
+            console.print(Text("Only this namespace was looked at: -n names another, -A is all of them", style="dim"))
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("BROKEN", "SHOWS", "CAUSE", "CERTAIN", "FIX"):
@@ -179,6 +188,8 @@ def show(console: Console, material: Material, rows: Sequence[Row], found: Seque
     console.print(table)
     if len(found) > LIMIT:
         console.print(Text(f"{len(found) - LIMIT} more are broken and were not looked at: give a namespace or a name", style="yellow"))
+    if any(row.played.finding.verdict is Verdict.INCONCLUSIVE for row in rows):
+        console.print(Text(f"{HOLMESGPT}.", style="dim"))
     first = rows[0].broken[0].resource
     at = f" -n {first.namespace}" if first.namespace else ""
     console.print(Text(f"The evidence for one of them: kubernaut investigate {first.kind.casefold()}/{first.name}{at}", style="dim"))

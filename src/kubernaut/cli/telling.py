@@ -1,8 +1,11 @@
 """How a command ends: what goes wrong is told in a sentence, and the exit code says so."""
 
 import asyncio
+import errno
+import re
 from collections.abc import Coroutine
-from typing import Any, NoReturn
+from http import HTTPStatus
+from typing import Any, Final, NoReturn
 
 import typer
 
@@ -15,6 +18,8 @@ from kubernaut.kube.kubeconfig import KubeconfigError
 
 TOLD = (ApiError, KubeconfigError, NoTrail, OSError, PlaceTaken, TimeoutError, Unusable, CannotDecide)
 """What is told in a sentence instead of a traceback."""
+ADDRESS: Final = re.compile(r"\('?([^',]+)'?, (\d+)")
+"""Where asyncio could not listen, as its error writes it."""
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
@@ -31,14 +36,31 @@ def _fail_together(group: ExceptionGroup[Exception]) -> NoReturn:
     leaf: BaseException = group
     while isinstance(leaf, BaseExceptionGroup):
         leaf = leaf.exceptions[0]
-    fail(_sentence(leaf))
+    fail(sentence(leaf))
 
 
-def _sentence(error: BaseException) -> str:
-    """Return an error's own words, without the number that Python puts before those of the operating system."""
-    if isinstance(error, OSError) and error.filename is None and error.strerror:
-        return error.strerror
+def sentence(error: BaseException) -> str:
+    """Return an error's own words, with what to do about it where that is known."""
+    if isinstance(error, ApiError):
+        return _of_api(error)
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        found = ADDRESS.search(str(error))
+        what = f"cannot listen on {':'.join(found.groups())}: it is in use" if found else error.strerror
+        return f"{what}. Stop what listens there (another kubernaut?), or choose another port"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error) or type(error).__name__
+
+
+def _of_api(error: ApiError) -> str:
+    """Return a refusal in the API server's words, and what to look at where those say too little."""
+    if error.reason == "Unreachable":
+        return f"the cluster cannot be reached: {error.message}. Is it up, and is the kubeconfig the right one?"
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        return f"the cluster does not know you ({error}): log in anew, or name another kubeconfig"
+    if error.not_found and not error.reason:
+        return "the cluster does not know kubernaut's kinds. Install them: kubectl apply -k deploy"
+    return str(error)
 
 
 def finish(work: Coroutine[Any, Any, int | None]) -> NoReturn:
@@ -46,7 +68,7 @@ def finish(work: Coroutine[Any, Any, int | None]) -> NoReturn:
     try:
         code = asyncio.run(work)
     except TOLD as error:
-        fail(_sentence(error))
+        fail(sentence(error))
     except ExceptionGroup as group:
         _fail_together(group)
     except KeyboardInterrupt:

@@ -12,6 +12,7 @@ from kubernaut.kube.errors import ApiError
 from kubernaut.kube.informer import IndexFn, Informer, Unread, controller_owner
 from kubernaut.kube.journal import JOURNAL_FINALIZER
 from kubernaut.kube.outcome import Stalled
+from kubernaut.kube.trouble import Trouble
 
 OWNER_INDEX: Final = "owner"
 """Files objects under the uid of the owner that controls them; every informer has it."""
@@ -35,6 +36,7 @@ class Caches:
     def __init__(self, client: Client, rng: random.Random | None = None) -> None:
         self._client = client
         self._rng = rng or random.SystemRandom()
+        self._trouble = Trouble()
         self._informers: dict[tuple[str, str], dict[str, Informer]] = {}
 
     def ask(
@@ -44,7 +46,7 @@ class Caches:
         of_kind = self._informers.setdefault((kind.group, kind.plural), {})
         made = namespace not in of_kind
         if made:
-            of_kind[namespace] = Informer(self._client, kind, namespace, rng=self._rng)
+            of_kind[namespace] = Informer(self._client, kind, namespace, rng=self._rng, trouble=self._trouble)
             of_kind[namespace].add_index(OWNER_INDEX, _owner_uid)
         for name, function in (indexes or {}).items():
             of_kind[namespace].add_index(name, function)

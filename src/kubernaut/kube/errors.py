@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 
-from kubernaut.api.base import Obj
+from kubernaut.api.base import Foreseen, Obj
 
 RETRYABLE: Final = frozenset({0, 429, 500, 502, 503, 504})
 MESSAGE_LIMIT: Final = 4096
@@ -14,7 +14,7 @@ DATA_FAULTS: Final = (LookupError, TypeError, ValueError, AttributeError)
 """What reading an object of an unexpected shape raises."""
 
 
-class ApiError(Exception):
+class ApiError(Foreseen):
     """A request the API server refused, or that never reached it (status 0)."""
 
     def __init__(self, status: int, reason: str, message: str, details: Obj | None = None) -> None:

@@ -17,6 +17,7 @@ from kubernaut.kube import metrics
 from kubernaut.kube.backoff import Backoff
 from kubernaut.kube.client import Client
 from kubernaut.kube.errors import DATA_FAULTS, ApiError
+from kubernaut.kube.trouble import Trouble
 
 SETTLED_SECONDS: Final = 5.0
 """A watch that lived that long was a good one, even without events."""
@@ -140,7 +141,14 @@ class Informer:
     """Keeps a store equal to what the API server has of one kind, in one namespace or ("") in all."""
 
     def __init__(
-        self, client: Client, kind: Kind, namespace: str = "", *, backoff: Backoff | None = None, rng: random.Random | None = None
+        self,
+        client: Client,
+        kind: Kind,
+        namespace: str = "",
+        *,
+        backoff: Backoff | None = None,
+        rng: random.Random | None = None,
+        trouble: Trouble | None = None,
     ) -> None:
         self.kind = kind
         self.namespace = namespace
@@ -157,6 +165,7 @@ class Informer:
         self._version = ""
         self._revision = 0
         self._backoff = backoff or Backoff(0.8, 30.0, rng or random.SystemRandom())
+        self._trouble = trouble or Trouble()
 
     @property
     def store(self) -> Store:
@@ -196,11 +205,11 @@ class Informer:
                 await self._relist()
             if await self._follow():
                 self._backoff.reset()
+                self._trouble.over(self.kind)
                 return 0
         except ApiError as fault:
-            log.info("watch interrupted", kind=self.kind.kind, fault=str(fault)[:500])
+            self._trouble.met(self.kind, fault, listing=not self._version)
             if fresh and fault.not_found and not self.synced.is_set():
-                log.warning("kind is not served: taken for none until it is", kind=self.kind.kind, api_version=self.kind.api_version)
                 self._settle()
             self._note(fault)
             if fault.expired:
@@ -220,6 +229,7 @@ class Informer:
         for obj in self._cache.all():
             if key_of(obj) not in present:
                 self._forget(obj)
+        self._trouble.over(self.kind)
         self._settle()
 
     def _settle(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 from pydantic import JsonValue
 
-from kubernaut.api.base import AuditOutcome, Journal, JournalEntry, Obj, Resource
+from kubernaut.api.base import AuditOutcome, Foreseen, Journal, JournalEntry, Obj, Resource
 from kubernaut.api.redact import redact_value
 from kubernaut.kube import metrics
 from kubernaut.kube.errors import ApiError
@@ -33,7 +33,7 @@ Deliver = Callable[[Resource, Sequence[JournalEntry]], Awaitable[None]]
 """Hands facts to data storage; returns when they are safe there, raises when they may not be."""
 
 
-class JournalFull(Exception):  # noqa: N818  (a state of the object)
+class JournalFull(Foreseen):
     """A pass recorded more facts than the journal has room for."""
 
 
@@ -52,7 +52,7 @@ def record(
     """
     journal = status_of(resource).journal
     if len(journal.pending) >= PENDING_LIMIT:
-        raise JournalFull(f"{len(journal.pending)} facts are pending")
+        raise JournalFull(f"{len(journal.pending)} facts wait for data storage: work on this object goes on when it has taken them")
     entry = JournalEntry(ordinal=journal.count, at=now, reason=reason, message=cut(message), outcome=outcome, data=_bounded(data))
     journal.pending = [*journal.pending, entry]
     journal.count += 1

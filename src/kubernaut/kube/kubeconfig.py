@@ -43,7 +43,9 @@ def load(path: str | None = None, context: str | None = None) -> Access:
         return from_files(files, context)
     if (SERVICE_ACCOUNT / "token").is_file():
         return in_cluster(SERVICE_ACCOUNT)
-    raise KubeconfigError("no kubeconfig: neither KUBECONFIG nor ~/.kube/config names one, and this is not a pod")
+    named = os.environ.get("KUBECONFIG", "")
+    what = f"there is no file {named}, which KUBECONFIG names" if named else "KUBECONFIG is not set, and there is no ~/.kube/config"
+    raise KubeconfigError(f"no kubeconfig: {what}")
 
 
 def in_cluster(folder: Path) -> Access:
@@ -84,8 +86,10 @@ def _merged(files: Sequence[Path]) -> Obj:
             config = yaml.safe_load(file.read_text("utf-8")) or {}
             merged["current-context"] = merged["current-context"] or config.get("current-context") or ""
             _merge(merged, config, file.parent.absolute())
-        except (OSError, yaml.YAMLError, LookupError, TypeError, AttributeError) as fault:
-            raise KubeconfigError(f"{file} is no kubeconfig: {type(fault).__name__}") from fault
+        except OSError as fault:
+            raise KubeconfigError(f"the kubeconfig {file} cannot be read: {fault.strerror}") from fault
+        except (UnicodeDecodeError, yaml.YAMLError, LookupError, TypeError, AttributeError) as fault:
+            raise KubeconfigError(f"{file} is no kubeconfig: that is YAML with clusters, users and contexts") from fault
     return merged
 
 

@@ -15,6 +15,7 @@ from yarl import URL
 
 from kubernaut.kube.credentials import Credentials
 from kubernaut.kube.errors import ApiError
+from kubernaut.network import words
 
 MIB: Final = 1024 * 1024
 BODY_LIMIT: Final = 256 * MIB
@@ -168,7 +169,7 @@ def network_faults(request: Request) -> Iterator[None]:
     except TimeoutError as fault:
         raise ApiError(0, "Timeout", f"{where}: no answer in time") from fault
     except (aiohttp.ClientError, OSError) as fault:
-        raise ApiError(0, "Unreachable", f"{where}: {fault or type(fault).__name__}") from fault
+        raise ApiError(0, "Unreachable", f"{words(fault)} ({where})") from fault
 
 
 def _keepalive_socket(address: tuple[Any, ...]) -> socket.socket:

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 import structlog
 
+from kubernaut.api.base import Foreseen
 from kubernaut.kube import metrics
 from kubernaut.kube.clock import Clock
 from kubernaut.kube.errors import ApiError
@@ -17,6 +18,9 @@ from kubernaut.kube.queue import WorkQueue
 
 GRACE_SECONDS: Final = 20.0
 """How long running passes may take to finish when we stop; Kubernetes kills a pod after 30."""
+
+FORESEEN: Final = (Foreseen, OSError)
+"""What happens now and then to whoever speaks to others, running out of time among it; only of other faults the traceback is told."""
 
 T = TypeVar("T")
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
@@ -137,7 +141,8 @@ class Workers:
         if _quiet(fault):
             log.debug("pass met a conflict", **where)
             return
-        log.warning("pass failed", **where, fault=f"{type(fault).__name__}: {fault}"[:2000], exc_info=fault if first else None)
+        way = fault if first and not isinstance(fault, FORESEEN) else None
+        log.warning("pass failed, it is tried again", **where, fault=f"{type(fault).__name__}: {fault}"[:2000], exc_info=way)
         if first:
             self._on_fault(key, fault)
 

@@ -142,4 +142,5 @@ class Courier:
         if fault is not None:
             made.error = str(fault)[:ERROR_LIMIT]
             tell = log.info if made.channel_down else log.warning
-            tell("message not delivered", channel=channel, address=target.address, status=made.status, down=made.channel_down)
+            where = {"channel": channel, "address": target.address, "status": made.status, "down": made.channel_down}
+            tell("message not delivered", **where, fault=made.error)

@@ -10,6 +10,7 @@ import aiohttp
 import orjson
 
 from kubernaut.api.redact import HIDDEN, redact
+from kubernaut.network import words
 from kubernaut.notification.channels.base import NotDelivered
 
 PERMANENT: Final = frozenset({400, 401, 403, 404, 405, 410, 413, 415, 422})
@@ -48,7 +49,7 @@ async def post(
     except (aiohttp.InvalidURL, ValueError) as error:
         raise NotDelivered("the URL is not one", permanent=True) from error
     except (aiohttp.ClientError, OSError) as error:
-        raise NotDelivered(f"the receiver was not reached: {said(str(error), (*secrets, url))}", permanent=False) from error
+        raise NotDelivered(f"the receiver was not reached: {said(words(error), (*secrets, url))}", permanent=False) from error
 
 
 def said(text: str, secrets: Sequence[str] = ()) -> str:

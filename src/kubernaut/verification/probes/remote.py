@@ -11,6 +11,7 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
+from kubernaut.network import words
 from kubernaut.verification import metrics
 from kubernaut.verification.settings import EndpointSettings
 
@@ -48,7 +49,7 @@ class Remote:
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as fault:
                 metrics.FAULTS.labels(self.title).inc()
                 self._rests_until = now + self._settings.rest
-                self._fault = f"{self.title} does not answer: {str(fault)[:TOLD] or 'it took too long'}"
+                self._fault = f"{self.title} does not answer: {words(fault)[:TOLD]}"
                 raise Silent(self._fault) from fault
 
     async def _get(self, path: str, parameters: Sequence[tuple[str, str]]) -> Any:

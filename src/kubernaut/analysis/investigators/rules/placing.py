@@ -15,6 +15,7 @@ from kubernaut.api.base import Obj
 _EFFECTS = frozenset({"NoSchedule", "NoExecute"})
 _KUBERNETES = re.compile(r"(^|\.)kubernetes\.io/|(^|\.)k8s\.io/")
 _UNMATCHED = ("didn't match Pod's node affinity/selector", "didn't match node selector", "didn't match node affinity")
+_NAMED = 4
 _TOTAL = re.compile(r"^\d+/(\d+) nodes are available")
 
 
@@ -37,10 +38,12 @@ def node_cordoned(snapshot: Snapshot) -> Candidate | None:
     others = [node for node in snapshot.nodes if node not in nodes and _meant(pod, node) and not _repelling(pod, node)]
     if not well:
         return None
-    names = ", ".join(node["metadata"]["name"] for node in nodes[:4])
+    more = f" and {len(well) - _NAMED} more" if len(well) > _NAMED else ""
+    names = ", ".join(node["metadata"]["name"] for node in well[:_NAMED]) + more
     said = (_words(pod, message), evidence(well[0], "spec.unschedulable", "true", "it is cordoned, and ready"))
     remedy = Remedy(advice=f"Uncordon {names} when the maintenance is over.", action="UncordonNode", target=well[0])
-    summary = f"Pods of {snapshot.target.path()} wait for a node: {names} would take them and is cordoned."
+    are = "is" if len(well) == 1 else "are"
+    summary = f"Pods of {snapshot.target.path()} wait for a node: {names} would take them, but {are} cordoned."
     return concluded(snapshot, "NodeCordoned", summary, 0.76 if others else 0.84, said, remedy, pods=[row for row, _ in found])
 
 
