@@ -179,7 +179,21 @@ def test_without_a_name_all_that_is_broken_is_listed_the_worst_first(tmp_path):
     text = kubernaut("investigate", "-n", "shop", "--from-dump", found).stdout
     assert text.startswith("namespace shop  as of")
     assert "kubernaut investigate deployment/checkout -n shop" in text
-    assert "nothing is broken" in kubernaut("investigate", "-n", "elsewhere", "--from-dump", found).stdout
+
+
+def test_nothing_broken_says_among_how_many(tmp_path):
+    well = save(tmp_path, *objects(WELL))
+    assert "✓ nothing is broken among 4 objects" in kubernaut("investigate", "-n", "shop", "--from-dump", well, "--whole").stdout
+    assert "nothing here that could be broken" in kubernaut("investigate", "-n", "elsewhere", "--from-dump", well).stdout
+
+
+def test_what_could_not_be_read_is_no_proof_of_health(tmp_path):
+    nodeless = save(tmp_path, *(obj for obj in objects(WELL) if obj["kind"] in {"Deployment", "ReplicaSet", "Pod"}))
+    text = kubernaut("investigate", "-A", "--from-dump", nodeless).stdout
+    assert "nothing is broken among the 4 objects that could be read" in text
+    assert "Node objects could not be read, so none of them was looked at: none was saved" in text
+    assert "✓" not in text
+    assert json.loads(kubernaut("investigate", "-A", "--from-dump", nodeless, "-o", "json").stdout)["unread"] == {"Node": "none was saved"}
 
 
 def test_what_one_cause_broke_is_one_row(tmp_path):

@@ -125,13 +125,11 @@ async def _about_all(asked: Asked, namespace: str) -> None:
     from kubernaut.cli import playing, surveying  # noqa: PLC0415  (a command loads only what it runs)
 
     theatre = playing.Theatre(asked.material, asked.settings, investigators())
-    found = surveying.broken(asked.material, namespace)
-    rows = await surveying.survey(asked.material, theatre, found, asked.severity)
+    told = await surveying.survey(asked.material, theatre, namespace, asked.severity)
     if asked.output == "json":
-        typer.echo(orjson.dumps(surveying.document(asked.material, rows, found), option=orjson.OPT_INDENT_2).decode())
+        typer.echo(orjson.dumps(surveying.document(told), option=orjson.OPT_INDENT_2).decode())
     else:
-        where = f"namespace {namespace}" if namespace else surveying.EVERYWHERE
-        surveying.show(console(), asked.material, rows, found, where)
+        surveying.show(console(), told)
 
 
 def rules(

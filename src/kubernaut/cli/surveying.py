@@ -22,7 +22,6 @@ from kubernaut.cli.material import Material
 from kubernaut.cli.playing import Played, Theatre, signal_about
 from kubernaut.kube.informer import controller_owner
 
-EVERYWHERE: Final = "all namespaces"
 LIMIT: Final = 40
 """Broken objects that are diagnosed."""
 _WORKLOADS: Final = (core.DEPLOYMENT, core.STATEFUL_SET, core.DAEMON_SET)
@@ -139,22 +138,45 @@ def _of(material: Material, kind: Kind, namespace: str) -> list[Obj]:
     return [obj for obj in material.cluster.objects(kind) if everywhere or obj["metadata"].get("namespace") == namespace]
 
 
-async def survey(material: Material, theatre: Theatre, found: Sequence[Broken], severity: str) -> list[Row]:
-    """Diagnose what is broken, as much as the limit allows; return a row for each cause, in the order of the worst it broke."""
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What is broken, why, and how much was looked at."""
+
+    material: Material
+    namespace: str
+    """The only one that was looked at; empty: all were."""
+    found: Sequence[Broken]
+    rows: Sequence[Row]
+
+    def looked_at(self) -> int:
+        """Return how many objects could have been broken."""
+        return sum(len(_of(self.material, kind, self.namespace)) for kind in (*_WORKLOADS, *_ALONE))
+
+    def unread(self) -> dict[str, str]:
+        """Return the kinds that could not be read, each with why."""
+        why = {kind.kind: self.material.cluster.unread(kind) for kind in (*_WORKLOADS, *_ALONE)}
+        return {kind: each.why for kind, each in why.items() if each}
+
+
+async def survey(material: Material, theatre: Theatre, namespace: str, severity: str) -> Survey:
+    """Diagnose what is broken, as much as the limit allows, a row for each cause, in the order of the worst it broke."""
+    found = broken(material, namespace)
     rows: dict[tuple[str, str], Row] = {}
     for each in found[:LIMIT]:
         played = await theatre.play(signal_about(each.resource, material.at, name="Investigation", severity=severity))
         key = (played.finding.cause.name, played.finding.target.path())
         rows.setdefault(key, Row(played)).broken.append(each)
-    return list(rows.values())
+    return Survey(material, namespace, found, list(rows.values()))
 
 
-def document(material: Material, rows: Sequence[Row], found: Sequence[Broken]) -> dict[str, Any]:
+def document(told: Survey) -> dict[str, Any]:
     """Return a survey as plain data for JSON."""
     return {
-        "at": material.at.isoformat(),
-        "brokenObjects": len(found),
-        "causes": [_plain(row) for row in rows],
+        "at": told.material.at.isoformat(),
+        "lookedAtObjects": told.looked_at(),
+        "brokenObjects": len(told.found),
+        "causes": [_plain(row) for row in told.rows],
+        "unread": told.unread(),
         "holmesGPT": {"asked": False},
     }
 
@@ -171,28 +193,44 @@ def _plain(row: Row) -> dict[str, Any]:
     }
 
 
-def show(console: Console, material: Material, rows: Sequence[Row], found: Sequence[Broken], where: str) -> None:
+def show(console: Console, told: Survey) -> None:
     """Print a survey: what is broken, why, and what would be done about it."""
-    console.print(Text.assemble((where, "bold"), (f"  as of {material.at:%Y-%m-%d %H:%M:%S} UTC, {material.origin}", "dim")))
-    if not found:
-        console.print(Text.assemble(("✓ ", "bold green"), "nothing is broken: every workload has the pods it should have"))
-        if where != EVERYWHERE:
-            console.print(Text("Only this namespace was looked at: -n names another, -A is all of them", style="dim"))
-        return
+    where, at = f"namespace {told.namespace}" if told.namespace else "all namespaces", told.material.at
+    console.print(Text.assemble((where, "bold"), (f"  as of {at:%Y-%m-%d %H:%M:%S} UTC, {told.material.origin}", "dim")))
+    for line in _table(told) if told.found else _nothing(told):
+        console.print(line)
+    for kind, why in told.unread().items():
+        console.print(Text(f"{kind} objects could not be read, so none of them was looked at: {why}", style="yellow"))
+
+
+def _nothing(told: Survey) -> Iterator[Text]:
+    """Say that nothing is broken, and how much that means."""
+    count = told.looked_at()
+    if not count:
+        yield Text("there is nothing here that could be broken: no workload, pod, job, volume claim or node was found", style="yellow")
+    elif told.unread():
+        yield Text(f"nothing is broken among the {count} objects that could be read")
+    else:
+        yield Text.assemble(("✓ ", "bold green"), f"nothing is broken among {count} objects: every workload has the pods it should have")
+    if told.namespace:
+        yield Text("Only this namespace was looked at: -n names another, -A is all of them", style="dim")
+
+
+def _table(told: Survey) -> Iterator[Table | Text]:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("BROKEN", "SHOWS", "CAUSE", "CERTAIN", "FIX"):
         table.add_column(name, overflow="fold")
-    for row in rows:
+    for row in told.rows:
         for cells in _cells(row):
             table.add_row(*map(Text, cells))
-    console.print(table)
-    if len(found) > LIMIT:
-        console.print(Text(f"{len(found) - LIMIT} more are broken and were not looked at: give a namespace or a name", style="yellow"))
-    if any(row.played.finding.verdict is Verdict.INCONCLUSIVE for row in rows):
-        console.print(Text(f"{HOLMESGPT}.", style="dim"))
-    first = rows[0].broken[0].resource
+    yield table
+    if len(told.found) > LIMIT:
+        yield Text(f"{len(told.found) - LIMIT} more are broken and were not looked at: give a namespace or a name", style="yellow")
+    if any(row.played.finding.verdict is Verdict.INCONCLUSIVE for row in told.rows):
+        yield Text(f"{HOLMESGPT}.", style="dim")
+    first = told.rows[0].broken[0].resource
     at = f" -n {first.namespace}" if first.namespace else ""
-    console.print(Text(f"The evidence for one of them: kubernaut investigate {first.kind.casefold()}/{first.name}{at}", style="dim"))
+    yield Text(f"The evidence for one of them: kubernaut investigate {first.kind.casefold()}/{first.name}{at}", style="dim")
 
 
 def _cells(row: Row) -> Iterator[tuple[str, str, str, str, str]]:
