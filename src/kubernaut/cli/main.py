@@ -40,9 +40,7 @@ from kubernaut.cli.telling import fail, finish
 from kubernaut.kube.client import Client
 from kubernaut.telemetry import configure_logging
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="From a Kubernetes alert to a verified fix."
-)
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(cluster.app, name="cluster")
 app.add_typer(auditing.app, name="audit")
 app.add_typer(bundling.bundles, name="bundle")
@@ -57,6 +55,22 @@ NamespaceOption = Annotated[str, typer.Option("--namespace", "-n", help="where t
 WIDE = 200
 """Columns of a table that no terminal shows."""
 SYSTEM = manifests.SYSTEM_NAMESPACE
+
+
+def _told_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415  (a command loads only what it runs)
+
+        typer.echo(f"kubernaut {version('kubernaut')}")
+        raise typer.Exit
+
+
+@app.callback()
+def kubernaut(
+    *,
+    _version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_told_version, help="say which version this is")] = False,
+) -> None:
+    """From a Kubernetes alert to a verified fix."""
 
 
 @app.command()
