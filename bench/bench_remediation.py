@@ -31,6 +31,7 @@ from kubernaut.api.base import Kind, Obj
 from kubernaut.api.remediation import Outcome, RemediationRequest, RemediationRequestStatus, claim_name
 from kubernaut.api.signal import SignalState
 from kubernaut.api.workflow import WorkflowExecution
+from kubernaut.cli.starting import settled
 from kubernaut.datastorage.settings import DataStorageSettings
 from kubernaut.gateway.settings import GatewaySettings
 from kubernaut.kube import metrics
@@ -133,6 +134,7 @@ async def everything(
         shop = {"metadata": {"name": NAMESPACE, "labels": {"environment": environment}}}
         await client.apply(core.NAMESPACE, shop, manager="bench", force=True)
         running = await stack.enter_async_context(system(settings, counting))
+        settled()
         yield client, counting, await stack.enter_async_context(aiohttp.ClientSession(running.endpoints.urls["gateway"]))
 
 

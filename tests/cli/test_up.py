@@ -80,7 +80,7 @@ def test_a_second_one_on_the_same_state_is_refused(up):
         ),
         pytest.param(("describe", "remediation-nosuch"), "there is no case", 1, id="describing what is not there"),
         pytest.param(("timeline", "remediation-nosuch"), "nothing is on record", 1, id="a trail that is not there"),
-        pytest.param(("run", "gatway"), "there are no parts gatway", 1, id="a part that does not exist"),
+        pytest.param(("run", "gatway"), "there are no parts gatway", 2, id="a part that does not exist"),
         pytest.param(("up", "--off", "podz"), "there are no stand-ins podz", 2, id="a stand-in that does not exist"),
         pytest.param(("demo", "--path", "magic"), "catalogue or steps", 2, id="a path that does not exist"),
         pytest.param(("get", "--kubeconfig", "/nowhere"), "/nowhere", 1, id="a kubeconfig that is not there"),

@@ -33,7 +33,7 @@ from kubernaut.cli import (
 from kubernaut.cli.connecting import KubeconfigOption, with_client
 from kubernaut.cli.places import Place, default_place, demo_place
 from kubernaut.cli.screen import Screen
-from kubernaut.cli.starting import for_good, until_told
+from kubernaut.cli.starting import for_good, settled, until_told
 from kubernaut.cli.storage import DataStorageOption, TokenFileOption, TokenOption
 from kubernaut.cli.storage import data_storage as reach
 from kubernaut.cli.telling import fail, finish
@@ -134,6 +134,7 @@ def run(
 
     async def keep(client: Client) -> None:
         async with system(settings, client, parts=wanted, show=Screen().message):
+            settled()
             await asyncio.Event().wait()
 
     async def work(client: Client) -> None:

@@ -30,3 +30,11 @@ async def until_told(work: Coroutine[Any, Any, None]) -> None:
         task.cancel()
     with suppress(asyncio.CancelledError):
         await running
+
+
+def settled() -> None:
+    """Take all that stands by now for no garbage: modules, and what the caches hold.
+
+    Else it is looked through again and again, and a case costs the more the longer the cluster's past is.
+    """
+    gc.freeze()

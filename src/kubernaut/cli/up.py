@@ -9,6 +9,7 @@ from kubernaut.cli.alerts import AlertSource
 from kubernaut.cli.embedded import Embedded, Ports, embedded
 from kubernaut.cli.places import Place, command
 from kubernaut.cli.screen import Screen
+from kubernaut.cli.starting import settled
 from kubernaut.cli.story import Story, story
 from kubernaut.kube.clock import SystemClock
 
@@ -30,6 +31,7 @@ async def up(place: Place, ports: Ports, screen: Screen, *, name: str, off: froz
         system = await stack.enter_async_context(embedded(place, ports, story=played, off=off, show=screen.message))
         if played is not None and "pods" not in off:
             await stack.enter_async_context(_alerting(system, played))
+        settled()
         _tell(system, played, screen)
         await stop.wait()
         screen.line("stopping")
