@@ -15,6 +15,9 @@ from tests.world import EXTERNAL
 from tests.world import world as make_world
 
 LEFT_OUT: pytest.StashKey[int] = pytest.StashKey()
+MISSED: pytest.StashKey[list[str]] = pytest.StashKey()
+ROWS_NEED_CASES, ROWS_NEED_STAGES = 2000, 40
+"""With so many simulated cases, and so many tests that play the orchestrator's stages, it was a run of everything."""
 PROCESSES = {"kubectl", "tmp_path_factory", "simulated", "large"}
 """Fixtures of tests that start programs, or take long."""
 
@@ -105,8 +108,34 @@ async def world(anywhere):
         yield found
 
 
-def pytest_terminal_summary(terminalreporter):
-    """Tell what the simulated worlds came to, whichever worker played them."""
+def _noted(session, name):
+    """Return what tests noted under a name, whichever worker played them."""
+    stats = session.config.pluginmanager.get_plugin("terminalreporter").stats
+    return [value for reports in stats.values() for report in reports for key, value in _properties(report) if key == name]
+
+
+def _properties(report):
+    last = getattr(report, "when", "") == "teardown"  # a test's notes are in the reports of all its stages
+    return report.user_properties if last else ()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session):
+    """Fail a run of everything in which a row of the phase table was never walked: no test failed, and yet one says nothing any more."""
+    if hasattr(session.config, "workerinput"):
+        return
+    worlds, staged = _noted(session, "simulation"), _noted(session, "rows")
+    if sum(each["cases"] for each in worlds) < ROWS_NEED_CASES or len(staged) < ROWS_NEED_STAGES:
+        return
+    from tests.rows import missed  # noqa: PLC0415  (only where it was played)
+
+    session.config.stash[MISSED] = missed({row for each in worlds for row in each["rows"]} | {row for rows in staged for row in rows})
+    if session.config.stash[MISSED] and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Tell what the simulated worlds came to, whichever worker played them, and which rows of the phase table nobody walked."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports if getattr(report, "when", "") == "call"]
     if found := [value for report in reports for name, value in report.user_properties if name == "simulation"]:
         from tests.simulation.telling import Sum, total  # noqa: PLC0415  (only where it was played)
@@ -114,3 +143,6 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("simulation")
         for line in total(map(Sum.read, found)).lines():
             terminalreporter.line(line)
+    if rows := config.stash.get(MISSED, []):
+        terminalreporter.section("rows of the phase table that no test walked (tests/rows.py names those that may be missed)", red=True)
+        terminalreporter.line(", ".join(rows))

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import orjson
 from aiohttp import web
@@ -13,7 +14,7 @@ from kubernaut.api.base import CORRELATION_LABEL, Obj
 from kubernaut.api.processing import RemediationProcessing
 from kubernaut.api.remediation import Phase, RemediationRequest, RemediationRequestStatus
 from kubernaut.kube.errors import ApiError
-from kubernaut.kube.informer import Informer
+from kubernaut.kube.informer import Informer, key_of, revision_of
 from kubernaut.kube.journal import JOURNAL_FINALIZER, JournalShipper
 from kubernaut.kube.manager import Manager
 from kubernaut.orchestration.reconciler import setup
@@ -88,9 +89,15 @@ class Stage:
         await informer.synced.wait()
         try:
             yield
+            await eventually(partial(self._caught_up, informer))
         finally:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
+
+    async def _caught_up(self, informer):
+        """Tell whether the last change has been noted, too."""
+        live = {key_of(obj): revision_of(obj) for obj in (await self.world.client.list(RemediationRequest.card, self.namespace)).items}
+        return live == {key_of(obj): revision_of(obj) for obj in informer.store.all()}
 
     def _note(self, old, new):
         if new is None or "status" not in new:
