@@ -6,8 +6,9 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from kubernaut.cli import tables
 from kubernaut.cli.approving import CannotDecide, must_be_open
-from kubernaut.cli.questions import approvals_table, left, outcome, show, who_decides
+from kubernaut.cli.questions import APPROVALS, approvals_rows, left, outcome, show, who_decides
 from tests.questions import question as asked_so
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -73,7 +74,8 @@ def test_the_difference_is_coloured():
 
 def test_the_list_says_how_many_said_yes_and_how_long_is_left():
     out = StringIO()
-    Console(file=out, width=200).print(approvals_table([question({"approvals": [{"approver": "kim", "decision": "Approved"}]})], NOW))
+    rows = approvals_rows([question({"approvals": [{"approver": "kim", "decision": "Approved"}]})], NOW)
+    tables.show(Console(file=out, width=200), APPROVALS, rows)
     assert out.getvalue().splitlines()[1].split() == [
         "approval-x", "IncreaseMemoryLimits", "shop/deployment/checkout", "1/2", "12m40s", "production",
     ]  # fmt: skip

@@ -214,7 +214,7 @@ async def test_pausing_twice_stays_with_who_paused_first(crowd):
 
 
 async def test_there_must_be_something_to_resume(crowd):
-    with pytest.raises(pausing.CannotResume, match="nothing is paused everywhere, nor anywhere else"):
+    with pytest.raises(pausing.CannotResume, match=r"^nothing is paused$"):
         await resume(crowd)
     await pause(crowd, "team-a")
     with pytest.raises(pausing.CannotResume, match="there is no pause everywhere; paused in namespace team-a by"):

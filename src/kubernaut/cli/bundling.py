@@ -8,7 +8,6 @@ import typer
 import yaml
 from pydantic import ValidationError
 from rich.console import Console
-from rich.table import Table
 
 from kubernaut import catalog, manifests
 from kubernaut.api.base import Obj
@@ -17,6 +16,7 @@ from kubernaut.catalog.bundle import BadBundle, Image, pack, read_objects, unpac
 from kubernaut.catalog.judging import faults
 from kubernaut.catalog.layout import load, store
 from kubernaut.catalog.registry import Credentials, Reference, pull, push
+from kubernaut.cli import tables
 from kubernaut.cli.documents import read_all
 from kubernaut.cli.telling import fail, finish
 
@@ -117,13 +117,11 @@ def _from_layout(source: str) -> Image | None:
 @workflows.command(name="list")
 def list_workflows() -> None:
     """List the shipped workflows: what each does, to what, and how risky it is."""
-    table = Table("WORKFLOW", "VERSION", "ACTION", "FOR", "RISK", "WHAT IT DOES", box=None, pad_edge=False)
-    for each in shipped_workflows():
-        spec = each.spec
-        table.add_row(
-            spec.workflow_id, spec.version, spec.action_type, ", ".join(spec.labels.component), spec.risk_level.value, spec.description
-        )
-    Console(highlight=False).print(table)
+    rows = [
+        (spec.workflow_id, spec.version, spec.action_type, ", ".join(spec.labels.component), spec.risk_level.value, spec.description)
+        for spec in (each.spec for each in shipped_workflows())
+    ]
+    tables.show(Console(highlight=False), ("WORKFLOW", "VERSION", "ACTION", "FOR", "RISK", "WHAT IT DOES"), rows)
 
 
 @workflows.command()

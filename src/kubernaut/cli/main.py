@@ -29,6 +29,7 @@ from kubernaut.cli import (
     reading,
     rehearsing,
     routing,
+    tables,
 )
 from kubernaut.cli.connecting import KubeconfigOption, with_client
 from kubernaut.cli.places import Place, default_place, demo_place
@@ -155,7 +156,10 @@ def get(kubeconfig: KubeconfigOption = None, namespace: NamespaceOption = SYSTEM
 
     async def work(client: Client) -> None:
         found = await reading.cases(client, namespace)
-        _console().print(reading.cases_table(found, datetime.now(UTC)) if found else f"no cases in {namespace}")
+        if not found:
+            typer.echo(f"no cases in {namespace}")
+            return
+        tables.show(_console(), reading.CASES, reading.cases_rows(found, datetime.now(UTC)))
 
     finish(with_client(kubeconfig, work))
 
@@ -218,7 +222,10 @@ def approvals(
 
     async def work(client: Client) -> None:
         found = await approving.waiting(client, namespace)
-        _console().print(questions.approvals_table(found, datetime.now(UTC)) if found else f"nothing waits for a decision in {namespace}")
+        if not found:
+            typer.echo(f"nothing waits for a decision in {namespace}")
+            return
+        tables.show(_console(), questions.APPROVALS, questions.approvals_rows(found, datetime.now(UTC)))
 
     finish(with_client(kubeconfig, work))
 
@@ -359,7 +366,7 @@ def undo(
         execution = await undoing.find(client, system, name)
         if not yes or dry_run:
             found = await undoing.preview(client, execution)
-            typer.echo("\n".join(undoing.lines(found)))
+            typer.echo("\n".join(undoing.lines(found, planned=True)))
             if why := undoing.verdict(found):
                 fail(why)
             if dry_run:

@@ -76,7 +76,7 @@ def _of(spec: RemediationBrakeSpec, scope: str) -> Pause | None:
 def _nothing(spec: RemediationBrakeSpec, scope: str) -> str:
     where = "everywhere" if scope == EVERYWHERE else f"in namespace {scope}"
     if not spec.pauses:
-        return f"nothing is paused {where}, nor anywhere else"
+        return "nothing is paused"
     known = "; ".join(told(each) for each in spec.pauses)
     return f"there is no pause {where}; {known}. Name its scope: kubernaut resume [--namespace NS]"
 
@@ -131,6 +131,8 @@ def _counts(requests: Sequence[RemediationRequest], started: int, brake: Remedia
     yield f"{opened} open, {len(running)}{of} in execution, {started}{an_hour} started in the last hour."
     for each in running[:LISTED]:
         yield f"  {each.metadata.name}  {each.status.selected_workflow} on {each.status.remediation_target or each.spec.target_resource}"
+    if asked := sum(each.status.overall_phase is Phase.AWAITING_APPROVAL for each in requests):
+        yield f"{asked} {'waits' if asked == 1 else 'wait'} for a person: kubernaut approvals"
 
 
 def _held(requests: Sequence[RemediationRequest]) -> Iterator[str]:

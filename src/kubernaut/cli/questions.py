@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from kubernaut.api.analysis import PolicyEvaluation
@@ -23,17 +22,19 @@ UNDO = {
 }
 
 
-def approvals_table(requests: list[AIApprovalRequest], now: datetime) -> Table:
-    """Return the open questions as a table."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("NAME", "ACTION", "TARGET", "SAID YES", "LEFT", "WHY A PERSON IS ASKED"):
-        table.add_column(name, no_wrap=name in {"NAME", "SAID YES", "LEFT"}, overflow="fold")
-    for each in requests:
-        wanted = each.spec.recommendation
-        yes = sum(said.decision is Decision.APPROVED for said in each.status.approvals)
-        row = (each.metadata.name, wanted.action, wanted.target_resource, f"{yes}/{each.spec.policy_evaluation.min_approvers}")
-        table.add_row(*row, left(each, now), each.spec.why_approval_required)
-    return table
+APPROVALS = ("NAME", "ACTION", "TARGET", "SAID YES", "LEFT", "WHY A PERSON IS ASKED")
+
+
+def approvals_rows(requests: list[AIApprovalRequest], now: datetime) -> list[tuple[str, ...]]:
+    """Return the open questions as rows of a table."""
+    return [_approval(each, now) for each in requests]
+
+
+def _approval(request: AIApprovalRequest, now: datetime) -> tuple[str, ...]:
+    wanted, spec = request.spec.recommendation, request.spec
+    yes = sum(said.decision is Decision.APPROVED for said in request.status.approvals)
+    of = f"{yes}/{spec.policy_evaluation.min_approvers}"
+    return request.metadata.name, wanted.action, wanted.target_resource, of, left(request, now), spec.why_approval_required
 
 
 def left(request: AIApprovalRequest, now: datetime) -> str:

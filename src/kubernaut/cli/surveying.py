@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from kubernaut.analysis.containers import condition, containers_of, pod_ready
@@ -17,6 +16,7 @@ from kubernaut.analysis.plan import Next
 from kubernaut.analysis.snapshot import identity
 from kubernaut.api import core
 from kubernaut.api.base import Kind, Obj, ResourceIdentifier
+from kubernaut.cli import tables
 from kubernaut.cli.findings import HOLMESGPT
 from kubernaut.cli.material import Material
 from kubernaut.cli.playing import Played, Theatre, signal_about
@@ -197,8 +197,10 @@ def show(console: Console, told: Survey) -> None:
     """Print a survey: what is broken, why, and what would be done about it."""
     where, at = f"namespace {told.namespace}" if told.namespace else "all namespaces", told.material.at
     console.print(Text.assemble((where, "bold"), (f"  as of {at:%Y-%m-%d %H:%M:%S} UTC, {told.material.origin}", "dim")))
-    for line in _table(told) if told.found else _nothing(told):
-        console.print(line)
+    if told.found:
+        tables.show(console, ("BROKEN", "SHOWS", "CAUSE", "CERTAIN", "FIX"), [cells for row in told.rows for cells in _cells(row)])
+    for line in _after(told) if told.found else _nothing(told):
+        console.print(line, soft_wrap=True)
     for kind, why in told.unread().items():
         console.print(Text(f"{kind} objects could not be read, so none of them was looked at: {why}", style="yellow"))
 
@@ -216,14 +218,8 @@ def _nothing(told: Survey) -> Iterator[Text]:
         yield Text("Only this namespace was looked at: -n names another, -A is all of them", style="dim")
 
 
-def _table(told: Survey) -> Iterator[Table | Text]:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("BROKEN", "SHOWS", "CAUSE", "CERTAIN", "FIX"):
-        table.add_column(name, overflow="fold")
-    for row in told.rows:
-        for cells in _cells(row):
-            table.add_row(*map(Text, cells))
-    yield table
+def _after(told: Survey) -> Iterator[Text]:
+    """Say what the table does not: how much was left out, who was not asked, and where to read on."""
     if len(told.found) > LIMIT:
         yield Text(f"{len(told.found) - LIMIT} more are broken and were not looked at: give a namespace or a name", style="yellow")
     if any(row.played.finding.verdict is Verdict.INCONCLUSIVE for row in told.rows):

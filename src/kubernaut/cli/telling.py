@@ -2,7 +2,10 @@
 
 import asyncio
 import errno
+import os
 import re
+import signal
+import sys
 from collections.abc import Coroutine
 from http import HTTPStatus
 from typing import Any, Final, NoReturn
@@ -67,6 +70,9 @@ def finish(work: Coroutine[Any, Any, int | None]) -> NoReturn:
     """Run a command to its end."""
     try:
         code = asyncio.run(work)
+    except BrokenPipeError:  # whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(128 + signal.SIGPIPE) from None
     except TOLD as error:
         fail(sentence(error))
     except ExceptionGroup as group:

@@ -40,7 +40,7 @@ async def find(client: Client, namespace: str, name: str) -> Undoable:
     fixes += [each for each in runs if each.spec.workflow_ref is not None]
     meant = [each for each in fixes if name == each.metadata.name or (name == each.spec.remediation_request_ref.name and not _undoes(each))]
     if not meant:
-        raise CannotUndo(f"no fix that was carried out, and no remediation with one, is called {name!r} in {namespace}")
+        raise CannotUndo(f"no fix of {name!r} has been carried out in {namespace}; kubernaut get lists the cases and how far they are")
     latest = max(meant, key=lambda each: (each.metadata.name == name, each.status.start_time is not None, str(each.status.start_time)))
     if latest.status.completion_time is None:
         raise CannotUndo(f"{latest.metadata.name} is still at work: wait for its end, or cancel its remediation first")
@@ -128,10 +128,11 @@ async def answer(client: Client, execution: Undoable, asked: UndoRequest, *, sec
             return None
 
 
-def lines(results: Sequence[UndoResult]) -> Iterator[str]:
-    """Say of each operation what becomes of it, the last one first; a conflict in three columns."""
+def lines(results: Sequence[UndoResult], *, planned: bool = False) -> Iterator[str]:
+    """Say of each operation what becomes of it, or would, the last one first; a conflict in three columns."""
     for each in results:
-        yield f"step {each.step_number}  {each.resource or '-'}  {each.outcome.value}: {each.message}"
+        outcome = "would be undone" if planned and each.outcome is UndoOutcome.UNDONE else each.outcome.value
+        yield f"step {each.step_number}  {each.resource or '-'}  {outcome}: {each.message}"
         for field in each.conflicts:
             yield f"    {field.path}"
             yield f"      before the fix: {field.before or '(absent)'}"
