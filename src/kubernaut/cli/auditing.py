@@ -99,18 +99,18 @@ def _verified(file: Path, key: str) -> str:
 async def _download(storage: DataStorage, params: dict[str, str], part: Path) -> None:
     """Write an export as it comes; raise NoTrail when it does not come to its end."""
     try:
-        async with storage.session() as session, session.get("/api/v1/audit/export", params=params) as answer:
-            await storage.refused(answer)
-            with await asyncio.to_thread(part.open, "xb") as file:
+        with await asyncio.to_thread(part.open, "xb") as file:
+            async with storage.session() as session, session.get("/api/v1/audit/export", params=params) as answer:
+                await storage.refused(answer)
                 async for piece in answer.content.iter_chunked(CHUNK):
                     await asyncio.to_thread(file.write, piece)
-                await asyncio.to_thread(os.fsync, file.fileno())
+            await asyncio.to_thread(os.fsync, file.fileno())
     except (aiohttp.ClientError, TimeoutError) as fault:
         raise NoTrail(f"data storage at {storage.url} broke off: {words(fault)}") from fault
 
 
 def timeline(
-    name: str,
+    name: Annotated[str, typer.Argument(help="the remediation, also one that is gone from the cluster")],
     data_storage: DataStorageOption = "",
     token: TokenOption = "",
     token_file: TokenFileOption = None,

@@ -37,21 +37,25 @@ from kubernaut.cli.screen import Screen
 from kubernaut.cli.starting import for_good, settled, until_told
 from kubernaut.cli.storage import DataStorageOption, TokenFileOption, TokenOption
 from kubernaut.cli.storage import data_storage as reach
-from kubernaut.cli.telling import fail, finish
+from kubernaut.cli.telling import be_sure, fail, finish
 from kubernaut.kube.client import Client
 from kubernaut.telemetry import configure_logging
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-app.add_typer(cluster.app, name="cluster")
-app.add_typer(auditing.app, name="audit")
-app.add_typer(bundling.bundles, name="bundle")
-app.add_typer(bundling.workflows, name="catalog")
-app.add_typer(routing.routes, name="routes")
-app.add_typer(policies.app, name="policy")
-app.command()(investigating.investigate)
-app.command()(investigating.rules)
-app.command()(rehearsing.rehearse)
+LOOKING, ACTING, RUNNING, TOOLS = "Look", "Decide", "Run", "Tools"
+"""Under which headings the commands are listed."""
+EXIT_CODES = "Exit codes: 0 done; 1 it did not work out, and the last line says why; 2 wrong arguments or settings; 130 Ctrl-C."
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, epilog=EXIT_CODES)
+app.add_typer(cluster.app, name="cluster", rich_help_panel=TOOLS)
+app.add_typer(auditing.app, name="audit", rich_help_panel=TOOLS)
+app.add_typer(bundling.bundles, name="bundle", rich_help_panel=TOOLS)
+app.add_typer(bundling.workflows, name="catalog", rich_help_panel=TOOLS)
+app.add_typer(routing.routes, name="routes", rich_help_panel=TOOLS)
+app.add_typer(policies.app, name="policy", rich_help_panel=TOOLS)
+app.command(rich_help_panel=LOOKING)(investigating.investigate)
+app.command(rich_help_panel=LOOKING)(investigating.rules)
+app.command(rich_help_panel=LOOKING)(rehearsing.rehearse)
 
+CaseArgument = Annotated[str, typer.Argument(help="the remediation, as kubernaut get lists it")]
 NamespaceOption = Annotated[str, typer.Option("--namespace", "-n", help="where the RemediationRequests are")]
 WIDE = 200
 """Columns of a table that no terminal shows."""
@@ -74,7 +78,7 @@ def kubernaut(
     """From a Kubernetes alert to a verified fix."""
 
 
-@app.command()
+@app.command(rich_help_panel=RUNNING)
 def demo(
     path: Annotated[str, typer.Option(help="catalogue: a Tekton workflow; steps: typed actions")] = "catalogue",
     interactive: Annotated[bool, typer.Option("--interactive", help="wait for your own kubernaut approve")] = False,
@@ -92,9 +96,9 @@ def demo(
     finish(play(place, Screen(), steps=path == "steps", interactive=interactive, name=story))
 
 
-@app.command()
+@app.command(rich_help_panel=RUNNING)
 def up(
-    state: Annotated[Path | None, typer.Option(help="where its state is kept")] = None,
+    state: Annotated[Path | None, typer.Option(help="where its state is kept; default: ~/.local/state/kubernaut/up")] = None,
     story: Annotated[str, typer.Option(help="the situation to begin with; none for an empty cluster")] = "payment-service",
     free_ports: Annotated[bool, typer.Option("--free-ports", help="take any free ports instead of the fixed ones")] = False,
     off: Annotated[list[str] | None, typer.Option(help="a stand-in to leave out; may be given again")] = None,
@@ -113,7 +117,7 @@ def up(
     finish(keep_up(place, ports, Screen(), name=story, off=frozenset(off or ()), fresh=fresh))
 
 
-@app.command()
+@app.command(rich_help_panel=RUNNING)
 def run(
     parts: Annotated[list[str] | None, typer.Argument(help="all, or the parts to run, such as gateway orchestration")] = None,
     config: Annotated[Path | None, typer.Option("--config", help="YAML file of settings")] = None,
@@ -144,13 +148,13 @@ def run(
     finish(with_client(kubeconfig, work))
 
 
-@app.command()
+@app.command(rich_help_panel=RUNNING)
 def crds() -> None:
     """Write the CustomResourceDefinitions as YAML, ready for kubectl apply."""
     typer.echo(yaml.safe_dump_all(manifests.definitions(), sort_keys=False), nl=False)
 
 
-@app.command()
+@app.command(rich_help_panel=LOOKING)
 def get(kubeconfig: KubeconfigOption = None, namespace: NamespaceOption = SYSTEM) -> None:
     """List the cases, newest first."""
 
@@ -164,8 +168,8 @@ def get(kubeconfig: KubeconfigOption = None, namespace: NamespaceOption = SYSTEM
     finish(with_client(kubeconfig, work))
 
 
-@app.command()
-def describe(name: str, kubeconfig: KubeconfigOption = None, namespace: NamespaceOption = SYSTEM) -> None:
+@app.command(rich_help_panel=LOOKING)
+def describe(name: CaseArgument, kubeconfig: KubeconfigOption = None, namespace: NamespaceOption = SYSTEM) -> None:
     """Show one case in full."""
 
     async def work(client: Client) -> None:
@@ -178,9 +182,9 @@ def describe(name: str, kubeconfig: KubeconfigOption = None, namespace: Namespac
     finish(with_client(kubeconfig, work))
 
 
-@app.command()
+@app.command(rich_help_panel=LOOKING)
 def show(
-    name: str,
+    name: CaseArgument,
     from_audit: Annotated[bool, typer.Option("--from-audit", help="as the audit trail tells it, even when it is gone")] = False,
     data_storage: DataStorageOption = "",
     token: TokenOption = "",
@@ -200,20 +204,20 @@ def show(
     finish(work())
 
 
-@app.command()
+@app.command(rich_help_panel=RUNNING)
 def migrate(config: Annotated[Path | None, typer.Option("--config", help="YAML file of settings")] = None) -> None:
     """Bring the audit database's schema up to date, where a start may not (datastorage.migrate: false)."""
     auditing.migrate(config)
 
 
-app.command()(auditing.timeline)
+app.command(rich_help_panel=LOOKING)(auditing.timeline)
 
 NameArgument = Annotated[str, typer.Argument(help="the remediation, or the approval request")]
 MessageOption = Annotated[str, typer.Option("--message", "--reason", "-m", help="kept with the decision")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="neither show it nor ask whether you are sure")]
 
 
-@app.command()
+@app.command(rich_help_panel=LOOKING)
 def approvals(
     kubeconfig: KubeconfigOption = None,
     namespace: NamespaceOption = SYSTEM,
@@ -230,7 +234,7 @@ def approvals(
     finish(with_client(kubeconfig, work))
 
 
-@app.command()
+@app.command(rich_help_panel=ACTING)
 def approve(
     name: NameArgument,
     message: MessageOption = "",
@@ -242,7 +246,7 @@ def approve(
     _decide(name, Decision.APPROVED, message, kubeconfig, namespace, yes=yes)
 
 
-@app.command()
+@app.command(rich_help_panel=ACTING)
 def reject(
     name: NameArgument,
     message: MessageOption = "",
@@ -260,18 +264,11 @@ def _decide(name: str, decision: Decision, message: str, kubeconfig: Path | None
         approving.must_be_open(request, datetime.now(UTC))
         if not yes:
             questions.show(_console(), request, datetime.now(UTC))
-            _be_sure(decision)
+            be_sure(f"{'Approve' if decision is Decision.APPROVED else 'Reject'} it? A decision is final", "nothing was decided")
         stored = await approving.answer(client, request, decision, message, datetime.now(UTC))
         typer.echo(questions.outcome(stored))
 
     finish(with_client(kubeconfig, work))
-
-
-def _be_sure(decision: Decision) -> None:
-    """Ask whether the person is sure, where somebody is there to be asked; without a terminal the command itself says it."""
-    verb = "Approve" if decision is Decision.APPROVED else "Reject"
-    if sys.stdin.isatty() and not typer.confirm(f"{verb} it? A decision is final"):
-        fail("nothing was decided")
 
 
 def _console() -> Console:
@@ -282,7 +279,7 @@ ScopeOption = Annotated[str, typer.Option("--namespace", "-n", help="only what a
 SystemOption = Annotated[str, typer.Option("--system", help="where the RemediationRequests are")]
 
 
-@app.command()
+@app.command(rich_help_panel=ACTING)
 def pause(
     namespace: ScopeOption = EVERYWHERE,
     reason: Annotated[str, typer.Option("--reason", "-m", help="told to everybody whose fix waits")] = "",
@@ -299,7 +296,7 @@ def pause(
     finish(with_client(kubeconfig, work))
 
 
-@app.command()
+@app.command(rich_help_panel=ACTING)
 def resume(
     namespace: ScopeOption = EVERYWHERE,
     reason: Annotated[str, typer.Option("--reason", "-m", help="kept on record")] = "",
@@ -315,7 +312,7 @@ def resume(
     finish(with_client(kubeconfig, work))
 
 
-@app.command()
+@app.command(rich_help_panel=ACTING)
 def cancel(
     name: Annotated[str, typer.Argument(help="the remediation")],
     reason: Annotated[str, typer.Option("--reason", "-m", help="kept on record, and told to everybody who hears of the case")] = "",
@@ -330,7 +327,7 @@ def cancel(
     finish(with_client(kubeconfig, work))
 
 
-@app.command()
+@app.command(rich_help_panel=ACTING)
 def clear(
     name: Annotated[str, typer.Argument(help="the target, the WorkflowExecution that failed, or its remediation; none: list them")] = "",
     reason: Annotated[str, typer.Option("--reason", "-m", help="what you saw; kept on record")] = "",
@@ -350,7 +347,7 @@ def clear(
     finish(with_client(kubeconfig, work))
 
 
-@app.command()
+@app.command(rich_help_panel=ACTING)
 def undo(
     name: Annotated[str, typer.Argument(help="the remediation, or the KubernetesExecution or WorkflowExecution that carried its fix out")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only show what would be taken back")] = False,
@@ -371,19 +368,14 @@ def undo(
                 fail(why)
             if dry_run:
                 return 0
-            _be_sure_to_undo()
+            be_sure("Take it back?", "nothing was asked for")
         asked = await undoing.ask(client, execution, reason, datetime.now(UTC))
         return undoing.tell(await undoing.answer(client, execution, asked), execution)
 
     finish(with_client(kubeconfig, work))
 
 
-def _be_sure_to_undo() -> None:
-    if sys.stdin.isatty() and not typer.confirm("Take it back?"):
-        fail("nothing was asked for")
-
-
-@app.command()
+@app.command(rich_help_panel=LOOKING)
 def status(kubeconfig: KubeconfigOption = None, system: SystemOption = SYSTEM) -> None:
     """Show whether work is paused, how much is running, and what waits for what."""
 

@@ -31,6 +31,12 @@ def fail(message: str, code: int = 1) -> NoReturn:
     raise typer.Exit(code)
 
 
+def be_sure(question: str, otherwise: str) -> None:
+    """Ask whether the person is sure, where somebody is there to be asked; without a terminal the command itself says it."""
+    if sys.stdin.isatty() and not typer.confirm(question):
+        fail(otherwise)
+
+
 def _fail_together(group: ExceptionGroup[Exception]) -> NoReturn:
     """Tell what went wrong in parts that run side by side; what is no sentence of ours is raised as it is."""
     _, rest = group.split(TOLD)

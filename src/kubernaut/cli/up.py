@@ -74,6 +74,7 @@ def _tell(system: Embedded, played: Story | None, screen: Screen) -> None:
         ("gateway", f"{urls['gateway']}/api/v1/signals/prometheus"),
         ("data storage", urls["datastorage"]),
         ("notification", urls["notification"]),
+        ("answers", urls["answers"]),
         ("state", str(system.place.path)),
     ):
         screen.console.print(f"  {label:<16} {where}", soft_wrap=True)
