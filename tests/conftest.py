@@ -64,6 +64,13 @@ def pytest_collection_modifyitems(config, items):
         config.stash[LEFT_OUT] = len(needy)
         config.hook.pytest_deselected(items=needy)
         items[:] = [item for item in items if item not in needy]
+    items.sort(key=_patience, reverse=True)
+
+
+def _patience(item):
+    """Say how long a test may take: the longest begin first, so that no worker is alone with one when the others have nothing left."""
+    marker = item.get_closest_marker("timeout")
+    return marker.args[0] if marker else 0
 
 
 def _leave_out_series(config, items):

@@ -5,7 +5,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from kubernaut.api.base import Condition, ConditionStatus
+from kubernaut.api.base import Condition, ConditionStatus, Obj
 from kubernaut.api.brake import BRAKE, PAUSED, RemediationBrake, pause_over, told
 from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.errors import ApiError
@@ -18,7 +18,7 @@ LOOK_AGAIN: Final = timedelta(seconds=30)
 def known_halt(cluster: Cluster, ours: str, namespace: str) -> str:
     """Say from the cache why nothing may begin in a namespace; empty when it may. `ours` is where the brake is."""
     obj = cluster.read(RemediationBrake.card, ours, BRAKE)
-    return "" if obj is None else _judged(obj, namespace)
+    return "" if obj is None else _judged(cluster, obj, namespace)
 
 
 async def halt(cluster: Cluster, ours: str, namespace: str) -> str:
@@ -30,12 +30,12 @@ async def halt(cluster: Cluster, ours: str, namespace: str) -> str:
             return ""
         return f"whether work is paused cannot be read, which counts as paused: {fault.message or fault}"
     cluster.observe(RemediationBrake.card, obj)
-    return _judged(obj, namespace)
+    return _judged(cluster, obj, namespace)
 
 
-def _judged(obj: dict[str, object], namespace: str) -> str:
+def _judged(cluster: Cluster, obj: Obj, namespace: str) -> str:
     try:
-        pauses = RemediationBrake.model_validate(obj).spec.pauses
+        pauses = cluster.shared(RemediationBrake, obj).spec.pauses
     except ValidationError:
         return f"RemediationBrake {BRAKE} cannot be understood, which counts as paused: look at its spec"
     found = pause_over(pauses, namespace)

@@ -346,17 +346,17 @@ def test_an_unknown_format_is_no_rule():
     ],
 )
 def test_a_schema_that_is_not_structural_is_refused(definition, fault):
-    found = Schema(definition).check_definition()
+    found = Schema(definition).definition_faults
     assert found if fault is None else fault in found
 
 
 def test_the_schema_of_widgets_is_structural():
-    assert schema().check_definition() == []
+    assert schema().definition_faults == ()
 
 
 def test_a_rule_that_names_an_unknown_member_does_not_compile():
     definition = {"type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-validations": [{"rule": "self.nosuch == 1"}]}}}
-    (fault,) = Schema(definition).check_definition()
+    (fault,) = Schema(definition).definition_faults
     assert fault.field == "properties[spec].x-kubernetes-validations[0].rule"
     assert fault.message == (
         'Invalid value: {"Rule":"self.nosuch == 1","Message":"","MessageExpression":"","Reason":null,"FieldPath":"","OptionalOldSelf":null}:'

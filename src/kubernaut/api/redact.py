@@ -25,8 +25,8 @@ INNER: Final = 4
 """Levels of JSON within a text of JSON that are taken apart."""
 TRIES: Final = 16
 """Places of a text at which JSON is looked for."""
-SHORT: Final = 128
-KNOWN: Final = 10_000
+SHORT: Final = 512
+KNOWN: Final = 4096
 _CLEAN: Final[set[str]] = set()
 """Short texts in which nothing was found: names, phases and reasons come again and again. What holds a secret is never kept."""
 _OPENS: Final = re.compile(r"\{\s{0,64}\"|\[\s{0,64}[{\[\"]")

@@ -12,7 +12,8 @@ from starlette.responses import Response
 from kubernaut.api import core
 from kubernaut.api.remediation import RemediationRequest
 from kubernaut.gateway import document, metrics
-from kubernaut.gateway.intake import FINGERPRINT_INDEX, RESOURCE_INDEX, Intake, resources_of
+from kubernaut.gateway.counting import paths_of
+from kubernaut.gateway.intake import FINGERPRINT_INDEX, RESOURCE_INDEX, Intake
 from kubernaut.gateway.owners import FOLLOWED
 from kubernaut.gateway.results import answer, tell
 from kubernaut.gateway.settings import GatewaySettings
@@ -30,7 +31,7 @@ TIME_HEADER = "X-Timestamp"
 
 def setup(manager: Manager, settings: GatewaySettings) -> Intake:
     """Ask for the caches that the gateway reads; return its intake."""
-    indexes: dict[str, IndexFn] = {FINGERPRINT_INDEX: lambda obj: (obj["spec"]["signalFingerprint"],), RESOURCE_INDEX: resources_of}
+    indexes: dict[str, IndexFn] = {FINGERPRINT_INDEX: lambda obj: (obj["spec"]["signalFingerprint"],), RESOURCE_INDEX: paths_of}
     requests = manager.informer(RemediationRequest, namespace=settings.namespace, indexes=indexes)
     others = [manager.informer(kind) for kind in (*FOLLOWED, core.NAMESPACE)]
     return Intake(manager.cluster, settings, [requests, *others])

@@ -1,14 +1,15 @@
 """Repeats of a signal, gathered and counted on the open remediation in one write for all that came meanwhile."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 
 from pydantic import ValidationError
 
-from kubernaut.api.base import ResourceIdentifier
+from kubernaut.api.base import Obj, ResourceIdentifier
 from kubernaut.api.remediation import Deduplication, KubernetesProviderData, RemediationRequest
 from kubernaut.api.signal import Severity, SignalState
 from kubernaut.gateway.opening import is_open
@@ -84,10 +85,23 @@ def first_tally(request: RemediationRequest) -> Deduplication:
 
 def reported(request: RemediationRequest) -> ResourceIdentifier:
     """Return the object that the first signal was about: the provider data's, else the target."""
+    return _named_in(request.spec.provider_data) or request.spec.target
+
+
+def paths_of(obj: Obj) -> Iterable[str]:
+    """Return every object that the signals of a stored remediation were about."""
+    spec, tally = obj["spec"], (obj.get("status") or {}).get("deduplication") or {}
+    first = _named_in(spec.get("providerData") or "")
+    return dict.fromkeys([first.path() if first else spec["targetResource"], *(tally.get("resources") or ())])
+
+
+@lru_cache(maxsize=1024)
+def _named_in(provider_data: str) -> ResourceIdentifier | None:
+    """Return the object that provider data names; None where they name none. They never change, and are looked at with every count."""
     try:
-        return KubernetesProviderData.model_validate_json(request.spec.provider_data).resource
+        return KubernetesProviderData.model_validate_json(provider_data).resource
     except ValidationError:
-        return request.spec.target
+        return None
 
 
 def _key(name: str, resource: ResourceIdentifier) -> str:

@@ -3,8 +3,7 @@ only says where to look first, and a write under a precondition says whether it 
 """
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -13,7 +12,7 @@ from kubernaut.api.base import Obj
 from kubernaut.api.remediation import MANAGED_LABEL, RemediationRequest
 from kubernaut.api.signal import SignalState
 from kubernaut.gateway import metrics
-from kubernaut.gateway.counting import Counter, NoLongerOpen, Repeat, first_tally, reported
+from kubernaut.gateway.counting import Counter, NoLongerOpen, Repeat
 from kubernaut.gateway.fingerprint import Identity, identify
 from kubernaut.gateway.opening import ROUNDS, Arrival, Opening, is_open
 from kubernaut.gateway.owners import top_owner
@@ -31,14 +30,6 @@ FINGERPRINT_INDEX = "fingerprint"
 RESOURCE_INDEX = "resource"
 PARALLEL = 32
 """How many remediations are opened, or looked for, at once."""
-MODELS_LIMIT = 1024
-
-
-def resources_of(obj: Obj) -> Iterable[str]:
-    """File a request under every object that its signals were about."""
-    request = RemediationRequest.model_validate(obj)
-    tally = request.status.deduplication or first_tally(request)
-    return dict.fromkeys([reported(request).path(), *tally.resources])
 
 
 class Intake:
@@ -51,7 +42,6 @@ class Intake:
         self._opening = Opening(cluster, settings.namespace)
         self._counter = Counter(cluster, settings)
         self._turns: dict[str, asyncio.Task[RemediationRequest | Result]] = {}
-        self._models: OrderedDict[tuple[str, str], RemediationRequest] = OrderedDict()
         self._slots = asyncio.Semaphore(PARALLEL)
 
     @property
@@ -183,12 +173,7 @@ class Intake:
 
     def _read(self, obj: Obj) -> RemediationRequest:
         """Return an object of the cache as its model, which a storm of repeats would otherwise have read anew each time."""
-        key = obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]
-        if key not in self._models:
-            self._models[key] = RemediationRequest.model_validate(obj)
-            if len(self._models) > MODELS_LIMIT:
-                self._models.popitem(last=False)
-        return self._models[key]
+        return self._cluster.shared(RemediationRequest, obj)
 
     async def _counted(self, request: RemediationRequest, arrival: Arrival) -> Result:
         signal, fingerprint = arrival.signal, request.spec.signal_fingerprint

@@ -8,6 +8,7 @@ import copy
 import ssl
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import quote
@@ -230,6 +231,7 @@ def path_of(kind: Kind, namespace: str = "", name: str = "", subresource: str = 
     return "/" + "/".join(_segment(part) for part in parts)
 
 
+@lru_cache(maxsize=1024)
 def _segment(part: str) -> str:
     """Encode a path segment by the API server's own rule for names: not `.`, not `..`, no `/`, no `%`."""
     if part in {".", ".."} or "/" in part or "%" in part:

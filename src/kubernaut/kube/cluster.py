@@ -1,6 +1,7 @@
 """What a stage holds of the cluster: cached reads, direct writes, both typed. A write is seen by the caches at once."""
 
 import random
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Final, TypeVar
@@ -16,6 +17,9 @@ from kubernaut.kube.trouble import Trouble
 
 OWNER_INDEX: Final = "owner"
 """Files objects under the uid of the owner that controls them; every informer has it."""
+
+READINGS: Final = 2048
+"""How many resources are kept as read, the oldest go first: an object is looked at mostly while it is new."""
 
 R = TypeVar("R", bound=Resource)
 Watched = Kind | type[Resource]
@@ -70,13 +74,33 @@ class Caches:
             informer.observe(obj)
 
 
+class Readings:
+    """Resources as read off cached objects: one state of an object is looked at by many passes, and read once."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[int, tuple[Obj, Resource]] = OrderedDict()
+
+    def of(self, model: type[R], obj: Obj) -> R:
+        """Return the resource that a cached object is, shared by all who ask; raise ValidationError where it is none."""
+        known = self._known.get(id(obj))
+        # an entry keeps its object, so that no other can have its id; a model of another kind is read anew
+        if known is not None and isinstance(known[1], model):
+            return known[1]
+        made = model.model_validate(obj)
+        self._known[id(obj)] = obj, made
+        if len(self._known) > READINGS:
+            self._known.popitem(last=False)
+        return made
+
+
 class Cluster:
-    """Cached reads and direct writes. Objects from the cache are shared: never change them; models are the caller's own."""
+    """Cached reads and direct writes. What comes from the cache is shared, objects and models: never change it."""
 
     def __init__(self, client: Client, clock: Clock, caches: Caches) -> None:
         self.client = client
         self.clock = clock
         self._caches = caches
+        self._readings = Readings()
 
     def read(self, kind: Kind, namespace: str, name: str) -> Obj | None:
         """Return an object from the cache, or None."""
@@ -97,11 +121,15 @@ class Cluster:
     def find(self, model: type[R], namespace: str, name: str) -> R | None:
         """Return a resource from the cache, or None."""
         obj = self.read(model.card, namespace, name)
-        return None if obj is None else model.model_validate(obj)
+        return None if obj is None else self._readings.of(model, obj)
 
     def where(self, model: type[R], index: str, value: str) -> list[R]:
         """Return the resources that an index files under a value."""
-        return [model.model_validate(obj) for obj in self.select(model.card, index, value)]
+        return [self._readings.of(model, obj) for obj in self.select(model.card, index, value)]
+
+    def shared(self, model: type[R], obj: Obj) -> R:
+        """Return a cached object as the resource that it is; raise ValidationError where it is none."""
+        return self._readings.of(model, obj)
 
     async def fetch(self, model: type[R], namespace: str, name: str) -> R | None:
         """Return a resource from the API server itself, or None."""

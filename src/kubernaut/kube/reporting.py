@@ -1,6 +1,7 @@
 """The last step of a pass: write what it left in the status, once, if anything changed; then tell people by Events."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Final
 
 import structlog
@@ -35,8 +36,17 @@ class Report:
         self._phase = _phase(self._status)
         self._count = self._status.journal.count
         self._stalled: Stalled | None = None
-        self._began: Obj = self._status.wire()
-        self._before: Obj = self._began if obj.get("status") else {}
+        self._read = status_of(cluster.shared(type(resource), obj))
+
+    @cached_property
+    def _began(self) -> Obj:
+        """The status as it was read, with all defaults."""
+        return self._read.wire()
+
+    @property
+    def _before(self) -> Obj:
+        """What a patch starts from: nothing, where nobody has written a status yet."""
+        return self._began if self._obj.get("status") else {}
 
     def stall(self, fault: Stalled) -> None:
         """Say that only a changed spec helps."""
@@ -53,6 +63,8 @@ class Report:
         """Write the status if it changed; raise `ApiError` with `conflict` when the object is no longer what the pass saw."""
         self._status.observed_generation = self._resource.metadata.generation
         self._note_transition()
+        if self._obj.get("status") and self._status == self._read:
+            return
         now = self._status.wire()
         patch = self._ours(changes(self._before, now) or {}, now)
         if not patch:

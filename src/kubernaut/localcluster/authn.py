@@ -41,7 +41,7 @@ class Authenticator:
     def by_token(self, token: str) -> User | None:
         """Return the holder of a token, None where nobody is."""
         if known := self.static.get(token):
-            return replace(known, groups=tuple(dict.fromkeys((*known.groups, AUTHENTICATED))))
+            return known if AUTHENTICATED in known.groups else replace(known, groups=(*known.groups, AUTHENTICATED))
         try:
             claims = self.book.read(token, self._now())
         except InvalidTokenError:

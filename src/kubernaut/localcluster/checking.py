@@ -76,6 +76,8 @@ class _At:
 
 def same(left: Any, right: Any) -> bool:
     """Compare as JSON: true is not 1."""
+    if isinstance(left, str):
+        return isinstance(right, str) and left == right
     return bool(left == right) and shown(left) == shown(right)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from kubernaut.localcluster.errors import Obj, encode_go
 from kubernaut.localcluster.faults import Fault, forbidden, invalid, not_supported, required
 from kubernaut.localcluster.formats import label, label_1035
-from kubernaut.localcluster.schema import Schema
+from kubernaut.localcluster.schema import compiled
 
 _APPROVAL = "api-approved.kubernetes.io"
 _PROTECTED = (".k8s.io", ".kubernetes.io")
@@ -96,7 +96,7 @@ def _schema(row: Obj, path: str, index: int) -> Iterator[Fault]:
     if not schema:
         yield required(f"spec.versions[{index}].schema.openAPIV3Schema")
         return
-    for fault in Schema(schema).check_definition():
+    for fault in compiled(schema).definition_faults:
         yield Fault(f"{path}.openAPIV3Schema.{fault.field}".rstrip("."), fault.type, fault.message)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from kubernaut.localcluster import quantity
 from kubernaut.localcluster.checking import json_type
 from kubernaut.localcluster.faults import child
-from kubernaut.localcluster.gotypes import members
+from kubernaut.localcluster.gotypes import always_shown, members
 from kubernaut.localcluster.nodes import Node
 from kubernaut.localcluster.strfmt import is_date_time
 
@@ -189,8 +189,8 @@ def tidy(value: Any, node: Node) -> None:
         value[name] = _tidied(value[name], below)
         if name in fields and fields[name].left_out(value[name]):
             del value[name]
-    for name, field in fields.items():
-        if field.always_there and value.get(name) is None:
+    for name, field in always_shown(node.definition):
+        if value.get(name) is None:
             value[name] = field.zero()
 
 
@@ -202,7 +202,8 @@ def _tidied(value: Any, node: Node) -> Any:
         return ""
     if node.format in _PRECISIONS and isinstance(value, str) and value:
         return _in_utc(value, _PRECISIONS[node.format])
-    tidy(value, node)
+    if isinstance(value, (dict, list)):
+        tidy(value, node)
     return value
 
 

@@ -5,7 +5,7 @@ What protobuf decoding, `omitempty` and empty objects need to know.
 
 import gzip
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -82,6 +82,12 @@ def members(definition: str) -> Mapping[str, GoField]:
     return {field.name: field for field in _unfolded(definition)}
 
 
+@cache
+def always_shown(definition: str) -> Sequence[tuple[str, GoField]]:
+    """Return the fields of a definition that JSON always shows, by name."""
+    return tuple((name, field) for name, field in members(definition).items() if field.always_there)
+
+
 def _unfolded(definition: str) -> Iterator[GoField]:
     for field in table().get(definition, ()):
         if field.name not in {"", "-"}:
@@ -92,4 +98,4 @@ def _unfolded(definition: str) -> Iterator[GoField]:
 
 def zero_object(definition: str) -> Obj:
     """Return the empty value of a struct as JSON shows it: what is there before anybody sets anything."""
-    return {name: field.zero() for name, field in members(definition).items() if field.always_there}
+    return {name: field.zero() for name, field in always_shown(definition)}

@@ -27,7 +27,7 @@ _STANDARD_FINALIZERS = {"foregroundDeletion", "orphan", "kubernetes"}
 
 def rfc3339(moment: datetime) -> str:
     """Return a time as metadata shows it: UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What a URL path means: a resource and its part, or one of the few paths that are none."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 _METHOD_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 _NAMESPACE_PARTS = {"status", "finalize"}
@@ -20,6 +21,7 @@ class Target:
     """The old form of a watch: `/watch/` before the resource."""
 
 
+@lru_cache(maxsize=256)
 def parse(path: str) -> Target | None:
     """Read a path under /api/v1 or /apis/GROUP/VERSION; None where it names no resource."""
     parts = path.strip("/").split("/")

@@ -6,8 +6,10 @@ they do in the API server: a built-in object is decoded into Go types, a custom 
 
 import copy
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
+
+import orjson
 
 from kubernaut.localcluster import celrules, checking, decoding, structural, typed_defaults
 from kubernaut.localcluster.faults import NOT_CHECKED, Fault, blocks_rules, child
@@ -16,6 +18,8 @@ from kubernaut.localcluster.nodes import Node, root_node
 __all__ = ["Fault", "Schema"]
 
 Obj = dict[str, Any]
+COMPILED_KEPT = 64
+"""Schemas that are kept once nobody uses them any more; one of ours takes some 100 KB."""
 
 
 class Schema:
@@ -69,9 +73,20 @@ class Schema:
             return [*faults, Fault("<nil>", "FieldValueInvalid", NOT_CHECKED)]
         return [*faults, *celrules.faults(obj, self.node, old)]
 
-    def check_definition(self) -> list[Fault]:
-        """Tell what keeps the schema from being structural, paths from `openAPIV3Schema` down; empty when it may be served."""
-        return structural.faults(self.definition)
+    @cached_property
+    def definition_faults(self) -> Sequence[Fault]:
+        """What keeps the schema from being structural, paths from `openAPIV3Schema` down; empty when it may be served."""
+        return tuple(structural.faults(self.definition))
+
+
+def compiled(openapi: Obj) -> Schema:
+    """Return the compiled schema of a definition's version; one that says the same is compiled once for all clusters of a process."""
+    return _compiled(orjson.dumps(openapi))
+
+
+@lru_cache(maxsize=COMPILED_KEPT)
+def _compiled(text: bytes) -> Schema:
+    return Schema(orjson.loads(text))
 
 
 def _prune(value: Any, node: Node, path: str, dropped: list[str]) -> None:

@@ -1,12 +1,14 @@
 """The compiled schema of each kind served, made once, and the tracking of who set which field."""
 
+from functools import cache
+
 from kubernaut.localcluster.api import ResourceKind
 from kubernaut.localcluster.apply import update_managed
 from kubernaut.localcluster.builtin import builtin_schema
 from kubernaut.localcluster.calls import Call
 from kubernaut.localcluster.errors import Obj
 from kubernaut.localcluster.nodes import Node
-from kubernaut.localcluster.schema import Schema
+from kubernaut.localcluster.schema import Schema, compiled
 
 _ANYTHING: Obj = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
@@ -23,7 +25,7 @@ class Schemas:
         path = (kind.group, kind.version, kind.kind)
         known = self._known.get(path)
         if known is None or known[0] is not kind.definition:
-            known = self._known[path] = (kind.definition, Schema(_definition(kind)))
+            known = self._known[path] = (kind.definition, _schema(kind))
         return known[1]
 
     def node(self, kind: ResourceKind) -> Node:
@@ -43,8 +45,12 @@ class Schemas:
             new["metadata"].pop("managedFields", None)
 
 
-def _definition(kind: ResourceKind) -> Obj:
+def _schema(kind: ResourceKind) -> Schema:
     if kind.definition is not None:
-        given: Obj = (kind.definition.get("schema") or {}).get("openAPIV3Schema") or _ANYTHING
-        return given
-    return builtin_schema(kind.group, kind.version, kind.kind)
+        return compiled((kind.definition.get("schema") or {}).get("openAPIV3Schema") or _ANYTHING)
+    return _builtin(kind.group, kind.version, kind.kind)
+
+
+@cache
+def _builtin(group: str, version: str, kind: str) -> Schema:
+    return Schema(builtin_schema(group, version, kind))

@@ -50,7 +50,7 @@ class Lookout:
         if ref is None:
             return Surroundings()
         namespace = request.metadata.namespace
-        found = _readable(NotificationRequest, self._cluster.select(NotificationRequest.card, CASE, f"{namespace}/{ref.name}"))
+        found = self._filed(NotificationRequest, CASE, f"{namespace}/{ref.name}")
         siblings = [each for each in found if each.metadata.name != request.metadata.name]
         case = self._one(RemediationRequest, namespace, ref.name)
         question = self._one(AIApprovalRequest, namespace, request.spec.metadata.get(QUESTION, ""))
@@ -80,21 +80,23 @@ class Lookout:
         if case is None or case.metadata.creation_timestamp is None:
             return []
         began = case.metadata.creation_timestamp
-        found = _readable(RemediationRequest, self._cluster.select(RemediationRequest.card, PROBLEM, case.spec.signal_fingerprint))
+        found = self._filed(RemediationRequest, PROBLEM, case.spec.signal_fingerprint)
         return [each for each in found if each.metadata.creation_timestamp and each.metadata.creation_timestamp > began]
 
     def _one(self, model: type[R], namespace: str, name: str) -> R | None:
         obj = self._cluster.read(model.card, namespace, name) if name else None
-        return next(_readable(model, [obj]), None) if obj is not None else None
+        return next(self._readable(model, [obj]), None) if obj is not None else None
 
+    def _filed(self, model: type[R], index: str, value: str) -> Iterator[R]:
+        return self._readable(model, self._cluster.select(model.card, index, value))
 
-def _readable(model: type[R], objects: Iterable[Obj]) -> Iterator[R]:
-    """Yield the objects that can be read; those that cannot are told of by their own controllers."""
-    for obj in objects:
-        try:
-            yield model.model_validate(obj)
-        except ValidationError:
-            continue
+    def _readable(self, model: type[R], objects: Iterable[Obj]) -> Iterator[R]:
+        """Yield the objects that can be read; those that cannot are told of by their own controllers."""
+        for obj in objects:
+            try:
+                yield self._cluster.shared(model, obj)
+            except ValidationError:
+                continue
 
 
 def _case_of(obj: Obj) -> Iterable[str]:

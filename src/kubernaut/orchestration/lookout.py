@@ -117,22 +117,22 @@ class Lookout:
 
     def _history(self, request: RemediationRequest) -> tuple[Past, ...]:
         value = f"{request.metadata.namespace}/{request.spec.signal_fingerprint}"
-        return _pasts(self._cluster.select(RemediationRequest.card, PROBLEM, value), request)
+        return self._pasts(self._cluster.select(RemediationRequest.card, PROBLEM, value), request)
 
     def _chain(self, request: RemediationRequest, target: str) -> tuple[Past, ...]:
         value = f"{request.metadata.namespace}/{target}"
-        return _pasts(self._cluster.select(RemediationRequest.card, ACTED_ON, value), request)
+        return self._pasts(self._cluster.select(RemediationRequest.card, ACTED_ON, value), request)
 
     def _ahead(self, request: RemediationRequest) -> Past | None:
         """Return the remediation that goes first: the one noted before, while it is there; else the first that has begun, or is older."""
         namespace, noted = request.metadata.namespace, request.status.duplicate_of
         known = self._cluster.read(RemediationRequest.card, namespace, noted) if noted else None
         if known is not None and "deletionTimestamp" not in known["metadata"]:
-            return _past(known)
+            return self._past(known)
         found = self._cluster.select(RemediationRequest.card, OPEN_ON, f"{namespace}/{request.spec.target.path()}")
         mine = _turn(request.wire())
         rivals = [each for each in found if _turn(each) < mine and "deletionTimestamp" not in each["metadata"]]
-        return _past(min(rivals, key=_turn)) if rivals else None
+        return self._past(min(rivals, key=_turn)) if rivals else None
 
     def _fixes(self, request: RemediationRequest, target: str) -> tuple[Fix, ...]:
         found = self._cluster.where(WorkflowExecution, FIXES_OF, f"{request.metadata.namespace}/{target}")
@@ -147,6 +147,13 @@ class Lookout:
             for each in other.status.workflow_execution_refs:
                 if other.metadata.uid != request.metadata.uid and each.name not in known and each.outcome == "completed":
                     yield Fix(each.name, each.fix, at_work=False, succeeded_at=each.completion_time)
+
+    def _pasts(self, found: Sequence[Obj], request: RemediationRequest) -> tuple[Past, ...]:
+        others = (self._past(each) for each in found if each["metadata"]["name"] != request.metadata.name)
+        return tuple(sorted(others, key=lambda past: (past.ended_at or request.spec.created_at, past.name), reverse=True))
+
+    def _past(self, obj: Obj) -> Past:
+        return _past(self._cluster.shared(RemediationRequest, obj))
 
 
 def request_indexes() -> dict[str, IndexFn]:
@@ -180,13 +187,7 @@ class Wakes:
         return [key_of(found) for found in self._cluster.select(RemediationRequest.card, index, value)]
 
 
-def _pasts(found: Sequence[Obj], request: RemediationRequest) -> tuple[Past, ...]:
-    others = (_past(each) for each in found if each["metadata"]["name"] != request.metadata.name)
-    return tuple(sorted(others, key=lambda past: (past.ended_at or request.spec.created_at, past.name), reverse=True))
-
-
-def _past(obj: Obj) -> Past:
-    request = RemediationRequest.model_validate(obj)
+def _past(request: RemediationRequest) -> Past:
     spec, status = request.spec, request.status
     return Past(
         name=request.metadata.name,

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Final
 
 from kubernaut.analysis.investigators.base import Cause, Finding, Investigator, Question, Verdict
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.base import Unusable
 from kubernaut.kube.errors import DATA_FAULTS
+from kubernaut.plugins import installed
 
 GROUP: Final = "kubernaut.investigators"
 MOST: Final = 8
@@ -49,7 +50,7 @@ def with_installed(built_in: Sequence[Investigator], found: Iterable[EntryPoint]
 
     Raise Unusable for one that cannot be loaded or is none, for too many, and where two share a name.
     """
-    points = sorted(entry_points(group=GROUP) if found is None else found, key=lambda point: point.name)
+    points = sorted(installed(GROUP) if found is None else found, key=lambda point: point.name)
     if len(points) > MOST:
         raise Unusable(f"{len(points)} investigators are installed, at most {MOST} are asked: uninstall some")
     asked: list[Investigator] = [*built_in]

@@ -1,7 +1,7 @@
 """Actions by name: the thirty canonical ones and those that only the CRD knew; hyphens are underscores."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any, Final
 
 from kubernaut.api.base import Unusable
@@ -17,6 +17,7 @@ from kubernaut.execution.actions.restoring import RestoreObject
 from kubernaut.execution.actions.rollouts import RollbackDeployment, RolloutRestart
 from kubernaut.execution.actions.scaling import MigrateWorkload, Scale, UpdateHpa
 from kubernaut.execution.actions.secret import UpdateSecret
+from kubernaut.plugins import installed
 
 GROUP: Final = "kubernaut.actions"
 NOT_BUILT: Final[Mapping[str, str]] = {
@@ -57,7 +58,7 @@ def with_installed(actions: Sequence[AnyAction], found: Iterable[EntryPoint] | N
 
     An entry point names a class or function that is called without arguments. Raise Unusable for one that cannot be loaded or is none.
     """
-    points = entry_points(group=GROUP) if found is None else found
+    points = installed(GROUP) if found is None else found
     return (*actions, *(_loaded(point) for point in points))
 
 

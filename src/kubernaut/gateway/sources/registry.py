@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 
 from kubernaut.api.base import Unusable
 from kubernaut.gateway.sources.base import Source
+from kubernaut.plugins import installed
 
 GROUP = "kubernaut.sources"
 PREFIX = "/api/v1/signals/"
@@ -16,7 +17,7 @@ def with_installed(built_in: Sequence[Source], found: Iterable[EntryPoint] | Non
 
     Raise Unusable for one that cannot be loaded or is no source, and where two share a name or a path.
     """
-    points = entry_points(group=GROUP) if found is None else found
+    points = installed(GROUP) if found is None else found
     sources = (*built_in, *(_loaded(point) for point in points))
     for what, values in (("name", [source.name for source in sources]), ("path", [source.path for source in sources])):
         if doubled := [value for value, times in Counter(values).items() if times > 1]:

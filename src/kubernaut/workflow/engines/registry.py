@@ -4,12 +4,13 @@ An entry point is named as `executionConfig.engine` says it, and gives a class o
 """
 
 from collections.abc import Iterable
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 
 from kubernaut.api.base import Unusable
 from kubernaut.api.catalog import Engine as EngineName
 from kubernaut.api.workflow import WorkflowExecution
 from kubernaut.kube.cluster import Cluster
+from kubernaut.plugins import installed
 from kubernaut.workflow.decide import RunState
 from kubernaut.workflow.engines.base import ABSENT, Engine, Run
 from kubernaut.workflow.engines.job import JobEngine
@@ -65,7 +66,7 @@ def built(cluster: Cluster, settings: WorkflowSettings) -> dict[str, Engine]:
 def with_installed(cluster: Cluster, settings: WorkflowSettings, found: Iterable[EntryPoint] | None = None) -> dict[str, Engine]:
     """Return the built-in engines and the installed ones; raise Unusable for one that cannot be loaded, is none, or takes a known name."""
     engines = built(cluster, settings)
-    for point in entry_points(group=GROUP) if found is None else found:
+    for point in installed(GROUP) if found is None else found:
         if point.name in engines:
             raise Unusable(f"two workflow engines are called {point.name!r}: uninstall {point.value}")
         engines[point.name] = _loaded(point, cluster, settings)
