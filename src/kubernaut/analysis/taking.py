@@ -7,16 +7,19 @@ from datetime import datetime
 from typing import Final
 
 from kubernaut.analysis.leads import (
+    GOVERNING,
     Called,
     backends,
     called,
     claims_of,
     failing_webhooks,
+    governing,
     labels_of,
     matches,
     misses,
     names_fail,
     said_last,
+    secrets_of,
     selector_of,
 )
 from kubernaut.analysis.logs import UNREAD, Logs
@@ -70,6 +73,7 @@ class Taking:
         config_maps = self._config_maps(namespace) if self._wide else []
         related = dict(self._around(namespace))
         about = {key_of(obj) for obj in (*chain, *replica_sets, *pods)} | {subject_key(subject.kind, subject.namespace, subject.name)}
+        about |= set(_beside(chain, pods))
         around = {key_of(obj) for kind in TOLD_OF for obj in related.get(kind.kind, ())} - about
         found = Snapshot(
             at=self._now,
@@ -155,15 +159,17 @@ class Taking:
 
     def _calls(self, found: Snapshot, top: Obj, values: Mapping[str, Mapping[str, str]], depth: int) -> Iterator[Lead]:
         namespace, words, followed = top["metadata"].get("namespace", ""), said_last(found), 0
-        for row in called(found.template, namespace, values):
+        for row in (*called(found.template, namespace, values), *governing(top)):
             service = self._reader.read(core.SERVICE, row.namespace, row.name)
             if followed >= LEADS or (service is None and not self._missed(row, namespace, words)):
+                continue
+            if row.aside and not misses(words, row.name):
                 continue
             followed += 1
             yield Lead(
                 through=Through.CALLS,
                 source=source(top),
-                field=row.field if top["kind"] == "Pod" else f"spec.template.{row.field}",
+                field=row.field if top["kind"] == "Pod" or row.field == GOVERNING else f"spec.template.{row.field}",
                 value=row.value,
                 host=f"{row.name}.{row.namespace}",
                 port=row.port,
@@ -225,6 +231,13 @@ class Taking:
         if key not in self._taken:
             self._taken[key] = None if key in self._seen else self.snapshot(identity(top), None, depth)
         return self._taken[key]
+
+
+def _beside(chain: list[Obj], pods: list[Obj]) -> Iterator[str]:
+    """Yield what events are filed under about what a case stands on: the nodes of its pods, the certificates of an Ingress."""
+    yield from {subject_key("Node", "", node) for pod in pods if (node := str(pod["spec"].get("nodeName") or ""))}
+    for ingress in (obj for obj in chain if obj["kind"] == "Ingress"):
+        yield from (subject_key("Certificate", _place(ingress), name) for _, name in secrets_of(ingress))
 
 
 def _chosen(found: Snapshot, top: Obj) -> Iterator[tuple[str, Obj]]:

@@ -12,6 +12,7 @@ from kubernaut.analysis.containers import condition, containers, containers_of, 
 from kubernaut.analysis.investigators.base import Evidence, plain
 from kubernaut.analysis.investigators.rules.complaints import complaining, line_of, logged
 from kubernaut.analysis.investigators.rules.crashes import crashes, last_words, spoken
+from kubernaut.analysis.investigators.rules.jobs import newest_jobs
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence, sure, told_by
 from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded, regression
 from kubernaut.analysis.investigators.rules.scheduling import unschedulable
@@ -19,6 +20,7 @@ from kubernaut.analysis.investigators.rules.starting import starts
 from kubernaut.analysis.rollouts import Change
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.base import Obj
+from kubernaut.kube.informer import controller_owner
 
 RUNNING_WEIGHT = -0.06
 """For words in the log of a program that runs and does not serve: it may only be waiting."""
@@ -129,7 +131,8 @@ def refusals(snapshot: Snapshot) -> Iterator[tuple[str, Evidence]]:
         if row.get("status") == "True":
             message = str(row.get("message") or "")
             yield message, evidence(obj, "status.conditions[ReplicaFailure].message", message, "why no pod can be made")
-    for event in snapshot.events_of("FailedCreate"):
+    started = (event for job in newest_jobs(snapshot) for event in snapshot.events_about(job, "FailedCreate"))
+    for event in (*snapshot.events_of("FailedCreate"), *(started if snapshot.target.kind == "CronJob" else ())):
         if (event.get("involvedObject") or {}).get("kind") != "Pod":
             message = str(event.get("message") or "")
             yield message, evidence(event, "message", message, "why no pod can be made")
@@ -144,7 +147,8 @@ def lacks_pods(snapshot: Snapshot) -> bool:
     if top["kind"] == "DaemonSet":
         return int(status.get("currentNumberScheduled") or 0) < int(status.get("desiredNumberScheduled") or 0)
     if top["kind"] in {"Job", "CronJob"}:
-        return not snapshot.pods
+        makers = {job["metadata"].get("uid") for job in newest_jobs(snapshot)}
+        return not any(controller_owner(pod).get("uid") in makers for pod in snapshot.pods)
     wanted = int(spec.get("replicas", 1))
     updated = status.get("updatedReplicas", status.get("replicas"))
     return min(int(status.get("replicas") or 0), int(updated or 0)) < wanted
