@@ -179,9 +179,9 @@ class Taking:
             )
 
     def _missed(self, row: Called, namespace: str, words: str) -> bool:
-        """Tell whether a name that no Service has was meant for one: by its form, or since the program complains of it."""
+        """Tell whether a name that no Service has was meant for one: two of its form, its namespace and the program's words say so."""
         known = row.namespace == namespace or self._reader.read(core.NAMESPACE, "", row.namespace) is not None
-        return known and (row.certain or misses(words, row.name))
+        return known + row.certain + misses(words, row.name) > 1
 
     def _resolves(self, found: Snapshot, depth: int) -> Iterator[Lead]:
         """Yield the cluster's DNS where names do not resolve; Kubernetes itself marks its Service by a label."""

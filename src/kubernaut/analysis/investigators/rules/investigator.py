@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kubernaut.analysis.investigators.base import Alternative, Cause, Evidence, Finding, Question, Verdict
-from kubernaut.analysis.investigators.rules.complaints import heard, quoted
+from kubernaut.analysis.investigators.rules.complaints import heard, logged, murmuring, quoted
 from kubernaut.analysis.investigators.rules.following import Found, explained_by, followed
 from kubernaut.analysis.investigators.rules.health import health
 from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evidence, sure, weighed
@@ -117,11 +117,13 @@ def _remembered(finding: Finding, past: Sequence[PreviousExecution]) -> Finding:
 def _without_cause(snapshot: Snapshot, tried: int) -> Finding:
     state = health(snapshot)
     looked = ", ".join(snapshot.seen()) or "nothing"
-    if state.well:
+    troubled = tuple(logged(container, lines[-1]) for container, lines in murmuring(snapshot))[:2]
+    if state.well and not troubled:
         summary = f"{snapshot.target.path()} is healthy: {state.evidence[0].says}. No action is needed."
         cause = Cause(name="Healthy", summary=summary, confidence=_SURE_OF_HEALTH, evidence=state.evidence)
         return _ended(snapshot, Verdict.NO_ACTION, cause)
     there = "" if snapshot.chain else f" {snapshot.subject.path()} does not exist, and no owner of it is known."
+    there = " Its pods are ready, and its log is full of errors." if state.well else there
     summary = f"I don't know what is wrong with {snapshot.subject.path()}.{there} None of {tried} rules found a cause in {looked}."
     return _ended(
         snapshot,

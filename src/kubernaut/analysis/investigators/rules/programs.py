@@ -149,7 +149,7 @@ PROGRAM = (
     ),
     Saying(
         cause="DependencyUnreachable",
-        doc="The program ends because it cannot reach something it needs, and nothing in the cluster tells why.",
+        doc="The program cannot reach something it needs, and ends or complains for that; nothing in the cluster tells why.",
         said=Said.PROGRAM,
         words=r"connection (to .{1,120} )?(was )?(refused|reset|timed ?out|closed|aborted|failed|failure|error)|no such host|i/o timeout"
         r"|(could not|cannot|can't|unable to|failed to|error) (connect|reach|resolve|open (a )?connection|establish)"
@@ -161,7 +161,7 @@ PROGRAM = (
         r"|(returned|answered|responded with|status(code| code)?[ :=]*) ?50[234]\b"
         r"|(upstream|downstream|backend|dependency) .{0,60}\bunavailable"
         r"|code = Unavailable|not reachable|broker transport failure",
-        means="The program of {target} ends because it cannot reach something it needs.",
+        means="The program of {target} cannot reach something it needs.",
         advice="The last words name what it cannot reach: look whether that runs, and whether the address is right.",
         base=0.66,
         changed=(".env", ".args", ".command", "dnsPolicy", "dnsConfig", "hostNetwork", "hostAliases"),

@@ -96,6 +96,23 @@ def volume_taken(snapshot: Snapshot) -> Candidate | None:
     return None
 
 
+def reclaim_failed(snapshot: Snapshot) -> Candidate | None:
+    """A volume whose claim is gone could not be deleted or made ready for another: its driver says why. No workload uses it."""
+    top = snapshot.top
+    if top is None or top["kind"] != "PersistentVolume" or (top.get("status") or {}).get("phase") != "Failed":
+        return None
+    told = next(iter(snapshot.events_about(top, "VolumeFailedDelete", "VolumeFailedRecycle")), None)
+    words = _words(told) if told else str((top.get("status") or {}).get("message") or "")
+    said = (
+        evidence(top, "status.phase", "Failed", "it was given up by its claim and could not be reclaimed"),
+        evidence(told or top, "message" if told else "status.message", words, "why its driver cannot"),
+    )
+    policy = top["spec"].get("persistentVolumeReclaimPolicy", "Delete")
+    advice = f"Read the driver's message; reclaim policy {policy} removes the data, so make sure that nobody wants them before you help it."
+    summary = f"Volume {top['metadata']['name']} cannot be reclaimed: its driver fails."
+    return concluded(snapshot, "VolumeReclaimFailed", summary, 0.84, said, Remedy(advice=advice, target=top))
+
+
 def provisioning_failed(snapshot: Snapshot) -> Candidate | None:
     """The provisioner of the claim's StorageClass tries to make a volume and fails: its words say why."""
     for claim, pods in pending(snapshot):
@@ -237,6 +254,7 @@ RULES = (
     Rule("NoDefaultStorageClass", no_default_class, explains=_EXPLAINS),
     Rule("ProvisioningFailed", provisioning_failed, explains=_EXPLAINS),
     Rule("VolumeTaken", volume_taken, explains=_EXPLAINS | {"ProvisioningFailed"}),
+    Rule("VolumeReclaimFailed", reclaim_failed),
     Rule("ClaimMissing", claim_missing, explains=_EXPLAINS),
     Rule("VolumeLost", volume_lost, explains=_EXPLAINS),
     Rule("VolumeResizeFailed", resize_stuck, explains=_EXPLAINS | {"VolumeFull"}),
