@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Final, Protocol
 
 from kubernaut.analysis.containers import Container, containers
-from kubernaut.analysis.snapshot import Snapshot
+from kubernaut.analysis.snapshot import Snapshot, Through
 from kubernaut.api import core
 from kubernaut.api.redact import redact
 from kubernaut.kube.client import Client, path_of
@@ -84,7 +84,14 @@ def wanted(snapshot: Snapshot) -> list[Wanted]:
 
     Where all that the subject has is up and ready, its own programs are asked: they may serve, and complain all the same.
     """
-    return _chosen(_asked(snapshot), _of) or _chosen(((snapshot.target.path(), row) for row in containers(snapshot)), _serving)
+    return _chosen(_asked(snapshot), _of) or _chosen(_stood_for(snapshot), _serving)
+
+
+def _stood_for(snapshot: Snapshot) -> Iterator[tuple[str, Container]]:
+    """Yield the containers of the subject, and of the workloads that it stands for."""
+    behind = (lead.snapshot for lead in snapshot.leads if lead.snapshot and lead.through is Through.STANDS_FOR)
+    for each in (snapshot, *behind):
+        yield from ((each.target.path(), container) for container in containers(each))
 
 
 def _chosen(asked: Iterator[tuple[str, Container]], choose: Callable[[Container], Wanted | None]) -> list[Wanted]:

@@ -3,9 +3,10 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
+from kubernaut.analysis.containers import condition, pod_ready
 from kubernaut.analysis.leads import (
     GOVERNING,
     Called,
@@ -25,7 +26,8 @@ from kubernaut.analysis.leads import (
 from kubernaut.analysis.logs import UNREAD, Logs
 from kubernaut.analysis.permissions import refusals
 from kubernaut.analysis.reading import BY_ALL, BY_NAMESPACE, Reader, by_name, by_number, key_of, subject_key
-from kubernaut.analysis.snapshot import Lead, Snapshot, Through, identity, source
+from kubernaut.analysis.rollouts import under_way
+from kubernaut.analysis.snapshot import Lead, Snapshot, Through, identity, moment, source
 from kubernaut.api import core
 from kubernaut.api.analysis import AlertContext
 from kubernaut.api.base import Obj, ResourceIdentifier
@@ -45,6 +47,8 @@ LEADS: Final = 8
 """How many ways are followed from one object."""
 DEPTH: Final = 2
 """How many steps from the subject."""
+_SLOW: Final = timedelta(minutes=5)
+"""A Job that has no pods for so long does not get any."""
 DNS_NAMESPACE: Final = "kube-system"
 _APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _APPLIED_LIMIT: Final = 262_144
@@ -261,9 +265,44 @@ def _chosen(found: Snapshot, top: Obj) -> Iterator[tuple[str, Obj]]:
                 selector = selector_of(found.named("Service", name) or {"kind": ""})
                 yield from ((where, pod) for pod in found.of("Pod") if matches(selector, labels_of(pod)))
                 yield from ((where, obj) for obj in _templates(found.related, selector))
-        case "Namespace" | "ResourceQuota" | "LimitRange":
-            short = (obj for kind in ("Deployment", "StatefulSet", "DaemonSet") for obj in found.of(kind) if _short(obj))
-            yield from (("metadata.namespace", obj) for obj in short)
+        case "Namespace":
+            yield from (("metadata.namespace", obj) for obj in (*_lacking(found), *_stuck(found)))
+        case "ResourceQuota" | "LimitRange":
+            yield from (("metadata.namespace", obj) for obj in _lacking(found))
+
+
+def _lacking(found: Snapshot) -> list[Obj]:
+    return [obj for kind in ("Deployment", "StatefulSet", "DaemonSet") for obj in found.of(kind) if _short(obj)]
+
+
+def _stuck(found: Snapshot) -> Iterator[Obj]:
+    """Yield what else is not well in a namespace: pods that do not serve though enough others do, roll-outs and Jobs that get nowhere."""
+    yield from (pod for pod in found.of("Pod") if _failing(pod, found.since))
+    yield from (obj for kind in ("Deployment", "StatefulSet") for obj in found.of(kind) if under_way(obj))
+    yield from (job for job in found.of("Job") if _failed(job, found.since) or _idle(job, found.at))
+
+
+def _failing(pod: Obj, since: datetime) -> bool:
+    """Tell whether a pod does not serve and is not done, was evicted, or has lately been started again and again."""
+    status = pod.get("status") or {}
+    if pod["metadata"].get("deletionTimestamp") or status.get("phase") in {"Succeeded", "Failed"}:
+        return status.get("reason") == "Evicted"
+    rows = (row for row in status.get("containerStatuses") or () if row.get("restartCount"))
+    ends = (moment(((row.get("lastState") or {}).get("terminated") or {}).get("finishedAt")) for row in rows)
+    return not pod_ready(pod) or any(ended >= since for ended in ends if ended)
+
+
+def _failed(job: Obj, since: datetime) -> bool:
+    row = condition(job, "Failed")
+    ended = moment(row.get("lastTransitionTime"))
+    return row.get("status") == "True" and (ended is None or ended >= since)
+
+
+def _idle(job: Obj, now: datetime) -> bool:
+    """Tell whether a Job has no pods and is not done, minutes after it was made."""
+    made, status = moment(job["metadata"].get("creationTimestamp")), job.get("status") or {}
+    done = any(condition(job, type_).get("status") == "True" for type_ in ("Complete", "Failed"))
+    return not done and not status.get("active") and made is not None and now - made >= _SLOW
 
 
 def _short(obj: Obj) -> bool:

@@ -157,7 +157,7 @@ def _cron_job(_: Snapshot, top: Obj) -> tuple[Evidence, ...]:
 
 
 def _namespace(snapshot: Snapshot, top: Obj) -> tuple[Evidence, ...]:
-    if (top.get("status") or {}).get("phase", "Active") != "Active" or snapshot.leads:
+    if (top.get("status") or {}).get("phase", "Active") != "Active" or any(not _well_behind(lead.snapshot) for lead in snapshot.leads):
         return ()
     return (evidence(top, "status.phase", "Active", "all its workloads have the pods they should have"),)
 

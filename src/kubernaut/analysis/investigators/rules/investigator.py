@@ -9,7 +9,7 @@ from kubernaut.analysis.investigators.rules.following import Found, explained_by
 from kubernaut.analysis.investigators.rules.health import health
 from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evidence, sure, weighed
 from kubernaut.analysis.investigators.rules.registry import ALL
-from kubernaut.analysis.snapshot import Snapshot
+from kubernaut.analysis.snapshot import Snapshot, Through
 from kubernaut.api.analysis import PreviousExecution
 from kubernaut.kube.informer import controller_owner
 
@@ -117,7 +117,8 @@ def _remembered(finding: Finding, past: Sequence[PreviousExecution]) -> Finding:
 def _without_cause(snapshot: Snapshot, tried: int) -> Finding:
     state = health(snapshot)
     looked = ", ".join(snapshot.seen()) or "nothing"
-    troubled = tuple(logged(container, lines[-1]) for container, lines in murmuring(snapshot))[:2]
+    behind = (lead.snapshot for lead in snapshot.leads if lead.snapshot and lead.through is Through.STANDS_FOR)
+    troubled = tuple(logged(container, lines[-1]) for each in (snapshot, *behind) for container, lines in murmuring(each))[:2]
     if state.well and not troubled:
         summary = f"{snapshot.target.path()} is healthy: {state.evidence[0].says}. No action is needed."
         cause = Cause(name="Healthy", summary=summary, confidence=_SURE_OF_HEALTH, evidence=state.evidence)
