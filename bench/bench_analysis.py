@@ -15,6 +15,7 @@ from time import process_time
 from kubernaut.analysis.investigators.base import Finding, Verdict
 from kubernaut.analysis.investigators.rules.investigator import judge
 from kubernaut.analysis.investigators.rules.registry import ALL
+from kubernaut.analysis.logs import Logs
 from kubernaut.analysis.snapshot import Snapshot
 from tests.analysis.cases import Case, cases
 from tests.analysis.noise import Crowd, namespaces_of
@@ -76,9 +77,9 @@ def timed(case: Case) -> tuple[float, bool]:
     subject, at = case.header["subject"], datetime.fromisoformat(case.header["at"])
     crowd = Crowd(at)
     others = [*crowd.elsewhere(ELSEWHERE), *crowd.beside(namespaces_of(case.objects), CLUSTER - ELSEWHERE - len(case.objects), sick=True)]
-    shelf = Shelf().hold([*case.objects, *others])
+    shelf, logs = Shelf().hold([*case.objects, *others]), Logs(case.header.get("logs") or {})
     started = process_time()
-    found = judge(shelf.collect(subject["kind"], subject["name"], at=at, namespace=subject.get("namespace", "")))
+    found = judge(shelf.collect(subject["kind"], subject["name"], at=at, namespace=subject.get("namespace", ""), logs=logs))
     return process_time() - started, right(case, found)
 
 

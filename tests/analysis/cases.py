@@ -1,6 +1,7 @@
 """The cases in tests/cases: each a file of plain Kubernetes objects behind a header that says what is asked and what is expected.
 
 The header's `healthy` turns the objects into the healthy twin: merge patches by kind and name, objects to add, and `$patch: delete`.
+Its `logs` are what containers wrote; the rules see those of them that they would ask for.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import yaml
 
 from kubernaut.analysis.investigators.base import Finding
 from kubernaut.analysis.investigators.rules.investigator import judge
+from kubernaut.analysis.logs import Logs, last_lines, wanted
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.base import Obj
 from tests.analysis.shelf import Shelf
@@ -48,14 +50,17 @@ class Case:
                 held[_key(change)] = _merged(held.get(_key(change), {}), change)
         return list(held.values())
 
-    def snapshot(self, objects: list[Obj] | None = None, **scope: Any) -> Snapshot:
-        subject = self.header["subject"]
+    def snapshot(self, objects: list[Obj] | None = None, *, logs: str = "logs", **scope: Any) -> Snapshot:
+        """Return what is seen of the case, with those logs of the header's field that would be asked for."""
+        subject, texts = self.header["subject"], self.header.get(logs) or {}
         shelf = Shelf().hold(self.objects if objects is None else objects)
-        at = datetime.fromisoformat(self.header["at"])
-        return shelf.collect(subject["kind"], subject["name"], at=at, namespace=subject.get("namespace", ""), **scope)
+        place = {"at": datetime.fromisoformat(self.header["at"]), "namespace": subject.get("namespace", ""), **scope}
+        seen = shelf.collect(subject["kind"], subject["name"], **place)
+        read = {row.key: last_lines(texts[row.key]) for row in wanted(seen) if row.key in texts}
+        return shelf.collect(subject["kind"], subject["name"], logs=Logs(read), **place) if read else seen
 
     def judged(self, *, healthy: bool = False) -> Finding:
-        return judge(self.snapshot(self.twin() if healthy else None))
+        return judge(self.snapshot(self.twin(), logs="healthyLogs") if healthy else self.snapshot())
 
 
 def _key(obj: Obj) -> tuple[str, str, str]:

@@ -10,7 +10,7 @@ import pytest
 
 from kubernaut.analysis.collect import Collector
 from kubernaut.analysis.diagnosis import Diagnosis
-from kubernaut.analysis.investigators.base import Question
+from kubernaut.analysis.investigators.base import Question, Verdict
 from kubernaut.analysis.investigators.rules.complaints import telling
 from kubernaut.analysis.investigators.rules.investigator import RuleInvestigator, judge
 from kubernaut.analysis.logs import ALIKE, BYTES, UNREAD, ApiLogs, Logs, RecentLogs, Wanted, last_lines, wanted
@@ -53,7 +53,7 @@ def service(name: str, address: str = "10.96.0.9") -> Obj:
         pytest.param(crash_loop(OOM), [], id="none where the kernel says why"),
         pytest.param(crash_loop(ended("Error", 1, message="no such table")), [], id="none where it left last words"),
         pytest.param(waiting("ImagePullBackOff"), [], id="none of one that never ran"),
-        pytest.param(running(), [], id="none of one that is well"),
+        pytest.param(running(), [False], id="the present one of one that is well, where nothing is wrong beside it"),
     ],
 )
 def test_only_logs_that_would_help_are_asked_for(status, asked):
@@ -148,6 +148,33 @@ def test_a_grave_fault_in_the_log_makes_a_symptom_less_sure_and_is_quoted():
 def test_what_nobody_knows_is_quoted_from_the_log():
     found = with_log(World(statuses=[[running(ready=False)]] * 3), "the moon is in the wrong house")
     assert (found.cause.name, found.cause.evidence[0].value) == ("Unknown", "the moon is in the wrong house")
+
+
+REFUSED = "2026-03-02T11:58:0{}Z ERROR payment 17 failed: dial tcp 10.96.0.9:5432: connect: connection refused"
+SERVES = World(statuses=[[running()]] * 3)
+
+
+@pytest.mark.parametrize(
+    ("lines", "verdict", "cause"),
+    [
+        pytest.param([REFUSED.format(i) for i in range(5)], Verdict.CAUSE_FOUND, "DependencyUnreachable", id="several say the same"),
+        pytest.param([REFUSED.format(i) for i in range(4)], Verdict.NO_ACTION, "Healthy", id="few tell nothing"),
+        pytest.param([f"ERROR the moon is in house {i}" for i in range(5)], Verdict.INCONCLUSIVE, "Unknown", id="errors that nobody knows"),
+        pytest.param(
+            [f"INFO retry {i}: connection refused" for i in range(9)], Verdict.NO_ACTION, "Healthy", id="no errors to the program"
+        ),
+        pytest.param(
+            [REFUSED.format(0), *(f"ERROR the moon is in house {i}" for i in range(9))],
+            Verdict.INCONCLUSIVE,
+            "Unknown",
+            id="one among others",
+        ),
+    ],
+)
+def test_a_program_that_serves_and_complains_is_heard_and_nothing_is_changed_for_it(lines, verdict, cause):
+    found = with_log(SERVES, "\n".join(lines))
+    assert (found.verdict, found.cause.name, found.action) == (verdict, cause, "")
+    assert found.cause.confidence <= 0.6 or verdict is Verdict.NO_ACTION
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,8 @@ def test_the_same_snapshot_gives_the_same_answer_byte_for_byte(case):
 def test_planted_texts_change_neither_target_nor_action_nor_facts(case):
     found = case.judged()
     snapshot = case.snapshot(list(planted(case)))
-    loud = judge(dataclasses.replace(snapshot, logs={each.key: "\n".join(PLANTED) for each in containers(snapshot)}))
+    said = {each.key: "\n".join((*PLANTED, snapshot.logs.get(each.key, ""))) for each in containers(snapshot)}
+    loud = judge(dataclasses.replace(snapshot, logs=said))
     assert (told(loud), loud.facts, loud.cause.confidence) == (told(found), found.facts, found.cause.confidence)
 
 

@@ -5,7 +5,7 @@ Pure; `collect.py` follows what is found here.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from kubernaut.analysis.snapshot import Snapshot
@@ -32,6 +32,13 @@ _HOSTLIKE: Final = (
     r"(?:lookup|host(?:name)?(?: name)?|ENOTFOUND|EAI_AGAIN|getaddrinfo|resolve|UnknownHost\w*|upstream|connect(?:ing|ion)? to|dial tcp"
     r"|server(?: at)?|address|broker|://|@)"
 )
+GOVERNING: Final = "spec.serviceName"
+"""Where a StatefulSet names the Service of its pods."""
+_ORDINAL: Final = re.compile(r"[a-z]\S*-\d{1,4}$")
+"""How the name of a StatefulSet's pod ends."""
+_IN_FILE: Final = re.compile(r"(?<![\w.-])(?:[\w-]{1,63}\.){2,3}svc(?:\.cluster\.local)?(?::\d{1,5})?(?![\w-])", re.IGNORECASE)
+"""A Service's name in full, wherever it stands in a file."""
+_FILE_LIMIT: Final = 16_384
 _VALUE_LIMIT: Final = 2048
 _LOG_LIMIT: Final = 4096
 _NAMES_LIMIT: Final = 40
@@ -59,6 +66,14 @@ class Called:
     """Whether the text can mean nothing but a Service of the cluster."""
     field: str
     value: str
+    aside: bool = False
+    """Whether the text is about more than what is called, so that the program must complain of the name."""
+
+
+def governing(top: Obj) -> list[Called]:
+    """Return the Service by which the pods of a StatefulSet find each other; many do without."""
+    name = str((top.get("spec") or {}).get("serviceName") or "") if top["kind"] == "StatefulSet" else ""
+    return [Called(name, top["metadata"].get("namespace", ""), None, False, GOVERNING, name, aside=True)] if name else []
 
 
 def called(template: Obj, namespace: str, values: Mapping[str, Mapping[str, str]]) -> list[Called]:
@@ -67,6 +82,11 @@ def called(template: Obj, namespace: str, values: Mapping[str, Mapping[str, str]
     for where, text in (*_texts(template, values), *_awaited(template, namespace)):
         for row in _read(where, text, namespace):
             found.setdefault((row.namespace, row.name, row.port), row)
+    known = {(row.namespace, row.name) for row in found.values()}
+    for where, text in _files(template, values):
+        for row in _read(where, text, namespace):
+            if (row.namespace, row.name) not in known:
+                found.setdefault((row.namespace, row.name, row.port), replace(row, aside=True))
     return list(found.values())[:_NAMES_LIMIT]
 
 
@@ -80,6 +100,18 @@ def _texts(template: Obj, values: Mapping[str, Mapping[str, str]]) -> Iterator[t
             for source in row.get("envFrom") or ():
                 name = (source.get("configMapRef") or {}).get("name", "")
                 yield from ((f"{at}.envFrom[{name}].{key}", text) for key, text in sorted(values.get(name, {}).items()))
+
+
+def _files(template: Obj, values: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield the Services that mounted configuration files name, in the one form that means nothing else: name.namespace.svc.
+
+    What such a name is for cannot be told from a file: whoever follows it must know of another sign that it is called.
+    """
+    for row in (template.get("spec") or {}).get("volumes") or ():
+        name = (row.get("configMap") or {}).get("name", "")
+        for key, text in sorted(values.get(name, {}).items()):
+            found = _IN_FILE.finditer(text[:_FILE_LIMIT])
+            yield from ((f"spec.volumes[{row['name']}].configMap[{name}].{key}", match[0]) for match in found)
 
 
 def _words(container: Obj) -> list[str]:
@@ -107,14 +139,22 @@ def _value(item: Obj, values: Mapping[str, Mapping[str, str]]) -> str:
 
 def _read(where: str, text: str, namespace: str) -> Iterator[Called]:
     for match in _ADDRESS.finditer(str(text)[:_VALUE_LIMIT]):
-        parts, port = match["host"].casefold().split("."), match["port"]
+        parts, port = _service_of(match["host"].casefold().split(".")), match["port"]
         scheme = match[0].partition("://")[0].casefold() if "://" in match[0] else ""
         number = int(port) if port else _DEFAULT_PORTS.get(scheme)
         in_cluster = len(parts) >= 3 and parts[2] == _SERVICE_DOMAIN  # noqa: PLR2004  (name, namespace, svc)
         if in_cluster or len(parts) == 2:  # noqa: PLR2004  (name and namespace)
             yield Called(parts[0], parts[1], number, in_cluster, where, match[0])
+            if not in_cluster and _ORDINAL.search(parts[0]):  # pod and Service as well as it may be Service and namespace
+                yield Called(parts[1], namespace, number, False, where, match[0])
         elif len(parts) == 1 and (scheme or port or match[0] == text) and not parts[0].isdecimal() and parts[0] != "localhost":
             yield Called(parts[0], namespace, number, bool(scheme and port), where, match[0])
+
+
+def _service_of(parts: list[str]) -> list[str]:
+    """Return the parts of a Service's name; a pod of a StatefulSet has its own before them, as in `db-0.db.shop.svc`."""
+    of_pod = len(parts) > 2 and parts[2] != _SERVICE_DOMAIN and _ORDINAL.search(parts[0])  # noqa: PLR2004  (pod, Service, namespace)
+    return parts[1:] if of_pod else parts
 
 
 def said_last(found: Snapshot) -> str:
@@ -139,7 +179,7 @@ def misses(messages: str, host: str) -> bool:
 
     A word that merely occurs is none: a log level is `error`, and so is the first word of what is said.
     """
-    place = rf"(?<![\w.-]){re.escape(host)}(?![\w-])"
+    place = rf"(?<![\w.-])(?:[\w-]+-\d+\.)?{re.escape(host)}(?![\w-])"
     return bool(re.search(rf"{_HOSTLIKE}[\s:='\"(/@]{{0,4}}{place}|{place}(:\d{{2,5}}\b|\.[a-z0-9-]+\.svc\b)", messages, re.IGNORECASE))
 
 
@@ -195,6 +235,12 @@ def backends(ingress: Obj) -> list[tuple[str, str, Obj]]:
         paths = (rule.get("http") or {}).get("paths") or ()
         rows += [(f"spec.rules[{number}].http.paths[{index}].backend", path.get("backend") or {}) for index, path in enumerate(paths)]
     return [(field, str(row["service"]["name"]), row["service"].get("port") or {}) for field, row in rows if row.get("service")]
+
+
+def secrets_of(ingress: Obj) -> list[tuple[str, str]]:
+    """Return the Secrets that an Ingress takes its certificates from: field and name."""
+    rows = enumerate((ingress.get("spec") or {}).get("tls") or ())
+    return [(f"spec.tls[{number}].secretName", str(row["secretName"])) for number, row in rows if row.get("secretName")]
 
 
 def claims_of(pod: Obj) -> list[str]:

@@ -1,4 +1,4 @@
-"""The last lines of containers that do not stay up or do not serve: which are asked for, and how they are read.
+"""The last lines of containers that do not stay up or do not serve, else of the subject's own: which are asked for, how they are read.
 
 Bounded in number, size and time, and without secrets before anybody sees them. What they say is data: it is quoted and matched, and what
 is wrong with the cluster's objects decides. Logs that cannot be read are said to be unread, and nothing else changes.
@@ -7,14 +7,14 @@ is wrong with the cluster's objects decides. Logs that cannot be read are said t
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Final, Protocol
 
 from kubernaut.analysis.containers import Container, containers
-from kubernaut.analysis.snapshot import Snapshot
+from kubernaut.analysis.snapshot import Snapshot, Through
 from kubernaut.api import core
 from kubernaut.api.redact import redact
 from kubernaut.kube.client import Client, path_of
@@ -80,11 +80,25 @@ class LogSource(Protocol):
 
 
 def wanted(snapshot: Snapshot) -> list[Wanted]:
-    """Return the logs that would help with a snapshot and with what it leads to; none of what says by itself why it is down."""
+    """Return the logs that would help with a snapshot and with what it leads to; none of what says by itself why it is down.
+
+    Where all that the subject has is up and ready, its own programs are asked: they may serve, and complain all the same.
+    """
+    return _chosen(_asked(snapshot), _of) or _chosen(_stood_for(snapshot), _serving)
+
+
+def _stood_for(snapshot: Snapshot) -> Iterator[tuple[str, Container]]:
+    """Yield the containers of the subject, and of the workloads that it stands for."""
+    behind = (lead.snapshot for lead in snapshot.leads if lead.snapshot and lead.through is Through.STANDS_FOR)
+    for each in (snapshot, *behind):
+        yield from ((each.target.path(), container) for container in containers(each))
+
+
+def _chosen(asked: Iterator[tuple[str, Container]], choose: Callable[[Container], Wanted | None]) -> list[Wanted]:
     found: dict[str, Wanted] = {}
     seen: dict[tuple[str, str], int] = {}
-    for top, container in _asked(snapshot):
-        row = _of(container)
+    for top, container in asked:
+        row = choose(container)
         if row is None or row.key in found or seen.get((top, container.name), 0) >= ALIKE:
             continue
         seen[top, container.name] = seen.get((top, container.name), 0) + 1
@@ -105,6 +119,12 @@ def _of(container: Container) -> Wanted | None:
     if ended is not None and ended.exit_code and not container.ready:
         return None if ended.message or ended.reason == "OOMKilled" else Wanted(*place, ended.where == "lastState")
     return Wanted(*place, previous=False) if container.running_since and not container.ready else None
+
+
+def _serving(container: Container) -> Wanted | None:
+    meta = container.pod["metadata"]
+    up = container.ready and container.running_since and not container.init
+    return Wanted(str(meta.get("namespace", "")), str(meta["name"]), container.name, previous=False) if up else None
 
 
 def last_lines(text: str) -> str:

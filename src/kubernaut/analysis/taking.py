@@ -3,26 +3,31 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
+from kubernaut.analysis.containers import condition, pod_ready
 from kubernaut.analysis.leads import (
+    GOVERNING,
     Called,
     backends,
     called,
     claims_of,
     failing_webhooks,
+    governing,
     labels_of,
     matches,
     misses,
     names_fail,
     said_last,
+    secrets_of,
     selector_of,
 )
 from kubernaut.analysis.logs import UNREAD, Logs
 from kubernaut.analysis.permissions import refusals
 from kubernaut.analysis.reading import BY_ALL, BY_NAMESPACE, Reader, by_name, by_number, key_of, subject_key
-from kubernaut.analysis.snapshot import Lead, Snapshot, Through, identity, source
+from kubernaut.analysis.rollouts import under_way
+from kubernaut.analysis.snapshot import Lead, Snapshot, Through, identity, moment, source
 from kubernaut.api import core
 from kubernaut.api.analysis import AlertContext
 from kubernaut.api.base import Obj, ResourceIdentifier
@@ -42,6 +47,8 @@ LEADS: Final = 8
 """How many ways are followed from one object."""
 DEPTH: Final = 2
 """How many steps from the subject."""
+_SLOW: Final = timedelta(minutes=5)
+"""A Job that has no pods for so long does not get any."""
 DNS_NAMESPACE: Final = "kube-system"
 _APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _APPLIED_LIMIT: Final = 262_144
@@ -70,6 +77,7 @@ class Taking:
         config_maps = self._config_maps(namespace) if self._wide else []
         related = dict(self._around(namespace))
         about = {key_of(obj) for obj in (*chain, *replica_sets, *pods)} | {subject_key(subject.kind, subject.namespace, subject.name)}
+        about |= set(_beside(chain, pods))
         around = {key_of(obj) for kind in TOLD_OF for obj in related.get(kind.kind, ())} - about
         found = Snapshot(
             at=self._now,
@@ -155,15 +163,17 @@ class Taking:
 
     def _calls(self, found: Snapshot, top: Obj, values: Mapping[str, Mapping[str, str]], depth: int) -> Iterator[Lead]:
         namespace, words, followed = top["metadata"].get("namespace", ""), said_last(found), 0
-        for row in called(found.template, namespace, values):
+        for row in (*called(found.template, namespace, values), *governing(top)):
             service = self._reader.read(core.SERVICE, row.namespace, row.name)
             if followed >= LEADS or (service is None and not self._missed(row, namespace, words)):
+                continue
+            if row.aside and not misses(words, row.name):
                 continue
             followed += 1
             yield Lead(
                 through=Through.CALLS,
                 source=source(top),
-                field=row.field if top["kind"] == "Pod" else f"spec.template.{row.field}",
+                field=row.field if top["kind"] == "Pod" or row.field == GOVERNING else f"spec.template.{row.field}",
                 value=row.value,
                 host=f"{row.name}.{row.namespace}",
                 port=row.port,
@@ -173,9 +183,9 @@ class Taking:
             )
 
     def _missed(self, row: Called, namespace: str, words: str) -> bool:
-        """Tell whether a name that no Service has was meant for one: by its form, or since the program complains of it."""
+        """Tell whether a name that no Service has was meant for one: two of its form, its namespace and the program's words say so."""
         known = row.namespace == namespace or self._reader.read(core.NAMESPACE, "", row.namespace) is not None
-        return known and (row.certain or misses(words, row.name))
+        return known + row.certain + misses(words, row.name) > 1
 
     def _resolves(self, found: Snapshot, depth: int) -> Iterator[Lead]:
         """Yield the cluster's DNS where names do not resolve; Kubernetes itself marks its Service by a label."""
@@ -227,6 +237,13 @@ class Taking:
         return self._taken[key]
 
 
+def _beside(chain: list[Obj], pods: list[Obj]) -> Iterator[str]:
+    """Yield what events are filed under about what a case stands on: the nodes of its pods, the certificates of an Ingress."""
+    yield from {subject_key("Node", "", node) for pod in pods if (node := str(pod["spec"].get("nodeName") or ""))}
+    for ingress in (obj for obj in chain if obj["kind"] == "Ingress"):
+        yield from (subject_key("Certificate", _place(ingress), name) for _, name in secrets_of(ingress))
+
+
 def _chosen(found: Snapshot, top: Obj) -> Iterator[tuple[str, Obj]]:
     """Yield the pods and workloads that stand behind an object beside them, with the field that says so."""
     match top["kind"]:
@@ -248,9 +265,44 @@ def _chosen(found: Snapshot, top: Obj) -> Iterator[tuple[str, Obj]]:
                 selector = selector_of(found.named("Service", name) or {"kind": ""})
                 yield from ((where, pod) for pod in found.of("Pod") if matches(selector, labels_of(pod)))
                 yield from ((where, obj) for obj in _templates(found.related, selector))
-        case "Namespace" | "ResourceQuota" | "LimitRange":
-            short = (obj for kind in ("Deployment", "StatefulSet", "DaemonSet") for obj in found.of(kind) if _short(obj))
-            yield from (("metadata.namespace", obj) for obj in short)
+        case "Namespace":
+            yield from (("metadata.namespace", obj) for obj in (*_lacking(found), *_stuck(found)))
+        case "ResourceQuota" | "LimitRange":
+            yield from (("metadata.namespace", obj) for obj in _lacking(found))
+
+
+def _lacking(found: Snapshot) -> list[Obj]:
+    return [obj for kind in ("Deployment", "StatefulSet", "DaemonSet") for obj in found.of(kind) if _short(obj)]
+
+
+def _stuck(found: Snapshot) -> Iterator[Obj]:
+    """Yield what else is not well in a namespace: pods that do not serve though enough others do, roll-outs and Jobs that get nowhere."""
+    yield from (pod for pod in found.of("Pod") if _failing(pod, found.since))
+    yield from (obj for kind in ("Deployment", "StatefulSet") for obj in found.of(kind) if under_way(obj))
+    yield from (job for job in found.of("Job") if _failed(job, found.since) or _idle(job, found.at))
+
+
+def _failing(pod: Obj, since: datetime) -> bool:
+    """Tell whether a pod does not serve and is not done, was evicted, or has lately been started again and again."""
+    status = pod.get("status") or {}
+    if pod["metadata"].get("deletionTimestamp") or status.get("phase") in {"Succeeded", "Failed"}:
+        return status.get("reason") == "Evicted"
+    rows = (row for row in status.get("containerStatuses") or () if row.get("restartCount"))
+    ends = (moment(((row.get("lastState") or {}).get("terminated") or {}).get("finishedAt")) for row in rows)
+    return not pod_ready(pod) or any(ended >= since for ended in ends if ended)
+
+
+def _failed(job: Obj, since: datetime) -> bool:
+    row = condition(job, "Failed")
+    ended = moment(row.get("lastTransitionTime"))
+    return row.get("status") == "True" and (ended is None or ended >= since)
+
+
+def _idle(job: Obj, now: datetime) -> bool:
+    """Tell whether a Job has no pods and is not done, minutes after it was made."""
+    made, status = moment(job["metadata"].get("creationTimestamp")), job.get("status") or {}
+    done = any(condition(job, type_).get("status") == "True" for type_ in ("Complete", "Failed"))
+    return not done and not status.get("active") and made is not None and now - made >= _SLOW
 
 
 def _short(obj: Obj) -> bool:

@@ -18,6 +18,9 @@ from kubernaut.api.base import Obj
 
 LINES: Final = 12
 """Lines of a log that are judged: the last of those that tell of trouble."""
+GRUDGES: Final = 5
+"""Lines that tell of errors, among the last of a log, from which a program that serves is believed to be in trouble: one or two tell
+nothing."""
 UNHEARD_WEIGHT: Final = -0.06
 """For a symptom, where the program's log tells of a grave fault that the symptom does not explain."""
 NAMED_WEIGHT: Final = 0.08
@@ -35,6 +38,11 @@ _GRAVE: Final = re.compile(
     r"^(panic: |fatal error: |Traceback |Exception in thread |\S*[a-z](Exception|Error): |.{0,60}\bFATAL\b)", re.MULTILINE
 )
 """How programs write of an end that they did not foresee."""
+_GRUDGE: Final = re.compile(
+    r"\b(ERROR|ERR|FATAL|CRITICAL|CRIT|SEVERE|PANIC|EMERG)\b|\blevel[\"']?\s*[=:]\s*[\"']?(error|fatal|critical|panic)|^[EF]\d{4} "
+    r"|^\S*[a-z](Exception|Error): |^Traceback "
+)
+"""How programs mark the lines that tell of errors."""
 _CALM: Final = re.compile(r"\b(INFO|DEBUG|TRACE|NOTICE)\b|\blevel[\"']?\s*[=:]\s*[\"']?(info|debug|trace)|^I\d{4} ")
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _UNREACHED: Final = re.compile(
@@ -61,6 +69,15 @@ def complaining(snapshot: Snapshot) -> Iterator[tuple[Container, str]]:
         log = snapshot.logs.get(container.key, "")
         if log and container.running_since and not container.ready and not any(end.exit_code for end in container.ends()):
             yield container, telling(log)
+
+
+def murmuring(snapshot: Snapshot) -> Iterator[tuple[Container, list[str]]]:
+    """Yield the containers that serve and complain all the same, each with the lines of its log that tell of errors: several, lately."""
+    for container in containers(snapshot):
+        log = snapshot.logs.get(container.key, "") if container.ready else ""
+        lines = [line for line in _COLOURS.sub("", log).splitlines() if _GRUDGE.search(line) and not _CALM.search(line)]
+        if len(lines) >= GRUDGES:
+            yield container, lines
 
 
 def line_of(text: str, match: re.Match[str]) -> str:

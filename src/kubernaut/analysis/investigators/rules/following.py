@@ -6,7 +6,7 @@ from dataclasses import replace
 from kubernaut.analysis.containers import pod_ready
 from kubernaut.analysis.investigators.base import Evidence
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, sure
-from kubernaut.analysis.investigators.rules.services import spoken_of, unwell
+from kubernaut.analysis.investigators.rules.services import felt, spoken_of
 from kubernaut.analysis.leads import labels_of, matches, selector_of
 from kubernaut.analysis.snapshot import Lead, Snapshot, Through
 
@@ -41,7 +41,7 @@ def _one(snapshot: Snapshot, own: Found, lead: Lead, best_of: Callable[[Snapshot
     if theirs is None or theirs.confidence < _SURE_ENOUGH:
         return
     explained = _EXPLAINED[lead.through]
-    shown = lead.through is not Through.CALLS or any(one.cause in SYMPTOMS for _, one in own) or unwell(snapshot)
+    shown = lead.through is not Through.CALLS or any(one.cause in SYMPTOMS for _, one in own) or felt(snapshot, lead)
     said = Evidence(lead.source, lead.field, lead.value, _WORDS[lead.through])
     candidate = replace(
         theirs,
@@ -60,7 +60,7 @@ def _counts(snapshot: Snapshot, own: Found, lead: Lead) -> bool:
         return True
     if lead.through is Through.CALLS and any(one.cause not in SYMPTOMS for _, one in own):
         return False
-    return not _answers(lead) or (unwell(snapshot) and spoken_of(snapshot, lead))
+    return not _answers(lead) or (felt(snapshot, lead) and spoken_of(snapshot, lead))
 
 
 def _answers(lead: Lead) -> bool:

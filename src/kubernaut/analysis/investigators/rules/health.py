@@ -130,6 +130,11 @@ def _claim(_: Snapshot, top: Obj) -> tuple[Evidence, ...]:
     return (evidence(top, "status.phase", "Bound", "the claim has its volume, and nothing says that it is full"),)
 
 
+def _volume(_: Snapshot, top: Obj) -> tuple[Evidence, ...]:
+    phase = str((top.get("status") or {}).get("phase") or "")
+    return (evidence(top, "status.phase", phase, f"the volume is {phase.lower()}"),) if phase in {"Bound", "Available"} else ()
+
+
 def _autoscaler(snapshot: Snapshot, top: Obj) -> tuple[Evidence, ...]:
     troubled = any(condition(top, name).get("status") == "False" for name in ("ScalingActive", "AbleToScale"))
     if troubled or any(not _well_behind(lead.snapshot) for lead in snapshot.leads):
@@ -152,7 +157,7 @@ def _cron_job(_: Snapshot, top: Obj) -> tuple[Evidence, ...]:
 
 
 def _namespace(snapshot: Snapshot, top: Obj) -> tuple[Evidence, ...]:
-    if (top.get("status") or {}).get("phase", "Active") != "Active" or snapshot.leads:
+    if (top.get("status") or {}).get("phase", "Active") != "Active" or any(not _well_behind(lead.snapshot) for lead in snapshot.leads):
         return ()
     return (evidence(top, "status.phase", "Active", "all its workloads have the pods they should have"),)
 
@@ -177,6 +182,7 @@ _JUDGES: dict[str, Callable[[Snapshot, Obj], tuple[Evidence, ...]]] = {
     "Service": _service,
     "Ingress": _ingress,
     "PersistentVolumeClaim": _claim,
+    "PersistentVolume": _volume,
     "HorizontalPodAutoscaler": _autoscaler,
     "PodDisruptionBudget": _budget,
     "Namespace": _namespace,

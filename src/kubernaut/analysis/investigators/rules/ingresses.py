@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evidence
 from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded
-from kubernaut.analysis.leads import backends, matches, selector_of
+from kubernaut.analysis.leads import backends, matches, secrets_of, selector_of
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.base import Obj
 
@@ -79,8 +79,31 @@ def class_missing(snapshot: Snapshot) -> Candidate | None:
     return None
 
 
+def certificate_not_issued(snapshot: Snapshot) -> Candidate | None:
+    """The certificate that an Ingress shows cannot be had or renewed: what keeps certificates in the cluster says so in its events.
+
+    The Certificate is of a kind that we do not read; it bears the name of the Secret that the Ingress names, and events tell of it. One
+    that was issued since is no case.
+    """
+    for ingress in _concerned(snapshot):
+        for field, name in secrets_of(ingress):
+            about = {"kind": "Certificate", "metadata": {"name": name, "namespace": ingress["metadata"].get("namespace", "")}}
+            told = next(iter(snapshot.events_about(about)), None)
+            if told is None or told.get("type") != "Warning":
+                continue
+            said = (
+                evidence(ingress, field, name, "the certificate that it shows"),
+                evidence(told, "message", told.get("message", ""), "why it is not issued"),
+            )
+            advice = f"Look at Certificate {name} and what it leads to (its CertificateRequest, Order and Challenge), and at its issuer."
+            summary = f"Certificate {name} of Ingress {ingress['metadata']['name']} cannot be issued or renewed."
+            return concluded(snapshot, "CertificateNotIssued", summary, 0.8, said, Remedy(advice=advice, target=ingress))
+    return None
+
+
 RULES = (
     Rule("IngressBackendMissing", backend_missing),
     Rule("IngressPortWrong", port_missing),
     Rule("IngressClassMissing", class_missing),
+    Rule("CertificateNotIssued", certificate_not_issued),
 )

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kubernaut.analysis.investigators.base import Alternative, Cause, Evidence, Finding, Question, Verdict
-from kubernaut.analysis.investigators.rules.complaints import heard, quoted
+from kubernaut.analysis.investigators.rules.complaints import heard, logged, murmuring, quoted
 from kubernaut.analysis.investigators.rules.following import Found, explained_by, followed
 from kubernaut.analysis.investigators.rules.health import health
 from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evidence, sure, weighed
 from kubernaut.analysis.investigators.rules.registry import ALL
-from kubernaut.analysis.snapshot import Snapshot
+from kubernaut.analysis.snapshot import Snapshot, Through
 from kubernaut.api.analysis import PreviousExecution
 from kubernaut.kube.informer import controller_owner
 
@@ -117,11 +117,14 @@ def _remembered(finding: Finding, past: Sequence[PreviousExecution]) -> Finding:
 def _without_cause(snapshot: Snapshot, tried: int) -> Finding:
     state = health(snapshot)
     looked = ", ".join(snapshot.seen()) or "nothing"
-    if state.well:
+    behind = (lead.snapshot for lead in snapshot.leads if lead.snapshot and lead.through is Through.STANDS_FOR)
+    troubled = tuple(logged(container, lines[-1]) for each in (snapshot, *behind) for container, lines in murmuring(each))[:2]
+    if state.well and not troubled:
         summary = f"{snapshot.target.path()} is healthy: {state.evidence[0].says}. No action is needed."
         cause = Cause(name="Healthy", summary=summary, confidence=_SURE_OF_HEALTH, evidence=state.evidence)
         return _ended(snapshot, Verdict.NO_ACTION, cause)
     there = "" if snapshot.chain else f" {snapshot.subject.path()} does not exist, and no owner of it is known."
+    there = " Its pods are ready, and its log is full of errors." if state.well else there
     summary = f"I don't know what is wrong with {snapshot.subject.path()}.{there} None of {tried} rules found a cause in {looked}."
     return _ended(
         snapshot,

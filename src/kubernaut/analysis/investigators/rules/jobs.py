@@ -1,6 +1,7 @@
 """Jobs and CronJobs: work that took too long, failed too often, is stuck, or is not started any more."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from kubernaut.analysis.containers import condition, succeeded_since
 from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evidence
@@ -8,8 +9,11 @@ from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded
 from kubernaut.analysis.snapshot import Snapshot, moment
 from kubernaut.api.base import Obj
 
+_QUEUE: Final = "kueue.x-k8s.io/queue-name"
+"""The label by which a Job says which queue suspends and admits it."""
 
-def _jobs(snapshot: Snapshot) -> Iterator[Obj]:
+
+def newest_jobs(snapshot: Snapshot) -> Iterator[Obj]:
     """Yield the subject if it is a Job; the Jobs of a CronJob, the newest first."""
     if not snapshot.chain:
         return
@@ -27,7 +31,7 @@ def _owner(obj: Obj) -> Obj:
 
 
 def _failed(snapshot: Snapshot, *reasons: str) -> tuple[Obj, Obj] | None:
-    for job in _jobs(snapshot):
+    for job in newest_jobs(snapshot):
         row = condition(job, "Failed")
         ended = moment(row.get("lastTransitionTime"))
         since = max(filter(None, (snapshot.since, succeeded_since(snapshot))))
@@ -65,7 +69,7 @@ def backoff_limit_exceeded(snapshot: Snapshot) -> Candidate | None:
 
 def stuck(snapshot: Snapshot) -> Candidate | None:
     """A Job of a CronJob does not end, and the next one may not start beside it: the CronJob's controller says that it waits."""
-    for job in _jobs(snapshot):
+    for job in newest_jobs(snapshot):
         owner = next(
             (obj for obj in (*snapshot.chain, *snapshot.of("CronJob")) if obj["metadata"].get("uid") == _owner(job).get("uid")), None
         )
@@ -98,6 +102,26 @@ def suspended(snapshot: Snapshot) -> Candidate | None:
     return concluded(snapshot, "CronJobSuspended", f"CronJob {top['metadata']['name']} is suspended and starts no Jobs.", 0.8, said, remedy)
 
 
+def job_suspended(snapshot: Snapshot) -> Candidate | None:
+    """A Job is suspended: its pods are not made, until somebody, or the queue that admits it, lets it go on."""
+    for job in newest_jobs(snapshot):
+        if not job["spec"].get("suspend"):
+            continue
+        row, name = condition(job, "Suspended"), job["metadata"]["name"]
+        queue = (job["metadata"].get("labels") or {}).get(_QUEUE, "")
+        said = [evidence(job, "spec.suspend", "true", "no pods are made for it")]
+        said += [evidence(job, "status.conditions[Suspended]", row.get("lastTransitionTime", ""), "since when")] if row else []
+        said += (
+            [evidence(job, f"metadata.labels[{_QUEUE}]", queue, "speaks against it: a queue admits it when there is room")] if queue else []
+        )
+        advice = (
+            f"Look at queue {queue}: it waits for room there." if queue else "Ask who suspended it; set spec.suspend to false to go on."
+        )
+        summary = f"Job {name} is suspended: no pods are made for it."
+        return concluded(snapshot, "JobSuspended", summary, 0.7 if queue else 0.82, said, Remedy(advice=advice, target=job))
+    return None
+
+
 def schedule_invalid(snapshot: Snapshot) -> Candidate | None:
     """A CronJob's schedule or time zone cannot be read, or too many starts were missed: its controller gives up."""
     top = snapshot.top
@@ -124,6 +148,7 @@ RULES = (
     Rule("JobDeadlineExceeded", deadline_exceeded),
     Rule("JobBackoffLimitExceeded", backoff_limit_exceeded),
     Rule("JobStuck", stuck),
+    Rule("JobSuspended", job_suspended),
     Rule("CronJobSuspended", suspended),
     Rule("CronJobNotScheduled", schedule_invalid),
 )

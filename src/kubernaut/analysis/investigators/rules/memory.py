@@ -1,8 +1,8 @@
 """Memory: a container that the kernel kills at its limit, and how far the limit may be raised."""
 
 import re
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from kubernaut.analysis.bounds import Ceiling, ceilings
@@ -10,6 +10,7 @@ from kubernaut.analysis.containers import Container, Ended, containers, names_of
 from kubernaut.analysis.investigators.base import Evidence
 from kubernaut.analysis.investigators.rules.crashes import NOT_STARTED
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence, keys, place, sure, told_by
+from kubernaut.analysis.reading import last_seen
 from kubernaut.analysis.rollouts import last_rollout
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.quantity import parse_quantity
@@ -18,6 +19,11 @@ MIB = 2**20
 OOM = "OOMKilled"
 _TOO_LITTLE = re.compile(r"OOM.killed|memory limit .{0,60}too low|minimum memory limit allowed", re.IGNORECASE)
 """How runtimes say that a limit does not even let the process begin."""
+_AT_LIMIT = re.compile(r"Memory cgroup out of memory", re.IGNORECASE)
+"""How the kernel says that a limit was reached, not the end of the node's memory."""
+_SIGKILL = 137
+_NEAR = timedelta(minutes=2)
+"""How close an event of the node must be to the end of a container to be about it."""
 GROWTH = 2
 """How much the limit grows at once."""
 
@@ -34,10 +40,26 @@ def kills(snapshot: Snapshot) -> list[Kill]:
     """Return the containers whose process the kernel killed for memory within the window, and that have not recovered since."""
     found = []
     for container in containers(snapshot):
-        ended = next((end for end in container.ends() if end.reason == OOM or _at_start(end)), None) or _refused(container)
+        ended = next((end for end in container.ends() if end.reason == OOM or _at_start(end)), None)
+        ended = ended or _refused(container) or _told_by_node(snapshot, container)
         if ended and _in_window(ended, snapshot.since) and not container.recovered(snapshot.at):
             found.append(Kill(container, ended))
     return found
+
+
+def _told_by_node(snapshot: Snapshot, container: Container) -> Ended | None:
+    """Return the latest end by SIGKILL, where an event of the node says that the kernel killed for memory at that moment.
+
+    Some runtimes report the kill of a child process, or of the main one, as an error with exit code 137 and no more.
+    """
+    ended = next(iter(container.ends()), None)
+    if ended is None or ended.exit_code != _SIGKILL or ended.finished is None or not container.limit("memory"):
+        return None
+    node = next((each for each in snapshot.nodes if each["metadata"]["name"] == container.pod["spec"].get("nodeName")), None)
+    told = (event for event in (snapshot.events_about(node, "OOMKilling") if node else ()) if _AT_LIMIT.search(str(event.get("message"))))
+    near = (event for event in told if (seen := last_seen(event)) and abs(seen - ended.finished) <= _NEAR)
+    event = next(near, None)
+    return replace(ended, reason=OOM, message=str(event.get("message") or "")) if event else None
 
 
 def _at_start(ended: Ended) -> bool:

@@ -8,7 +8,7 @@ from kubernaut.analysis.investigators.base import Evidence
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence
 from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded, regression
 from kubernaut.analysis.investigators.rules.services import spoken_of, unwell
-from kubernaut.analysis.leads import labels_of, matches, names_fail, said_last, selector_of
+from kubernaut.analysis.leads import governing, labels_of, matches, names_fail, said_last, selector_of
 from kubernaut.analysis.snapshot import Lead, Snapshot, Through
 from kubernaut.api.base import Obj
 
@@ -63,10 +63,7 @@ def _port(lead: Lead, pod: Obj) -> int | None:
 
 
 def ingress_blocked(snapshot: Snapshot) -> Candidate | None:
-    """A NetworkPolicy around what the workload calls lets nobody of this workload in.
-
-    Another policy beside it can let that traffic in, from this namespace to this port and no more.
-    """
+    """Judge the policies at the far end of each connection."""
     for way in _ways(snapshot):
         policies = _policies(way.lead.snapshot, way.there.pod, "Ingress")
         if not policies or any(_allows(policy, "ingress", "from", way.here, way, way.there) for policy in policies):
@@ -98,7 +95,7 @@ def egress_blocked(snapshot: Snapshot) -> Candidate | None:
 
 def dns_blocked(snapshot: Snapshot) -> Candidate | None:
     """NetworkPolicies restrict what the workload may call and forget DNS: no name resolves, so nothing can be called by name."""
-    pod = next(iter(snapshot.pods), None)
+    pod = next((pod for pod in snapshot.pods if not pod_ready(pod)), None)
     if pod is None or not unwell(snapshot):
         return None
     policies = _policies(snapshot, pod, "Egress")
@@ -127,6 +124,35 @@ def dns_policy_wrong(snapshot: Snapshot) -> Candidate | None:
     remedy = Remedy(advice="Set dnsPolicy to ClusterFirst; with hostNetwork to ClusterFirstWithHostNet.")
     summary = f"Pods of {snapshot.target.path()} do not ask the cluster's DNS, and call Service {called.host} by its name."
     return concluded(snapshot, "DNSPolicyWrong", summary, 0.84, said, remedy, back=back)
+
+
+def member_cut_off(snapshot: Snapshot) -> Candidate | None:
+    """A NetworkPolicy lets nothing into one pod of a StatefulSet, whose members talk to each other: others of them are not well."""
+    if snapshot.target.kind != "StatefulSet" or not unwell(snapshot) or not governing(snapshot.top or {"kind": ""}):
+        return None
+    for pod in snapshot.pods:
+        others = [each for each in snapshot.pods if each is not pod and not pod_ready(each)]
+        policies = _policies(snapshot, pod, "Ingress")
+        apart = [policy for policy in policies if not any(policy in _policies(snapshot, each, "Ingress") for each in others)]
+        if not others or not apart or any((policy.get("spec") or {}).get("ingress") for policy in policies):
+            continue
+        policy, name = apart[0], pod["metadata"]["name"]
+        said = (
+            evidence(policy, "spec.podSelector", _selector(policy), f"it chooses {name}, and not the members that are not ready"),
+            evidence(policy, "spec.ingress", "no rules", "nothing is let in, not even the other members"),
+        )
+        advice = "Let the pods of the StatefulSet in to each other, or take the policy away."
+        summary = f"NetworkPolicy {policy['metadata']['name']} cuts {name} off from the other members of {snapshot.target.path()}."
+        return concluded(snapshot, "NetworkPolicyBlocks", summary, 0.8, said, Remedy(advice=advice, target=policy))
+    return None
+
+
+def blocked(snapshot: Snapshot) -> Candidate | None:
+    """A NetworkPolicy around what the workload calls lets nobody of this workload in; or one cuts a member of a StatefulSet off.
+
+    Another policy beside it can let that traffic in, from this namespace to this port and no more.
+    """
+    return ingress_blocked(snapshot) or member_cut_off(snapshot)
 
 
 def _resolver(pod: Obj) -> str:
@@ -226,7 +252,7 @@ def _ports_told(policy: Obj) -> str:
 
 
 RULES = (
-    Rule("NetworkPolicyBlocks", ingress_blocked, explains=SYMPTOMS),
+    Rule("NetworkPolicyBlocks", blocked, explains=SYMPTOMS),
     Rule("NetworkPolicyBlocksEgress", egress_blocked, explains=SYMPTOMS),
     Rule("DNSPolicyWrong", dns_policy_wrong, explains=SYMPTOMS | {"NetworkPolicyBlocksDNS", "ServiceNotFound"}),
     Rule("NetworkPolicyBlocksDNS", dns_blocked, explains=SYMPTOMS | {"NetworkPolicyBlocksEgress"}),

@@ -16,6 +16,16 @@ _PRESSURES: Mapping[str, tuple[str, str]] = {
     "PIDPressure": ("NodePIDPressure", "Find what starts so many processes on the node, and limit it."),
     "NetworkUnavailable": ("NodeNetworkUnavailable", "Look at the network plugin and the routes of the node."),
 }
+_PROBLEMS = {
+    "KernelDeadlock": "its kernel hangs",
+    "ReadonlyFilesystem": "its disk was made read-only",
+    "CorruptDockerOverlay2": "the images on its disk are broken",
+    "FrequentKubeletRestart": "its kubelet does not stay up",
+    "FrequentContainerdRestart": "its container runtime does not stay up",
+    "FrequentDockerRestart": "its container runtime does not stay up",
+    "FrequentUnregisterNetDevice": "its network devices hang",
+}
+"""Conditions by which the node problem detector tells of what kubelet does not notice."""
 _FLAPS = 3
 """A node that became not ready so often within the window is failing, though it is ready now."""
 _LOST = timedelta(minutes=1)
@@ -64,6 +74,25 @@ def node_flapping(snapshot: Snapshot) -> Candidate | None:
             Remedy(advice="Take the node out of use and look at its kubelet, disk and network.", action="CordonDrainNode", target=node),
             pods=_pods_on(snapshot, node),
         )
+    return None
+
+
+def node_problem(snapshot: Snapshot) -> Candidate | None:
+    """The node problem detector reports a fault of a node that kubelet calls ready: a kernel that hangs, a disk that is read-only now."""
+    for node in _concerned(snapshot):
+        rows = [(row, means) for type_, means in _PROBLEMS.items() if (row := condition(node, type_)).get("status") == "True"]
+        if not rows:
+            continue
+        row, means = rows[0]
+        pods = _pods_on(snapshot, node)
+        said = (evidence(node, f"status.conditions[{row['type']}]", f"True: {row.get('message') or row.get('reason') or ''}", means),)
+        remedy = Remedy(
+            advice="Take the node out of use, and start it anew or replace it.",
+            action="CordonDrainNode" if _elsewhere(snapshot, node) else "",
+            target=node,
+        )
+        summary = f"Node {node['metadata']['name']} is broken, though kubelet calls it ready: {means} ({row['type']})."
+        return concluded(snapshot, "NodeProblem", summary, 0.82, said, remedy, pods=pods, since=moment(row.get("lastTransitionTime")))
     return None
 
 
@@ -174,6 +203,7 @@ RULES = (
         explains=SYMPTOMS
         | {"PodsEvicted", "NodeFlapping", "PodStuckTerminating", "UntoleratedTaint", "VolumeMultiAttach", "SandboxFailed"},
     ),
+    Rule("NodeProblem", node_problem, explains=SYMPTOMS | {"PodStuckTerminating", "SandboxFailed", "NodeFlapping", "FileSystemReadOnly"}),
     Rule("NodeFlapping", node_flapping, explains=SYMPTOMS),
     *_PRESSURE_RULES,
     Rule("EphemeralStorageExceeded", ephemeral_storage_exceeded, explains=SYMPTOMS),

@@ -55,7 +55,7 @@ PROGRAM = (
     Saying(
         cause="CertificateExpired",
         doc="A certificate that the program relies on has expired.",
-        explains=_VAGUER,
+        explains=_VAGUER | {"CertificateNotTrusted"},
         said=Said.PROGRAM,
         words=r"certificate[\w ]{0,24} (has|is) (expired|not yet valid|no longer valid|out of date)|certificate expired|expired certificate"
         r"|CERT_HAS_EXPIRED|CertificateExpired|CertExpired|CertificateNotYetValid|CertPathValidatorException: validity check failed"
@@ -64,6 +64,23 @@ PROGRAM = (
         advice="Renew the certificate that the last words name; then start the pods again.",
         base=0.82,
         changed=(),
+    ),
+    Saying(
+        cause="CertificateNotTrusted",
+        doc="The program, or a server that it calls, shows a certificate that the other side does not trust: an authority that it does not"
+        " know, or another name than it was called by.",
+        explains=_VAGUER | {"DependencyUnreachable", "ReadinessProbeFailing"},
+        said=Said.PROGRAM,
+        words=r"x509: (certificate signed by unknown authority|cannot validate certificate|certificate is (valid for|not valid for any)"
+        r"|certificate relies on legacy)|self[- ]signed certificate|unable to (get local issuer|verify the first) certificate"
+        r"|PKIX path building failed|unable to find valid certification path|certificate verify failed(?!.{0,80}expired)"
+        r"|\b(CERT_SIGNATURE_FAILURE|ERR_TLS_CERT_ALTNAME_INVALID|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN)\b"
+        r"|No subject alternative (DNS )?names? .{0,120}(found|present)|hostname .{0,120}doesn't match|UnknownIssuer|unknown ca\b",
+        means="{target} and a server that it calls do not trust each other's certificate.",
+        advice="Compare the certificate that is shown with the authority and the host name that the program expects: give it the right CA"
+        " bundle, or have the certificate issued for that name.",
+        base=0.8,
+        changed=(".env", ".args", ".volumes", ".volumeMounts", ".image"),
     ),
     Saying(
         cause="CredentialsRejected",
@@ -132,7 +149,7 @@ PROGRAM = (
     ),
     Saying(
         cause="DependencyUnreachable",
-        doc="The program ends because it cannot reach something it needs, and nothing in the cluster tells why.",
+        doc="The program cannot reach something it needs, and ends or complains for that; nothing in the cluster tells why.",
         said=Said.PROGRAM,
         words=r"connection (to .{1,120} )?(was )?(refused|reset|timed ?out|closed|aborted|failed|failure|error)|no such host|i/o timeout"
         r"|(could not|cannot|can't|unable to|failed to|error) (connect|reach|resolve|open (a )?connection|establish)"
@@ -140,9 +157,11 @@ PROGRAM = (
         r"|\bE(CONNREFUSED|CONNRESET|NOTFOUND|TIMEDOUT|HOSTUNREACH|AI_AGAIN)\b|UnknownHost|name or service not known|no address associated"
         r"|name resolution|no route to host|(network|host) is unreachable|server selection (error|timeout)|communications? link failure"
         r"|NoBrokersAvailable|context deadline exceeded|timeout expired|too many (clients|connections)|connection slots are reserved"
-        r"|max_connections|host not found in upstream|\b50[234]\b (bad gateway|service unavailable|gateway time-?out)"
-        r"|code = Unavailable|not reachable",
-        means="The program of {target} ends because it cannot reach something it needs.",
+        r"|max_connections|host not found in upstream|\b50[234]\b \(?(bad gateway|service unavailable|gateway time-?out)"
+        r"|(returned|answered|responded with|status(code| code)?[ :=]*) ?50[234]\b"
+        r"|(upstream|downstream|backend|dependency) .{0,60}\bunavailable"
+        r"|code = Unavailable|not reachable|broker transport failure",
+        means="The program of {target} cannot reach something it needs.",
         advice="The last words name what it cannot reach: look whether that runs, and whether the address is right.",
         base=0.66,
         changed=(".env", ".args", ".command", "dnsPolicy", "dnsConfig", "hostNetwork", "hostAliases"),

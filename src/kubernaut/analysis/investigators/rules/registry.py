@@ -20,6 +20,7 @@ from kubernaut.analysis.investigators.rules import (
     services,
     starting,
     storage,
+    updates,
     words,
 )
 from kubernaut.analysis.investigators.rules.judging import Rule
@@ -45,4 +46,5 @@ ALL: tuple[Rule, ...] = (
     *scaling.RULES,
     *jobs.RULES,
     *lifecycle.RULES,
+    *updates.RULES,
 )

@@ -10,16 +10,20 @@ from enum import Enum
 
 from kubernaut.analysis.containers import condition, containers, containers_of, judged_pods, pod_ready
 from kubernaut.analysis.investigators.base import Evidence, plain
-from kubernaut.analysis.investigators.rules.complaints import complaining, line_of, logged
+from kubernaut.analysis.investigators.rules.complaints import GRUDGES, complaining, line_of, logged, murmuring
 from kubernaut.analysis.investigators.rules.crashes import crashes, last_words, spoken
+from kubernaut.analysis.investigators.rules.jobs import newest_jobs
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence, sure, told_by
 from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded, regression
 from kubernaut.analysis.investigators.rules.scheduling import unschedulable
 from kubernaut.analysis.investigators.rules.starting import starts
-from kubernaut.analysis.rollouts import Change
+from kubernaut.analysis.rollouts import Change, last_rollout
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.base import Obj
+from kubernaut.kube.informer import controller_owner
 
+SERVING = 0.6
+"""How sure words in the log of a program that serves are: just enough to be told."""
 RUNNING_WEIGHT = -0.06
 """For words in the log of a program that runs and does not serve: it may only be waiting."""
 
@@ -44,6 +48,8 @@ class Heard:
     told: Evidence
     weight: float = 0.0
     """How much less sure the words are for where they stand."""
+    serving: bool = False
+    """Whether it is of a program that serves: words alone, which nothing in the cluster bears out, and which change nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,22 +81,34 @@ class Saying:
 
     def _candidate(self, snapshot: Snapshot, heard: list[Heard]) -> Candidate:
         words = {name: plain(text or "", 120) for name, text in heard[0].match.groupdict().items()} | {"target": snapshot.target.path()}
-        pods = [row.pod for row in heard if row.pod is not None]
-        back = regression(snapshot, pods, self._about) if self.changed else None
+        pods, serving = [row.pod for row in heard if row.pod is not None], heard[0].serving
+        back = regression(snapshot, pods, self._about) if self.changed and not serving else None
         return concluded(
             snapshot,
             self.cause,
             self.means.format_map(words),
-            sure(self.base, heard[0].weight),
+            SERVING if serving else sure(self.base, heard[0].weight),
             (heard[0].told,),
             Remedy(advice=self.advice.format_map(words)),
             pods=pods,
             back=back,
-            factors=(f"{len(pods)} of {len(snapshot.pods)} pods are affected",) if len(snapshot.pods) > 1 and pods else (),
+            factors=(*_spread(snapshot, pods), *(_since_rollout(snapshot) if serving else ())),
         )
 
     def _about(self, change: Change) -> bool:
         return any(part in change.path for part in self.changed)
+
+
+def _spread(snapshot: Snapshot, pods: list[Obj]) -> tuple[str, ...]:
+    return (f"{len(pods)} of {len(snapshot.pods)} pods are affected",) if len(snapshot.pods) > 1 and pods else ()
+
+
+def _since_rollout(snapshot: Snapshot) -> tuple[str, ...]:
+    """Return what is against a cause that only a log tells, and the last roll-out, which a person may want to take back."""
+    rollout = last_rollout(snapshot)
+    changes = "; ".join(change.told() for change in rollout.changes[:3]) if rollout and rollout.recent else ""
+    against = "speaks against it: its pods are ready, and nothing but its log tells of it"
+    return (against, f"the last roll-out is recent: {changes}") if changes else (against,)
 
 
 _Listen = Callable[[Snapshot, frozenset[str], re.Pattern[str]], Iterator[Heard]]
@@ -129,7 +147,8 @@ def refusals(snapshot: Snapshot) -> Iterator[tuple[str, Evidence]]:
         if row.get("status") == "True":
             message = str(row.get("message") or "")
             yield message, evidence(obj, "status.conditions[ReplicaFailure].message", message, "why no pod can be made")
-    for event in snapshot.events_of("FailedCreate"):
+    started = (event for job in newest_jobs(snapshot) for event in snapshot.events_about(job, "FailedCreate"))
+    for event in (*snapshot.events_of("FailedCreate"), *(started if snapshot.target.kind == "CronJob" else ())):
         if (event.get("involvedObject") or {}).get("kind") != "Pod":
             message = str(event.get("message") or "")
             yield message, evidence(event, "message", message, "why no pod can be made")
@@ -144,7 +163,8 @@ def lacks_pods(snapshot: Snapshot) -> bool:
     if top["kind"] == "DaemonSet":
         return int(status.get("currentNumberScheduled") or 0) < int(status.get("desiredNumberScheduled") or 0)
     if top["kind"] in {"Job", "CronJob"}:
-        return not snapshot.pods
+        makers = {job["metadata"].get("uid") for job in newest_jobs(snapshot)}
+        return not any(controller_owner(pod).get("uid") in makers for pod in snapshot.pods)
     wanted = int(spec.get("replicas", 1))
     updated = status.get("updatedReplicas", status.get("replicas"))
     return min(int(status.get("replicas") or 0), int(updated or 0)) < wanted
@@ -170,6 +190,15 @@ def _program(snapshot: Snapshot, _: frozenset[str], pattern: re.Pattern[str]) ->
         words = spoken(text)
         if found := pattern.search(words):
             yield Heard(container.pod, found, logged(container, line_of(words, found)), RUNNING_WEIGHT)
+    yield from _murmured(snapshot, pattern)
+
+
+def _murmured(snapshot: Snapshot, pattern: re.Pattern[str]) -> Iterator[Heard]:
+    """Yield what a program says that serves, where several of its errors say the same: the surest sign that is left, and a weak one."""
+    for container, lines in murmuring(snapshot):
+        found = [match for line in lines if (match := pattern.search(spoken(line)))]
+        if len(found) >= GRUDGES and 2 * len(found) >= len(lines):
+            yield Heard(container.pod, found[-1], logged(container, found[-1].string), serving=True)
 
 
 _HEARD: dict[Said, _Listen] = {

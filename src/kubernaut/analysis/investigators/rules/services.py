@@ -6,14 +6,17 @@ from difflib import SequenceMatcher
 
 from kubernaut.analysis.containers import condition, containers, pod_ready
 from kubernaut.analysis.investigators.base import Evidence
+from kubernaut.analysis.investigators.rules.complaints import murmuring
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence
 from kubernaut.analysis.investigators.rules.remedies import Regression, Remedy, concluded, regression
-from kubernaut.analysis.leads import labels_of, matches, names, selector_of
+from kubernaut.analysis.leads import labels_of, matches, misses, names, selector_of
 from kubernaut.analysis.snapshot import Lead, Snapshot, Through
 from kubernaut.api.base import Obj
 
 _ALIKE = 0.5
 """How alike two label values must be for one to be a slip of the other."""
+_SURE_OF_SERVING = 0.72
+"""How sure it is that a Service is missed by a program that serves all the same."""
 _WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 
 
@@ -48,10 +51,21 @@ def concerned(snapshot: Snapshot) -> Iterator[Concerned]:
         yield from (Concerned(each, snapshot) for each in snapshot.of("Service") if each["metadata"]["name"] in names)
     elif top["kind"] in _WORKLOADS:
         labels = (snapshot.template.get("metadata") or {}).get("labels")
-        yield from (Concerned(each, snapshot) for each in snapshot.of("Service") if matches(selector_of(each), labels))
+        own = [each for each in snapshot.of("Service") if matches(selector_of(each), labels)]
+        yield from (Concerned(each, snapshot) for each in own or _missing_out(snapshot, top))
     for lead in snapshot.leads:
         if lead.service is not None and lead.through is not Through.STANDS_FOR:
             yield Concerned(lead.service, lead.snapshot or snapshot, lead)
+
+
+def _missing_out(snapshot: Snapshot, top: Obj) -> Iterator[Obj]:
+    """Yield the Services that bear the name of a workload without any, and would choose its pods but for one label."""
+    for service in snapshot.of("Service"):
+        selector = selector_of(service)
+        if selector and service["metadata"]["name"] == top["metadata"]["name"]:
+            slip = _slip(Concerned(service, snapshot), selector["matchLabels"])
+            if slip is not None and slip[3] == top:
+                yield service
 
 
 def _backends(ingress: Obj) -> Iterator[Obj]:
@@ -185,15 +199,18 @@ def port_not_offered(snapshot: Snapshot) -> Candidate | None:
 
 
 def service_not_found(snapshot: Snapshot) -> Candidate | None:
-    """A workload that is not well is told to call a Service that does not exist: the name is wrong, or the Service was deleted."""
+    """A workload that is not well is told to call a Service that does not exist: the name is wrong, or the Service was deleted.
+
+    One whose pods are ready counts too where its log is full of errors that name the host; nothing is changed for that alone.
+    """
     for lead in _calls(snapshot):
-        if lead.service is None and unwell(snapshot):
+        if lead.service is None and felt(snapshot, lead):
             host = lead.host
             near = _nearest(host.partition(".")[0], snapshot) if host.endswith(f".{snapshot.target.namespace}") else ""
             advice = f"Create the Service {host}, or correct the address in {lead.field}." + (f" Service {near} exists." if near else "")
             summary = f"{snapshot.target.path()} calls Service {host}, which does not exist."
-            back = _changed(snapshot, lead)
-            return concluded(snapshot, "ServiceNotFound", summary, 0.84, (_named(lead),), Remedy(advice=advice), back=back)
+            back, sureness = (_changed(snapshot, lead), 0.84) if unwell(snapshot) else (None, _SURE_OF_SERVING)
+            return concluded(snapshot, "ServiceNotFound", summary, sureness, (_named(lead),), Remedy(advice=advice), back=back)
     return None
 
 
@@ -229,6 +246,12 @@ def _named(lead: Lead) -> Evidence:
 def unwell(snapshot: Snapshot) -> bool:
     """Tell whether pods of the subject run and do not serve: what somebody shows who misses something."""
     return any(not pod_ready(pod) and condition(pod, "PodScheduled").get("status") != "False" for pod in snapshot.pods)
+
+
+def felt(snapshot: Snapshot, lead: Lead) -> bool:
+    """Tell whether the subject shows that what it calls does not answer: by pods that do not serve, or by errors that name the host."""
+    name = lead.host.partition(".")[0]
+    return unwell(snapshot) or any(misses("\n".join(lines), name) for _, lines in murmuring(snapshot))
 
 
 def spoken_of(snapshot: Snapshot, lead: Lead) -> bool:

@@ -74,11 +74,51 @@ def no_default_class(snapshot: Snapshot) -> Candidate | None:
     return None
 
 
+def volume_taken(snapshot: Snapshot) -> Candidate | None:
+    """A claim asks for one volume by its name, and that volume belongs to another claim, or once did: the two are never bound."""
+    for claim, pods in pending(snapshot):
+        name = str(claim["spec"].get("volumeName") or "")
+        volume = snapshot.named("PersistentVolume", name) if name else None
+        holder = ((volume or {}).get("spec") or {}).get("claimRef") or {}
+        meta = claim["metadata"]
+        same = (holder.get("namespace"), holder.get("name")) == (meta.get("namespace"), meta["name"])
+        if volume is None or not holder or (same and holder.get("uid") in {None, meta.get("uid")}):
+            continue
+        phase, whose = (volume.get("status") or {}).get("phase", ""), f"{holder.get('namespace')}/{holder.get('name')}"
+        said = [
+            evidence(claim, "spec.volumeName", name, "the one volume that it asks for"),
+            evidence(volume, "spec.claimRef", whose, f"the claim that has it; the volume is {phase}"),
+            *(evidence(event, "message", _words(event), "what the volume controller says") for event in _told(snapshot, claim)),
+        ]
+        advice = f"Ask for another volume; or, where claim {whose} is gone for good, take claimRef off volume {name}: its data stay on it."
+        summary = f"Claim {meta['name']} gets no volume: it asks for {name}, which belongs to claim {whose}."
+        return concluded(snapshot, "VolumeTaken", summary, 0.84, said, Remedy(advice=advice, target=claim), pods=pods)
+    return None
+
+
+def reclaim_failed(snapshot: Snapshot) -> Candidate | None:
+    """A volume whose claim is gone could not be deleted or made ready for another: its driver says why. No workload uses it."""
+    top = snapshot.top
+    if top is None or top["kind"] != "PersistentVolume" or (top.get("status") or {}).get("phase") != "Failed":
+        return None
+    told = next(iter(snapshot.events_about(top, "VolumeFailedDelete", "VolumeFailedRecycle")), None)
+    words = _words(told) if told else str((top.get("status") or {}).get("message") or "")
+    said = (
+        evidence(top, "status.phase", "Failed", "it was given up by its claim and could not be reclaimed"),
+        evidence(told or top, "message" if told else "status.message", words, "why its driver cannot"),
+    )
+    policy = top["spec"].get("persistentVolumeReclaimPolicy", "Delete")
+    advice = f"Read the driver's message; reclaim policy {policy} removes the data, so make sure that nobody wants them before you help it."
+    summary = f"Volume {top['metadata']['name']} cannot be reclaimed: its driver fails."
+    return concluded(snapshot, "VolumeReclaimFailed", summary, 0.84, said, Remedy(advice=advice, target=top))
+
+
 def provisioning_failed(snapshot: Snapshot) -> Candidate | None:
     """The provisioner of the claim's StorageClass tries to make a volume and fails: its words say why."""
     for claim, pods in pending(snapshot):
         found = [event for event in _told(snapshot, claim) if not _CLASS_MISSING.search(_words(event))]
-        if found and snapshot.named("StorageClass", str(claim["spec"].get("storageClassName") or "")):
+        made = snapshot.named("StorageClass", str(claim["spec"].get("storageClassName") or ""))
+        if found and made and not claim["spec"].get("volumeName"):
             said = [evidence(found[0], "message", _words(found[0]), "why the provisioner makes no volume")]
             summary = f"Claim {claim['metadata']['name']} gets no volume: the provisioner of its StorageClass fails."
             remedy = Remedy(advice="Read the provisioner's message: quota of the storage, its parameters, or its own pods.", target=claim)
@@ -213,6 +253,8 @@ RULES = (
     Rule("StorageClassMissing", storage_class_missing, explains=_EXPLAINS | {"ProvisioningFailed"}),
     Rule("NoDefaultStorageClass", no_default_class, explains=_EXPLAINS),
     Rule("ProvisioningFailed", provisioning_failed, explains=_EXPLAINS),
+    Rule("VolumeTaken", volume_taken, explains=_EXPLAINS | {"ProvisioningFailed"}),
+    Rule("VolumeReclaimFailed", reclaim_failed),
     Rule("ClaimMissing", claim_missing, explains=_EXPLAINS),
     Rule("VolumeLost", volume_lost, explains=_EXPLAINS),
     Rule("VolumeResizeFailed", resize_stuck, explains=_EXPLAINS | {"VolumeFull"}),

@@ -110,9 +110,11 @@ SCHEDULER = (
         cause="DeviceClaimUnmet",
         doc="A pod claims a device (dynamic resource allocation), and no node has one left that fits the claim.",
         said=Said.SCHEDULER,
-        words=r"(cannot|could not) allocate all claims|resource ?claim .{0,120}(not found|not created|does not exist)",
+        words=r"(cannot|could not) allocate all claims|resource ?claim .{0,120}(not found|not created|does not exist)"
+        r"|device ?class \S{1,253} (does not exist|not found)",
         means="Pods of {target} claim a device that no node can give them.",
-        advice="Compare the ResourceClaims with the ResourceSlices: all may be taken, or the driver of the nodes is away.",
+        advice="Compare the ResourceClaims with the DeviceClasses, templates and ResourceSlices: one that they name may not exist, all"
+        " devices may be taken, or the driver of the nodes is away.",
         base=0.78,
         changed=("resourceClaims", ".resources"),
     ),
