@@ -22,6 +22,7 @@ The map, in the order a signal travels:
     service         what our HTTP services share
     outbound        how our parts call those services
     network         what is wrong with a connection, in few words
+    plugins         what other packages bring, by entry points
     catalog         the agreed fixes: their bundles, their checks, their status
     localcluster    an embedded Kubernetes, knowing nothing of all this
     wiring          the only place that knows everybody; settings, manifests, cli stand around it

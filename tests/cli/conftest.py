@@ -11,8 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.logs import as_before
+
 KUBECTL = Path(sys.executable).with_name("kubectl")
 PATIENCE = 60
+
+
+@pytest.fixture(autouse=True)
+def _logging_is_left_alone():
+    """Commands that run in this very process configure logging."""
+    with as_before():
+        yield
 
 
 @dataclass

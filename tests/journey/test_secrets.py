@@ -3,7 +3,6 @@
 import asyncio
 import io
 import json
-import logging
 import random
 import sys
 from functools import partial
@@ -11,7 +10,6 @@ from types import MappingProxyType
 from typing import ClassVar
 
 import pytest
-import structlog
 
 from kubernaut.analysis.settings import PlanMode
 from kubernaut.api import core
@@ -25,20 +23,18 @@ from kubernaut.notification.channels.base import Message
 from kubernaut.telemetry import configure_logging
 from tests.journey.secrets import Planter, alert, event, seeded
 from tests.journey.stage import DEPLOYMENT, NAMESPACE, playing, settings_for, told
+from tests.logs import as_before
 
 
 @pytest.fixture
 def logs(monkeypatch):
     """Log as a deployed part does, every level of it, and give back how to read what was logged."""
-    before, handlers, level = structlog.get_config(), logging.root.handlers[:], logging.root.level
     written = io.StringIO()
-    with monkeypatch.context() as patched:
-        patched.setattr(sys, "stderr", written)
-        configure_logging(level="debug")
-    yield written.getvalue
-    structlog.configure(**before)
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
+    with as_before():
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "stderr", written)
+            configure_logging(level="debug")
+        yield written.getvalue
 
 
 class Leaky(AlertSource):

@@ -30,6 +30,8 @@ Obj = dict[str, Any]
 """A decoded Kubernetes object."""
 EMPTY: tuple[Any, ...] = (None, "", [], {})
 """What is left out of the JSON form. No field of ours means anything else by them."""
+EMPTIES: dict[str, Any] = {"list": [], "dict": {}}
+"""What an absent list or mapping is, by the type that pydantic's schema names."""
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 Namespace = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
@@ -48,9 +50,6 @@ class Unusable(ValueError):  # noqa: N818  (says what is so)
 
 class Foreseen(Exception):  # noqa: N818  (says what is so)
     """The world outside is not as it should be; the work is tried again, and people are told in a line, without the way there."""
-
-
-EMPTIES: dict[str, Any] = {"list": [], "dict": {}}
 
 
 class Model(BaseModel):
