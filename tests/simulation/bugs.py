@@ -18,6 +18,7 @@ from kubernaut.api.core import PIPELINE_RUN
 from kubernaut.gateway.intake import Intake
 from kubernaut.gateway.opening import Opened, Opening
 from kubernaut.gateway.results import Became, Result
+from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.outcome import DONE
 from kubernaut.notification import courier
 from kubernaut.notification.render import escalation_name
@@ -184,6 +185,18 @@ def _forget_sent(patch: Patch) -> None:
     patch.setattr(courier, "REMEMBERED", 0)
 
 
+def _change_what_is_shared(patch: Patch) -> None:
+    find = Cluster.find
+
+    def careless(self, model, namespace, name):
+        found = find(self, model, namespace, name)
+        if found is not None:
+            found.metadata.labels["seen"] = "yes"
+        return found
+
+    patch.setattr(Cluster, "find", careless)
+
+
 BUGS = (
     Bug("a skipped approval", _skip_approval, "nothing without approval", 60),
     Bug("a run created twice", _create_twice, "one run to an execution", 60, mode=PlanMode.CATALOGUE),
@@ -200,5 +213,6 @@ BUGS = (
     Bug("no brake", _cut_brake, "the brake holds", 200, targets=14, first=1001),
     Bug("writes in a circle", _write_in_circles, "nobody writes in a circle", 100, targets=4, first=1002),
     Bug("a message sent again", _forget_sent, "a message is sent once", 400, targets=3, first=1007),
+    Bug("a cached model changed", _change_what_is_shared, "nobody changes what is shared", 60, targets=2),
     Bug("a cooldown ignored", _never_cool_down, "a target rests after a fix", 200, targets=10, mode=PlanMode.CATALOGUE, first=1001),
 )

@@ -188,7 +188,12 @@ def _sum_up(world: World, loop: SimulatedLoop, played: Played) -> None:
     played.cases = world.laws.cases
     played.trace, played.calls, played.ended_at = world.server.trace, world.server.calls, loop.time()
     played.rows, played.faults = world.laws.facts.rows, Counter({fault.value: count for fault, count in world.chaos.hits.items()})
-    played.broken = [*world.laws.found, *(f"nobody caught: {fault}" for fault in (*loop.faults, *world.hands.faults))]
+    spoiled = [each for process in world.processes for each in process.spoiled()]
+    played.broken = [
+        *world.laws.found,
+        *(f"nobody caught: {fault}" for fault in (*loop.faults, *world.hands.faults)),
+        *(f"{loop.time():.3f} nobody changes what is shared: {each.card.kind} {each.metadata.name}" for each in spoiled),
+    ]
     if played.broken:
         played.schedule = "\n".join(
             [

@@ -9,9 +9,10 @@ from typing import Final
 
 import orjson
 
-from kubernaut.api.base import Model
+from kubernaut.api.base import Model, Resource
 from kubernaut.gateway import app as gateway
 from kubernaut.kube.client import Client
+from kubernaut.kube.cluster import Cluster
 from kubernaut.kube.manager import Manager
 from kubernaut.notification import reconciler as notification
 from kubernaut.notification.app import notification_app
@@ -68,6 +69,7 @@ class Process:
         self.life.alive = False
         self.lives: list[Life] = []
         self.wire: Wire | None = None
+        self.cluster: Cluster | None = None
         self._wires: list[Wire] = []
         self._around = around
         self._clock = SimulatedClock(around.clock.start, around.clock.loop, skew)
@@ -111,6 +113,7 @@ class Process:
             election = replace(settings.leader.election(name=name, namespace=settings.namespace), identity=life.name)
         rng = random.Random(f"{around.chaos.seed} {life.name}")
         manager = Manager(client, self._clock, name=self.name, namespace=settings.namespace, leader_election=election, rng=rng)
+        self.cluster = manager.cluster
         self._serve(manager, life)
         add_controllers(manager, settings, self.parts, records=around.ledger, escalations=_Escalations(self))
         await manager.run()
@@ -124,6 +127,10 @@ class Process:
             console = Console(lambda message: around.shown.append((around.chaos.now(), life.name, message)))
             notification.setup(manager, settings.notification, (console,))
             self._notification = notification_app(manager.cluster, settings.notification, {})
+
+    def spoiled(self) -> list[Resource]:
+        """Return the shared models of this life that somebody changed."""
+        return self.cluster.readings.spoiled() if self.cluster else []
 
     async def signal(self, body: bytes) -> tuple[int, bytes]:
         """Send a webhook to the gateway; status 0 where nobody answers in time."""

@@ -92,6 +92,10 @@ class Readings:
             self._known.popitem(last=False)
         return made
 
+    def spoiled(self) -> list[Resource]:
+        """Return those that somebody changed since they were read, which nobody may."""
+        return [made for obj, made in self._known.values() if made != type(made).model_validate(obj)]
+
 
 class Cluster:
     """Cached reads and direct writes. What comes from the cache is shared, objects and models: never change it."""
@@ -100,7 +104,7 @@ class Cluster:
         self.client = client
         self.clock = clock
         self._caches = caches
-        self._readings = Readings()
+        self.readings = Readings()
 
     def read(self, kind: Kind, namespace: str, name: str) -> Obj | None:
         """Return an object from the cache, or None."""
@@ -121,15 +125,15 @@ class Cluster:
     def find(self, model: type[R], namespace: str, name: str) -> R | None:
         """Return a resource from the cache, or None."""
         obj = self.read(model.card, namespace, name)
-        return None if obj is None else self._readings.of(model, obj)
+        return None if obj is None else self.readings.of(model, obj)
 
     def where(self, model: type[R], index: str, value: str) -> list[R]:
         """Return the resources that an index files under a value."""
-        return [self._readings.of(model, obj) for obj in self.select(model.card, index, value)]
+        return [self.readings.of(model, obj) for obj in self.select(model.card, index, value)]
 
     def shared(self, model: type[R], obj: Obj) -> R:
         """Return a cached object as the resource that it is; raise ValidationError where it is none."""
-        return self._readings.of(model, obj)
+        return self.readings.of(model, obj)
 
     async def fetch(self, model: type[R], namespace: str, name: str) -> R | None:
         """Return a resource from the API server itself, or None."""
