@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from kubernaut.analysis.diagnosis import ROUNDS
 from kubernaut.analysis.investigators.base import Finding
 from kubernaut.analysis.investigators.rules.investigator import judge
 from kubernaut.analysis.logs import Logs, last_lines, wanted
@@ -55,9 +56,11 @@ class Case:
         subject, texts = self.header["subject"], self.header.get(logs) or {}
         shelf = Shelf().hold(self.objects if objects is None else objects)
         place = {"at": datetime.fromisoformat(self.header["at"]), "namespace": subject.get("namespace", ""), **scope}
-        seen = shelf.collect(subject["kind"], subject["name"], **place)
-        read = {row.key: last_lines(texts[row.key]) for row in wanted(seen) if row.key in texts}
-        return shelf.collect(subject["kind"], subject["name"], logs=Logs(read), **place) if read else seen
+        seen, read = shelf.collect(subject["kind"], subject["name"], **place), dict[str, str]()
+        for _ in range(ROUNDS if texts else 0):
+            read |= {row.key: last_lines(texts[row.key]) for row in wanted(seen) if row.key in texts}
+            seen = shelf.collect(subject["kind"], subject["name"], logs=Logs(read), **place)
+        return seen
 
     def judged(self, *, healthy: bool = False) -> Finding:
         return judge(self.snapshot(self.twin(), logs="healthyLogs") if healthy else self.snapshot())

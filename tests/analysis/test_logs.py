@@ -1,6 +1,7 @@
 """Logs: which are asked for, how they are read and from where, and what they may change: never a target or a fix."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ from kubernaut.cli.logfiles import FileLogs
 from kubernaut.kube.client import Client
 from kubernaut.kube.errors import ApiError
 from kubernaut.kube.transport import Request
+from tests.analysis.cases import cases
 from tests.analysis.planted import PLANTS
 from tests.analysis.shelf import Shelf
 from tests.analysis.world import CRASHED, NS, OOM, T0, World, container, crash_loop, ended, event, running, waiting
@@ -225,6 +227,30 @@ async def test_the_api_is_asked_for_the_last_lines_of_the_instance_that_ended():
     assert server.asked[0].path == f"/api/v1/namespaces/{NS}/pods/checkout-hash1-0/log"
     assert server.asked[0].query["previous"] == "true"
     assert "hunter2" not in str(snapshot.logs)
+
+
+class Kept:
+    """Logs that are at hand, and what was asked for, time by time."""
+
+    def __init__(self, texts: dict[str, str]) -> None:
+        self.texts = texts
+        self.asked: list[set[str]] = []
+
+    async def read(self, wanted: Sequence[Wanted]) -> Logs:
+        self.asked.append({row.key for row in wanted})
+        return Logs({row.key: self.texts[row.key] for row in wanted if row.key in self.texts})
+
+
+async def test_a_log_that_leads_to_another_workload_has_its_logs_read_too():
+    case = next(each for each in cases() if each.name == "names-fail-for-lack-of-dns")
+    logs, subject = Kept(case.header["logs"]), case.header["subject"]
+    shelf = Shelf().hold(case.objects)
+    alert = {"fingerprint": "f", "severity": "critical", "environment": "x", "businessPriority": "P1", "namespace": subject["namespace"]}
+    request = AnalysisRequest.model_validate({"alertContext": {**alert, "resourceKind": subject["kind"], "resourceName": subject["name"]}})
+    asked = Diagnosis(Collector(shelf.cluster, window_limit=timedelta(days=7)), [RuleInvestigator()], logs)
+    finding, _ = await asked.find(Question(request=request), datetime.fromisoformat(case.header["at"]))
+    assert (finding.cause.name, finding.target.path()) == ("ConfigurationInvalid", "kube-system/deployment/coredns")
+    assert [{key.partition("/")[0] for key in keys} for keys in logs.asked] == [{"shop"}, {"kube-system"}]
 
 
 @pytest.mark.parametrize(("status", "unread"), [(403, (UNREAD,)), (500, (UNREAD,)), (404, ()), (400, ())])

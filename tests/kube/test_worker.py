@@ -43,3 +43,25 @@ async def test_a_fault_that_was_foreseen_is_one_line(fault, unforeseen, clock):
     assert line["event"] == "pass failed, it is tried again"
     assert (line["namespace"], line["name"], str(fault) in line["fault"]) == ("shop", "a", True)
     assert (line["exc_info"] is fault) == unforeseen
+
+
+async def test_a_failure_is_told_though_a_conflict_came_before_and_told_again_after_all_was_well(clock):
+    course = [ApiError(409, "Conflict", "changed"), KeyError("spec"), KeyError("spec"), None, KeyError("spec"), None]
+    told = []
+
+    async def work(_key):
+        fault = course.pop(0)
+        if fault is not None:
+            raise fault
+        if not course:
+            task.cancel()
+            return DONE
+        workers.add(Key("shop", "a"))
+        return DONE
+
+    workers = Workers("sample", work, lambda: [Key("shop", "a")], clock=clock, count=1, on_fault=lambda _key, fault: told.append(fault))
+    with capture_logs() as lines:
+        task = asyncio.create_task(workers.run())
+        await asyncio.gather(task, return_exceptions=True)
+    assert len(told) == 2
+    assert [bool(line.get("exc_info")) for line in lines if line["log_level"] == "warning"] == [True, False, True]

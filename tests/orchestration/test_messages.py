@@ -1,5 +1,6 @@
 """What people read: the approval request as documented, the good end, and the ends that need them."""
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -109,6 +110,14 @@ def test_no_workflow_fits_tells_a_person_why(case):
     assert (message.metadata.name, message.spec.type.value) == (f"{RR}-manual-review", "ManualReview")
     assert "no workflow fits an OOM kill" in message.spec.body
     assert [each.value for each in message.spec.channels] == ["console", "pagerduty", "slack", "email"]
+
+
+def test_what_nobody_knows_is_told_once_in_whole_sentences_with_commands_that_work_as_they_stand(case):
+    unknown = "I don't know what is wrong. A person must look."
+    case.processed().analysed(phase="Failed", selectedWorkflow=None, rootCause=unknown, confidence=0)
+    body = manual_review(case.request, case.family, dataclasses.replace(UNSURE, message=unknown), T0).spec.body
+    assert f": {unknown}\n- Cause: not known\n" in body
+    assert f"`kubectl describe rr {RR} -n {case.request.metadata.namespace}`" in body
 
 
 def test_the_fallback_of_an_escalation_has_its_name_and_its_owner(case):

@@ -10,6 +10,8 @@ from kubernaut.api.base import Obj
 STEADY = timedelta(minutes=10)
 """A container that is ready for this long, and twice as long as its last run, has recovered. (Kubelet backs off for 5 minutes at most.)"""
 
+SLOW = timedelta(minutes=5)
+"""A Job that has no pods for so long does not get any."""
 ONCE = timedelta(hours=1)
 """A container that was started again only once need not be up for longer than this."""
 
@@ -164,6 +166,13 @@ def condition(obj: Obj, type_: str) -> Obj:
     """Return a condition of an object by its type; empty where there is none."""
     rows = (obj.get("status") or {}).get("conditions") or ()
     return next((row for row in rows if row.get("type") == type_), {})
+
+
+def idle(job: Obj, now: datetime) -> bool:
+    """Tell whether a Job has no pods and is not done, minutes after it was made."""
+    made, status = moment(job["metadata"].get("creationTimestamp")), job.get("status") or {}
+    done = any(condition(job, type_).get("status") == "True" for type_ in ("Complete", "Failed"))
+    return not done and not status.get("active") and made is not None and now - made >= SLOW
 
 
 def pod_ready(pod: Obj) -> bool:

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
-from kubernaut.analysis.containers import condition, pod_ready
+from kubernaut.analysis.containers import condition, idle, pod_ready
 from kubernaut.analysis.leads import (
     GOVERNING,
     Called,
@@ -47,8 +47,6 @@ LEADS: Final = 8
 """How many ways are followed from one object."""
 DEPTH: Final = 2
 """How many steps from the subject."""
-_SLOW: Final = timedelta(minutes=5)
-"""A Job that has no pods for so long does not get any."""
 DNS_NAMESPACE: Final = "kube-system"
 _APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _APPLIED_LIMIT: Final = 262_144
@@ -279,7 +277,7 @@ def _stuck(found: Snapshot) -> Iterator[Obj]:
     """Yield what else is not well in a namespace: pods that do not serve though enough others do, roll-outs and Jobs that get nowhere."""
     yield from (pod for pod in found.of("Pod") if _failing(pod, found.since))
     yield from (obj for kind in ("Deployment", "StatefulSet") for obj in found.of(kind) if under_way(obj))
-    yield from (job for job in found.of("Job") if _failed(job, found.since) or _idle(job, found.at))
+    yield from (job for job in found.of("Job") if _failed(job, found.since) or idle(job, found.at))
 
 
 def _failing(pod: Obj, since: datetime) -> bool:
@@ -296,13 +294,6 @@ def _failed(job: Obj, since: datetime) -> bool:
     row = condition(job, "Failed")
     ended = moment(row.get("lastTransitionTime"))
     return row.get("status") == "True" and (ended is None or ended >= since)
-
-
-def _idle(job: Obj, now: datetime) -> bool:
-    """Tell whether a Job has no pods and is not done, minutes after it was made."""
-    made, status = moment(job["metadata"].get("creationTimestamp")), job.get("status") or {}
-    done = any(condition(job, type_).get("status") == "True" for type_ in ("Complete", "Failed"))
-    return not done and not status.get("active") and made is not None and now - made >= _SLOW
 
 
 def _short(obj: Obj) -> bool:

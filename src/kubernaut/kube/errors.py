@@ -22,18 +22,19 @@ class ApiError(Foreseen):
         self.reason = reason
         self.message = message[:MESSAGE_LIMIT]
         self.details: Obj = details or {}
-        super().__init__(f"{status} {reason}: {self.message}" if status else f"{reason}: {self.message}")
+        super().__init__(f"{' '.join(filter(None, (str(status or ''), reason)))}: {self.message}")
 
     @classmethod
-    def of(cls, status: int, body: bytes) -> "ApiError":
-        """Read an answer's body: a `Status` object, or whatever a proxy wrote."""
+    def of(cls, status: int, body: bytes, asked: str = "") -> "ApiError":
+        """Read an answer's body: a `Status` object, or whatever a proxy wrote, which does not say what was asked."""
         try:
             decoded = orjson.loads(body)
         except orjson.JSONDecodeError:
             decoded = None
         if isinstance(decoded, dict):
             return cls.of_status(decoded, status)
-        return cls(status, "", body[:500].decode(errors="replace"))
+        said = body[:500].decode(errors="replace").strip()
+        return cls(status, "", f"{asked}: {said}" if asked else said)
 
     @classmethod
     def of_status(cls, status: Mapping[str, Any], code: int = 500) -> "ApiError":

@@ -57,10 +57,6 @@ class WorkQueue:
         self.add_after(key, seconds)
         return seconds
 
-    def failures(self, key: Key) -> int:
-        """Return how often in a row a key has failed."""
-        return self._failures.get(key, 0)
-
     def forget(self, key: Key) -> None:
         """Forget a key's failures."""
         self._failures.pop(key, None)

@@ -131,7 +131,8 @@ class HttpTransport:
             return
         if response.status == HTTPStatus.UNAUTHORIZED:
             self._credentials.refused()
-        raise ApiError.of(response.status, await response.content.read(REFUSAL_LIMIT))
+        asked = f"{response.method} {response.url.path}"
+        raise ApiError.of(response.status, await response.content.read(REFUSAL_LIMIT), asked)
 
 
 async def _read(response: aiohttp.ClientResponse, request: Request) -> bytes:

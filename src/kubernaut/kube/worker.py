@@ -66,6 +66,8 @@ class Workers:
         self._depth = metrics.QUEUE_DEPTH.labels(name)
         self._seconds = metrics.RECONCILE_SECONDS.labels(name)
         self._tasks: list[asyncio.Task[None]] = []
+        self._failing: set[Key] = set()
+        """Keys whose last pass failed, and that was told; a conflict is no failure."""
 
     def add(self, key: Key) -> None:
         """Ask for a pass over a key. While nobody works this is dropped: a start begins with all keys."""
@@ -126,6 +128,7 @@ class Workers:
             return await self._process(key)
 
     def _settle(self, queue: WorkQueue, key: Key, outcome: Outcome) -> None:
+        self._failing.discard(key)
         seconds = (outcome.at - self._clock.now()).total_seconds() if outcome.at else 0.0
         if outcome.at and seconds <= 0:
             queue.retry(key)  # a moment already past: look again, but never in a tight loop
@@ -135,12 +138,13 @@ class Workers:
             queue.add_after(key, seconds)
 
     def _retry(self, queue: WorkQueue, key: Key, fault: Exception) -> None:
-        first = queue.failures(key) == 0
         seconds = queue.retry(key)
         where = {"controller": self.name, "namespace": key.namespace, "name": key.name, "retry_seconds": round(seconds, 3)}
         if _quiet(fault):
             log.debug("pass met a conflict", **where)
             return
+        first = key not in self._failing
+        self._failing.add(key)
         way = fault if first and not isinstance(fault, FORESEEN) else None
         log.warning("pass failed, it is tried again", **where, fault=f"{type(fault).__name__}: {fault}"[:2000], exc_info=way)
         if first:

@@ -190,16 +190,19 @@ def _subject(sign: str, request: RemediationRequest) -> str:
 
 def _story(request: RemediationRequest, family: Family, end: End, now: datetime) -> str:
     """Tell how it went: the signal, the cause, the fix, the end."""
-    lines = [f"**{request.spec.signal_name}** on `{request.spec.target_resource}`: {end.message or end.reason}."]
+    lines = [f"**{request.spec.signal_name}** on `{request.spec.target_resource}`: {(end.message or end.reason).rstrip('.')}."]
     if family.analysis and family.analysis.status.root_cause:
         status = family.analysis.status
-        lines += [f"- Cause: {status.root_cause} (confidence {status.confidence:.0%})"]
+        lines += [f"- Cause: {f'{status.root_cause} (confidence {status.confidence:.0%})' if status.confidence else 'not known'}"]
         lines += [f"- Fix: {fix_of(family)} on `{target_of(request, family).path()}`"] if fix_of(family) else []
         lines += _evidence(status.evidence)[:5]
-    took = go_duration(now.replace(microsecond=0) - (request.metadata.creation_timestamp or request.spec.created_at))
+    took, meta = (
+        go_duration(now.replace(microsecond=0) - (request.metadata.creation_timestamp or request.spec.created_at)),
+        request.metadata,
+    )
     lines += [f"- Ended in {TITLES[end.stage]} with {end.reason} after {took}"]
     lines += [f"- Note: {warning}"] if (warning := _helm(family)) else []
-    lines += [f"- Look: `kubernaut timeline {request.metadata.name}` or `kubectl describe rr {request.metadata.name}`"]
+    lines += [f"- Look: `kubernaut timeline {meta.name}` or `kubectl describe rr {meta.name} -n {meta.namespace}`"]
     return "\n".join([*lines, "", _section("Proposed change", end.proposal)] if end.proposal else lines)
 
 

@@ -30,7 +30,7 @@ _TROUBLE: Final = re.compile(
     r"error|fatal|panic|exception|traceback|critical|refused|denied|forbidden|fail|cannot|could ?n[o']t|unable|no such|not found"
     r"|timed? ?out"
     r"|unauthori[sz]ed|out of memory|heap space|no space left|already in use|expired|\bx509\b|deadlock|dirty|missing|required|invalid"
-    r"|unknown"
+    r"|unknown|\b(DETAIL|HINT|CAUSE|Caused by)\b:"
     r"|^[EF]\d{4} |\bE[A-Z]{5,}\b",
     re.IGNORECASE,
 )

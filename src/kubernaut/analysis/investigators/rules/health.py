@@ -4,15 +4,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from kubernaut.analysis.containers import Container, condition, containers, containers_of, live_pods, pod_ready
+from kubernaut.analysis.containers import Container, condition, containers, containers_of, idle, live_pods, pod_ready
 from kubernaut.analysis.investigators.base import Evidence
+from kubernaut.analysis.investigators.rules.jobs import newest_jobs
 from kubernaut.analysis.investigators.rules.judging import evidence, told_by
 from kubernaut.analysis.leads import backends, labels_of, matches, selector_of
 from kubernaut.analysis.snapshot import Snapshot, moment
 from kubernaut.api.base import Obj
+from kubernaut.api.quantity import parse_quantity
 
 _YOUNG = timedelta(minutes=3)
 """A pod that is younger may still be on its way to being ready."""
+_NEXT = timedelta(minutes=10)
+"""Where pods are missing and none was made for so long, nobody is about to make them."""
 _STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 _PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
 
@@ -51,13 +55,20 @@ def _rolling(snapshot: Snapshot, top: Obj, wanted: int) -> tuple[Evidence, ...]:
     pods = live_pods(snapshot)
     ready = [pod for pod in pods if pod_ready(pod)]
     young = [pod for pod in pods if not pod_ready(pod)]
-    late = condition(top, "Progressing").get("status") == "False"
+    nobody_comes = len(pods) < wanted and not any(_recent(snapshot, pod) for pod in pods)
+    late = condition(top, "Progressing").get("status") == "False" or nobody_comes
     if late or not ready or not all(_just_made(snapshot, pod) for pod in young):
         return ()
     if any(_unsteady(snapshot, row) for row in containers(snapshot)):
         return ()
     count = f"{len(ready)} of {wanted}"
     return (evidence(top, "status", count, "a change is under way: pods serve, and those that do not yet are just starting"),)
+
+
+def _recent(snapshot: Snapshot, pod: Obj) -> bool:
+    """Tell whether a pod was made so lately that the next one may just be due."""
+    made = moment(pod["metadata"].get("creationTimestamp"))
+    return made is None or snapshot.at - made < _NEXT
 
 
 def _just_made(snapshot: Snapshot, pod: Obj) -> bool:
@@ -110,7 +121,8 @@ def _job(snapshot: Snapshot, top: Obj) -> tuple[Evidence, ...]:
 def _service(snapshot: Snapshot, top: Obj) -> tuple[Evidence, ...]:
     selector = selector_of(top)
     ready = [pod for pod in snapshot.of("Pod") if matches(selector, labels_of(pod)) and pod_ready(pod)]
-    if not ready or any(not _well_behind(lead.snapshot) for lead in snapshot.leads):
+    unreached = top["spec"].get("type") == "LoadBalancer" and not ((top.get("status") or {}).get("loadBalancer") or {}).get("ingress")
+    if not ready or unreached or any(not _well_behind(lead.snapshot) for lead in snapshot.leads):
         return ()
     return (evidence(top, "spec.selector", f"{len(ready)} ready pods", "pods that are ready answer it"),)
 
@@ -125,7 +137,9 @@ def _ingress(snapshot: Snapshot, top: Obj) -> tuple[Evidence, ...]:
 
 
 def _claim(_: Snapshot, top: Obj) -> tuple[Evidence, ...]:
-    if (top.get("status") or {}).get("phase") != "Bound":
+    status, wanted = top.get("status") or {}, ((top["spec"].get("resources") or {}).get("requests") or {}).get("storage")
+    has = (status.get("capacity") or {}).get("storage")
+    if status.get("phase") != "Bound" or (wanted and has and parse_quantity(has) < parse_quantity(wanted)):
         return ()
     return (evidence(top, "status.phase", "Bound", "the claim has its volume, and nothing says that it is full"),)
 
@@ -149,8 +163,8 @@ def _budget(_: Snapshot, top: Obj) -> tuple[Evidence, ...]:
     return (evidence(top, "status.disruptionsAllowed", allowed, "pods may be evicted"),) if allowed else ()
 
 
-def _cron_job(_: Snapshot, top: Obj) -> tuple[Evidence, ...]:
-    if top["spec"].get("suspend"):
+def _cron_job(snapshot: Snapshot, top: Obj) -> tuple[Evidence, ...]:
+    if top["spec"].get("suspend") or any(idle(job, snapshot.at) for job in newest_jobs(snapshot)):
         return ()
     last = (top.get("status") or {}).get("lastScheduleTime") or "not yet"
     return (evidence(top, "status.lastScheduleTime", last, "it is scheduled, and its last Job did not fail"),)

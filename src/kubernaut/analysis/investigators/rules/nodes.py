@@ -62,7 +62,7 @@ def node_flapping(snapshot: Snapshot) -> Candidate | None:
     """A node becomes not ready again and again, though it may be ready now: taking it out of use protects its pods."""
     for node in _concerned(snapshot, all_pods=True):
         told = next(iter(snapshot.events_about(node, "NodeNotReady")), None)
-        count = sum(int(event.get("count") or 1) for event in snapshot.events_about(node, "NodeNotReady"))
+        count = sum(_times(event) for event in snapshot.events_about(node, "NodeNotReady"))
         if told is None or count < _FLAPS or not _elsewhere(snapshot, node):
             continue
         return concluded(
@@ -75,6 +75,11 @@ def node_flapping(snapshot: Snapshot) -> Candidate | None:
             pods=_pods_on(snapshot, node),
         )
     return None
+
+
+def _times(event: Obj) -> int:
+    """Return how often an event happened, in its old form or its new one."""
+    return int(event.get("count") or (event.get("series") or {}).get("count") or 1)
 
 
 def node_problem(snapshot: Snapshot) -> Candidate | None:
