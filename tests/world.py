@@ -83,7 +83,7 @@ async def world(*, running: Sequence[str] = BASIC) -> AsyncIterator[World]:
             cluster.run(name, run)
     client = Client(cluster.url, token=cluster.admin_token, tls=ssl.create_default_context(cadata=cluster.certificate))
     try:
-        await install(client)
+        await _furnish_embedded(cluster)
         yield World(client)
     finally:
         await client.close()
@@ -164,6 +164,14 @@ async def _furnish() -> None:
     finally:
         await client.close()
     _furnished.add(EXTERNAL)
+
+
+async def _furnish_embedded(cluster: LocalCluster) -> None:
+    """Put definitions, identities and policies into an embedded cluster, past its HTTP: every test's world begins with it."""
+    for obj in manifests.everything():
+        kind = core.kind_named(obj["kind"])
+        assert kind is not None
+        await cluster.api.create(cluster.api.kind(kind.group, kind.plural), obj)
 
 
 async def install(client: Client) -> None:
