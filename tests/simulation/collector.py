@@ -56,6 +56,8 @@ class Collector:
     async def _delete(self, place: Place, seconds: float) -> None:
         kind, namespace, name, uid = place
         await asyncio.sleep(seconds)
+        if uid not in self._alive:
+            return  # somebody else was faster
         try:
             await self.client.delete(kind, name, namespace, uid=uid, propagation="Background")
         except ApiError as fault:

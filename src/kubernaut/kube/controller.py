@@ -57,9 +57,12 @@ class Controller(Generic[R]):
         self._manager.informer(watched).on_change(_telling(self._workers.add, self._owner))
         return self
 
-    def watches(self, watched: Watched, mapper: Mapper, *, namespace: str = "") -> Self:
-        """Make a pass due over the keys a function reads off any object of another kind that changes."""
-        self._manager.informer(watched, namespace=namespace).on_change(_telling(self._workers.add, mapper))
+    def watches(self, watched: Watched, mapper: Mapper, *, namespace: str = "", about: Callable[[Obj], object] | None = None) -> Self:
+        """Make a pass due over the keys a function reads off any object of another kind that changes.
+
+        `about` returns what of the object matters: a change that leaves it the same makes nothing due.
+        """
+        self._manager.informer(watched, namespace=namespace).on_change(_telling(self._workers.add, mapper, about))
         return self
 
     def _owner(self, obj: Obj) -> Iterable[Key]:
@@ -142,11 +145,11 @@ class Controller(Generic[R]):
             self._manager.recorder.event(obj, WARNING, "ReconcileFailed", f"{type(fault).__name__}: {fault}")
 
 
-def _telling(add: Callable[[Key], None], mapper: Mapper) -> Handler:
+def _telling(add: Callable[[Key], None], mapper: Mapper, about: Callable[[Obj], object] | None = None) -> Handler:
     """Return a handler that makes passes due for a change, seen from both its sides."""
 
     def handler(old: Obj | None, new: Obj | None) -> None:
-        if old is not None and new is not None and not _worth_a_pass(old, new):
+        if old is not None and new is not None and (about(old) == about(new) if about else not _worth_a_pass(old, new)):
             return
         for key in sorted({key for obj in (old, new) if obj is not None for key in mapper(obj)}):
             add(key)

@@ -144,7 +144,7 @@ class Lane:
 
     async def _send(self, obj: Obj) -> int:
         """Deliver what is pending; return the last ordinal delivered."""
-        resource = self._model.model_validate(obj)
+        resource = self._cluster.shared(self._model, obj)
         pending = sorted(status_of(resource).journal.pending, key=lambda entry: entry.ordinal)
         delivered = False
         try:

@@ -25,7 +25,7 @@ from kubernaut.notification.render import Context, message
 from kubernaut.notification.routing import NAME, Routing, asked_of, labels_of, shipped
 from kubernaut.notification.routing_text import read
 from kubernaut.notification.settings import NotificationSettings
-from kubernaut.notification.surroundings import Lookout, Surroundings
+from kubernaut.notification.surroundings import Lookout, Surroundings, stand_of_case, stand_of_message, stand_of_question
 from kubernaut.policy.live import Current, follow_source
 
 WORKERS: Final = 16
@@ -57,8 +57,9 @@ def setup(manager: Manager, settings: NotificationSettings, channels: Sequence[C
     cluster = manager.cluster
     notifier = Notifier(cluster.clock, settings, courier, routing=routing, around=lookout.around, remove=cluster.delete, offering=offering)
     controller = manager.controller(NotificationRequest, notifier.reconcile, workers=WORKERS)
-    controller.watches(NotificationRequest, lookout.of_message)
-    controller.watches(RemediationRequest, lookout.of_case).watches(AIApprovalRequest, lookout.of_question)
+    controller.watches(NotificationRequest, lookout.of_message, about=stand_of_message)
+    controller.watches(RemediationRequest, lookout.of_case, about=stand_of_case)
+    controller.watches(AIApprovalRequest, lookout.of_question, about=stand_of_question)
 
 
 class Notifier:

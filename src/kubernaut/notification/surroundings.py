@@ -99,6 +99,26 @@ class Lookout:
                 continue
 
 
+def stand_of_message(obj: Obj) -> object:
+    """Return what matters of a message to the others of its case: whether it is delivered, and goes."""
+    status = obj.get("status") or {}
+    return status.get("completionTime"), status.get("deliveryAttempts"), obj["metadata"].get("deletionTimestamp")
+
+
+def stand_of_case(obj: Obj) -> object:
+    """Return what matters of a remediation to the messages about its problem: how it ended, and whether the alert did."""
+    status = obj.get("status") or {}
+    told = [status.get(name) for name in ("overallPhase", "outcome", "message", "signalState")]
+    return told, obj["metadata"].get("deletionTimestamp")
+
+
+def stand_of_question(obj: Obj) -> object:
+    """Return what matters of a question to the messages of its case: the answer, or that it no longer counts."""
+    status = obj.get("status") or {}
+    told = [status.get(name) for name in ("decision", "decidedBy", "decisionMessage", "voidedAt", "voidReason")]
+    return told, obj["metadata"].get("deletionTimestamp")
+
+
 def _case_of(obj: Obj) -> Iterable[str]:
     name = (obj["spec"].get("remediationRequestRef") or {}).get("name")
     return (f"{key_of(obj).namespace}/{name}",) if name else ()

@@ -53,6 +53,8 @@ class Lookout:
         acting = stage not in {Stage.PROCESSING, Stage.ANALYSIS}
         target = target_of(request, family) if acting else request.spec.target
         gate = await self._gate(request, family, stage, now)
+        ahead = None if acting else self._ahead(request)
+        waits = bool(gate.held(self._settings.brake, now)) or (ahead is not None and request.status.overall_phase is Phase.BLOCKED)
         return Situation(
             stage=stage,
             request=request,
@@ -62,9 +64,9 @@ class Lookout:
             target=target.path(),
             fix=fix_of(family),
             plan_hash=plan_hash(family),
-            managed=await self._managed(target, gate, now),
+            managed=await self._managed(target, gate, waits=waits) if stage in {Stage.PROCESSING, Stage.WORKFLOW} else None,
             history=() if acting else self._history(request),
-            ahead=None if acting else self._ahead(request),
+            ahead=ahead,
             fixes=self._fixes(request, target.path()) if acting else (),
             chain=self._chain(request, target.path()) if acting else (),
             gate=gate,
@@ -90,19 +92,19 @@ class Lookout:
         """Return the duplicates of a remediation, given as `namespace/name`."""
         return self._cluster.where(RemediationRequest, DUPLICATES, parent)
 
-    async def _managed(self, target: ResourceIdentifier, gate: Gate, now: datetime) -> bool | None:
+    async def _managed(self, target: ResourceIdentifier, gate: Gate, *, waits: bool) -> bool | None:
         """Return what the object's own label says, else its namespace's; the object is read only where that may matter."""
         found = self._cluster.read(core.NAMESPACE, "", target.namespace) if target.namespace else None
         said = opted(found)
         if gate.world is not None:
             own = opted(gate.world.target)
         else:
-            own = opted(await self._object(target)) if self._may_differ(said, gate, now) else None
+            own = opted(await self._object(target)) if self._may_differ(said, waits=waits) else None
         return said if own is None else own
 
-    def _may_differ(self, said: bool | None, gate: Gate, now: datetime) -> bool:
-        """Tell whether the object's own label may matter: not to what its namespace lets us touch and the brake holds anyway."""
-        if said and gate.held(self._settings.brake, now):
+    def _may_differ(self, said: bool | None, *, waits: bool) -> bool:
+        """Tell whether the object's own label may matter: not to what its namespace lets us touch and the brake, or its double, holds."""
+        if said and waits:
             return False
         return self._settings.managed_only or said is not None
 

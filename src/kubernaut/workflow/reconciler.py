@@ -65,6 +65,8 @@ from kubernaut.workflow.validity import entry, faults
 from kubernaut.workflow.waits import ENDED_INDEX, Waits, execution_of_run, indexes
 
 DELETION_POLL = timedelta(seconds=2)
+CLEANED = 1024
+"""How many executions are remembered that only wait for a person; another is looked at as if for the first time."""
 CATALOGUE_INDEX = "workflow.id"
 """RemediationWorkflows, by the id of the workflow."""
 
@@ -81,6 +83,8 @@ class WorkflowReconciler:
         self._locks = Locks(cluster, settings, engines.values())
         self._guards = Guards(cluster.client, conditions)
         self._undoing = Undoing(cluster, self._locks, self._offers)
+        self._cleaned: dict[str, None] = {}
+        """Executions, by uid, whose runs are gone while their targets wait for a person."""
 
     async def reconcile(self, execution: WorkflowExecution) -> Outcome:
         """Observe, decide, act, report."""
@@ -89,14 +93,25 @@ class WorkflowReconciler:
     async def finalize(self, execution: WorkflowExecution) -> Outcome:
         """Remove the run, wherever it is, then let go of the target; who keeps others from it stays until a person has cleared it."""
         now = self._cluster.clock.now()
+        if self._only_waits(execution):
+            return again(now + self._settings.lock_retry)
         if not await self._engine(execution).cleanup(execution):
             return again(now + DELETION_POLL)
         if not await self._locks.release(execution):
             return again(now + DELETION_POLL)  # the cache still shows the run, or the plan is being carried out
         self._take_clearance(execution, now)
         if self._keeps_target(execution):
+            self._cleaned[execution.metadata.uid] = None
+            if len(self._cleaned) > CLEANED:
+                self._cleaned.pop(next(iter(self._cleaned)))
             return again(now + self._settings.lock_retry)
+        self._cleaned.pop(execution.metadata.uid, None)
         return DONE
+
+    def _only_waits(self, execution: WorkflowExecution) -> bool:
+        """Tell whether nothing is left to do but for a person to clear the target: the run was removed, and none came since."""
+        known = execution.metadata.uid in self._cleaned and not self._locks.at_work(execution)
+        return known and execution.status.block_clearance is None and self._keeps_target(execution)
 
     def _keeps_target(self, execution: WorkflowExecution) -> bool:
         """Tell whether the target waits for a person because of this execution: what is known of that must not go with it."""
