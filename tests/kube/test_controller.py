@@ -8,8 +8,9 @@ import pytest
 from kubernaut.api.base import AuditOutcome, Kind, ObjectMeta
 from kubernaut.kube.clock import SystemClock
 from kubernaut.kube.cluster import OWNER_INDEX, NotWatched
+from kubernaut.kube.controller import _telling
 from kubernaut.kube.events import EVENT
-from kubernaut.kube.informer import Key
+from kubernaut.kube.informer import Key, key_of
 from kubernaut.kube.manager import Manager
 from kubernaut.kube.outcome import DONE, Stalled, again
 from tests.kube.family import FINALIZER, HOME, SERVERS, Child, Observer, Parent, Passes, child, complete, connected, done, parent, settled
@@ -270,6 +271,19 @@ async def test_other_kinds_make_passes_due_by_a_mapper(manager, client, observer
     await passes.reach(2)
     await client.create(CONFIG_MAP, {"metadata": {"name": "m", "namespace": HOME}, "data": {"parent": "p"}})
     await observer.sees(Parent, "p", lambda one: one.status.phase == "Completed")
+
+
+def test_a_change_that_leaves_alone_what_matters_of_an_object_makes_nothing_due():
+    due: list[Key] = []
+    hear = _telling(due.append, lambda obj: [key_of(obj)], lambda obj: obj["data"]["said"])
+    states = [{"metadata": {"name": "m", "namespace": HOME}, "data": {"said": said, "noise": noise}} for said, noise in ("aa", "ab", "bb")]
+    hear(None, states[0])
+    assert due == [Key(HOME, "m")]
+    hear(states[0], states[1])
+    assert due == [Key(HOME, "m")]
+    hear(states[1], states[2])
+    hear(states[2], None)
+    assert due == [Key(HOME, "m")] * 3
 
 
 async def test_a_stopping_manager_lets_running_passes_finish(manager, client, running):

@@ -7,7 +7,7 @@ import pytest
 from kubernaut.api.notification import ChannelName, DeliveryEvent
 from kubernaut.notification.channels.base import NotDelivered
 from kubernaut.notification.closing import follow_up
-from kubernaut.notification.surroundings import Surroundings
+from kubernaut.notification.surroundings import Surroundings, stand_of_case, stand_of_message, stand_of_question
 from tests.notification.pieces import CASE, START, TEMPORARY, Desk, Scripted, request
 from tests.notification.world_of import case, question
 
@@ -152,3 +152,20 @@ async def test_the_messages_of_a_case_share_a_thread():
         ("b", TOLD, "receipt-1", ""),
         ("a", CLOSED, "", "receipt-1"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("stand", "changed"),
+    [
+        *(pytest.param(stand_of_case, {name: value}, id=name) for name, value in (ENDED | RESOLVED).items()),
+        *(pytest.param(stand_of_question, {name: value}, id=name) for name, value in APPROVED.items()),
+        *(pytest.param(stand_of_question, {name: "now"}, id=name) for name in ("voidedAt", "voidReason")),
+        *(pytest.param(stand_of_message, {name: "now"}, id=name) for name in ("completionTime", "deliveryAttempts")),
+    ],
+)
+def test_what_a_message_goes_by_wakes_it_and_nothing_else_does(stand, changed):
+    before = {"metadata": {"resourceVersion": "1"}, "status": {"journal": {"count": 1}, "observedGeneration": 1}}
+    other = {"metadata": {"resourceVersion": "2"}, "status": {"journal": {"count": 2}, "observedGeneration": 2, "conditions": [{}]}}
+    assert stand(before) == stand(other)
+    assert stand(before) != stand({**other, "status": other["status"] | changed})
+    assert stand(before) != stand({**other, "metadata": {"deletionTimestamp": "now"}})
