@@ -179,10 +179,10 @@ def test_workflows_of_ones_own_are_checked(tmp_path):
 def test_the_catalogue_is_published_with_pinned_images_accounts_and_roles(tmp_path):
     pinned = f"registry.example.com/kubectl@sha256:{'a' * 64}"
     assert "is not pinned by digest" in kubernaut("catalog", "publish", tmp_path, "--image", "registry.example.com/kubectl:1.33", code=2)
-    made = list(yaml.safe_load_all(kubernaut("catalog", "publish", tmp_path, "--image", pinned)))
+    made = list(yaml.safe_load_all(kubernaut("catalog", "publish", tmp_path / "bundles", "--image", pinned)))
     assert sorted({each["kind"] for each in made}) == ["ClusterRole", "ClusterRoleBinding", "RemediationWorkflow", "ServiceAccount"]
     for each in made:
         if each["kind"] == "RemediationWorkflow":
             digest = each["spec"]["execution"]["bundle"].partition("@")[2]
-            [pipeline] = unpack(load(tmp_path, digest))
+            [pipeline] = unpack(load(tmp_path / "bundles", digest))
             assert pipeline == catalog.pipeline(each["metadata"]["name"], pinned)

@@ -30,7 +30,7 @@ TAKEN = "[Errno 98] error while attempting to bind on address ('127.0.0.1', 1644
         pytest.param(ApiError(404, "", "404 page not found\n"), "kubectl apply -k deploy", id="not installed"),
         pytest.param(ApiError(404, "NotFound", 'pods "x" not found'), '404 NotFound: pods "x" not found', id="no such object"),
         pytest.param(ApiError(0, "Unreachable", "10.0.0.1:6443: no route"), "cannot be reached: 10.0.0.1:6443: no route", id="away"),
-        pytest.param(TimeoutError(), "TimeoutError", id="nothing said"),
+        pytest.param(TimeoutError(), "kubernaut: no answer in time", id="nothing said"),
     ],
 )
 def test_what_goes_wrong_is_told_in_a_sentence_with_exit_code_one(fault, said, capsys):
@@ -52,6 +52,7 @@ def test_what_goes_wrong_is_told_in_a_sentence_with_exit_code_one(fault, said, c
         pytest.param(["get", "--kubeconfig", "/nowhere"], "the kubeconfig /nowhere cannot be read: No such file", id="no kubeconfig"),
         pytest.param(["get", "--kubeconfig", __file__], "is no kubeconfig: that is YAML with clusters", id="another file"),
         pytest.param(["investigate", "--from-dump", "/nowhere"], "/nowhere: No such file or directory", id="no dump"),
+        pytest.param(["bundle", "inspect", "/nowhere"], "there is no file or directory /nowhere", id="no bundle"),
         pytest.param(["investigate", "deploy/x", "--whole"], "--whole goes only with --from-dump", id="whole without a dump"),
         pytest.param(
             ["policy", "test", "/dev/null"], "there is no policy, RemediationWorkflow or sample in /dev/null", id="nothing to try"

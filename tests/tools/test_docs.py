@@ -59,6 +59,14 @@ def test_every_metric_is_on_the_page_and_no_other():
     assert wiring.PARTS
 
 
+def test_the_log_lines_that_are_explained_are_those_of_the_code():
+    table = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8").partition("In the log of")[2].partition("## ")[0]
+    lines = re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
+    code = "".join(each.read_text(encoding="utf-8") for each in (ROOT / "src/kubernaut").rglob("*.py"))
+    assert len(lines) >= 5
+    assert [line for line in lines if f'"{line}"' not in code] == []
+
+
 def test_every_decision_is_in_the_list():
     listed = (ROOT / "docs/decisions/README.md").read_text(encoding="utf-8")
     for page in (ROOT / "docs/decisions").glob("*.md"):

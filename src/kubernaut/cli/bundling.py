@@ -24,6 +24,8 @@ bundles = typer.Typer(no_args_is_help=True, help="Tekton bundles: the pipelines 
 workflows = typer.Typer(no_args_is_help=True, help="The catalogue of pre-approved fixes.")
 
 SourceArgument = Annotated[str, typer.Argument(help="REGISTRY/PATH[:TAG][@DIGEST], or an OCI layout DIRECTORY[@DIGEST]")]
+PATHS = ("/", "./", "../")
+"""How a directory begins, and no registry."""
 _LOCAL = "kubernaut.local/workflows"
 WIDE = 160
 
@@ -96,7 +98,7 @@ def _called(obj: Obj) -> str:
 
 
 async def _fetched(source: str) -> Image:
-    """Return a bundle from a directory, where there is one of that name, else from its registry."""
+    """Return a bundle from a directory, where there is one of that name, else from its registry; raise BadBundle."""
     return _from_layout(source) or await pull(Reference.read(source), Credentials.of_docker())
 
 
@@ -111,7 +113,11 @@ def _made(source: str) -> Image:
 
 def _from_layout(source: str) -> Image | None:
     path, _, digest = source.partition("@")
-    return load(Path(path), digest) if Path(path).is_dir() else None
+    if Path(path).is_dir():
+        return load(Path(path), digest)
+    if path.startswith(PATHS):
+        raise BadBundle(f"there is no file or directory {path}")
+    return None
 
 
 @workflows.command(name="list")
@@ -186,7 +192,8 @@ async def _published(workflow_id: str, destination: str, image: str) -> str:
 
 
 def _directory(text: str) -> Path | None:
-    return Path(text) if Path(text).is_dir() else None
+    """Return the directory that a destination names: one that is there, or what can be no registry's name."""
+    return Path(text) if Path(text).is_dir() or text.startswith(PATHS) else None
 
 
 def _manifests(references: dict[str, str], namespace: str) -> Iterator[Obj]:

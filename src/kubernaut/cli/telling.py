@@ -58,7 +58,7 @@ def sentence(error: BaseException) -> str:
         return f"{what}. Stop what listens there (another kubernaut?), or choose another port"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error) or type(error).__name__
+    return str(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
 
 
 def _of_api(error: ApiError) -> str:
