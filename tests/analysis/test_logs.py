@@ -163,6 +163,12 @@ SERVES = World(statuses=[[running()]] * 3)
         pytest.param([REFUSED.format(i) for i in range(4)], Verdict.NO_ACTION, "Healthy", id="few tell nothing"),
         pytest.param([f"ERROR the moon is in house {i}" for i in range(5)], Verdict.INCONCLUSIVE, "Unknown", id="errors that nobody knows"),
         pytest.param(
+            [*(f"INFO order {i} is paid" for i in range(60)), *(REFUSED.format(i) for i in range(6))],
+            Verdict.NO_ACTION,
+            "Healthy",
+            id="a few among much that goes well",
+        ),
+        pytest.param(
             [f"INFO retry {i}: connection refused" for i in range(9)], Verdict.NO_ACTION, "Healthy", id="no errors to the program"
         ),
         pytest.param(

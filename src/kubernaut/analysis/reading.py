@@ -130,9 +130,9 @@ class Reader:
         return sorted(objects, key=order)[:limit]
 
     def owner(self, obj: Obj) -> Obj | None:
-        """Return the object that controls another, if it is that very one."""
+        """Return the object that controls another, if it is that very one; a static pod, which a node mirrors, stands for itself."""
         reference = controller_owner(obj)
-        if not reference:
+        if not reference or reference["kind"] == core.NODE.kind:
             return None
         owner = self.named(reference["kind"], obj["metadata"].get("namespace", ""), reference["name"])
         return owner if owner and owner["metadata"].get("uid") == reference.get("uid") else None

@@ -21,6 +21,8 @@ LINES: Final = 12
 GRUDGES: Final = 5
 """Lines that tell of errors, among the last of a log, from which a program that serves is believed to be in trouble: one or two tell
 nothing."""
+GRUDGING: Final = 0.1
+"""The part of its lines that such errors must be: who says much says some of it in vain."""
 UNHEARD_WEIGHT: Final = -0.06
 """For a symptom, where the program's log tells of a grave fault that the symptom does not explain."""
 NAMED_WEIGHT: Final = 0.08
@@ -75,8 +77,9 @@ def murmuring(snapshot: Snapshot) -> Iterator[tuple[Container, list[str]]]:
     """Yield the containers that serve and complain all the same, each with the lines of its log that tell of errors: several, lately."""
     for container in containers(snapshot):
         log = snapshot.logs.get(container.key, "") if container.ready else ""
-        lines = [line for line in _COLOURS.sub("", log).splitlines() if _GRUDGE.search(line) and not _CALM.search(line)]
-        if len(lines) >= GRUDGES:
+        said = [line for line in _COLOURS.sub("", log).splitlines() if line.strip()]
+        lines = [line for line in said if _GRUDGE.search(line) and not _CALM.search(line)]
+        if len(lines) >= max(GRUDGES, GRUDGING * len(said)):
             yield container, lines
 
 

@@ -1,5 +1,6 @@
 """Nodes: pods that suffer because their node does, and nodes that keep pods out."""
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -7,6 +8,7 @@ from kubernaut.analysis.containers import condition, judged_pods, pod_ready
 from kubernaut.analysis.investigators.base import Evidence, plain
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Judge, Rule, evidence
 from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded
+from kubernaut.analysis.investigators.rules.scheduling import unschedulable
 from kubernaut.analysis.snapshot import Snapshot, moment
 from kubernaut.api.base import Obj
 
@@ -26,6 +28,11 @@ _PROBLEMS = {
     "FrequentUnregisterNetDevice": "its network devices hang",
 }
 """Conditions by which the node problem detector tells of what kubelet does not notice."""
+_UNWELL = re.compile(
+    r"(\d+) node\(s\) had untolerated taint \{"
+    r"(node\.kubernetes\.io/(?:disk-pressure|memory-pressure|pid-pressure|not-ready|unreachable|network-unavailable))\b"
+)
+_OF = re.compile(r"0/(\d+) nodes are available")
 _FLAPS = 3
 """A node that became not ready so often within the window is failing, though it is ready now."""
 _LOST = timedelta(minutes=1)
@@ -180,8 +187,22 @@ def _concerned(snapshot: Snapshot, *, all_pods: bool = False) -> list[Obj]:
     if snapshot.top is not None and snapshot.top["kind"] == "Node":
         return [snapshot.top]
     pods = [pod for pod in snapshot.pods if all_pods or evicted(pod) or not pod_ready(pod)]
-    names = {pod["spec"].get("nodeName") for pod in pods}
-    return [node for node in snapshot.nodes if node["metadata"]["name"] in names]
+    names, kept_out = {pod["spec"].get("nodeName") for pod in pods}, _kept_out(snapshot)
+    return [node for node in snapshot.nodes if node["metadata"]["name"] in names or kept_out & _taints(node)]
+
+
+def _kept_out(snapshot: Snapshot) -> set[str]:
+    """Return the taints by which nodes that are unwell keep pods out, where most nodes do: Kubernetes itself sets and takes them off."""
+    found: set[str] = set()
+    for _, message in unschedulable(snapshot):
+        told, total = _UNWELL.findall(message.partition("preemption:")[0]), _OF.match(message)
+        if total and 2 * sum(int(count) for count, _ in told) >= int(total[1]):
+            found |= {name for _, name in told}
+    return found
+
+
+def _taints(node: Obj) -> set[str]:
+    return {str(row.get("key")) for row in node.get("spec", {}).get("taints") or ()}
 
 
 def _pods_on(snapshot: Snapshot, node: Obj) -> list[Obj]:

@@ -160,7 +160,8 @@ PROGRAM = (
         r"|max_connections|host not found in upstream|\b50[234]\b \(?(bad gateway|service unavailable|gateway time-?out)"
         r"|(returned|answered|responded with|status(code| code)?[ :=]*) ?50[234]\b"
         r"|(upstream|downstream|backend|dependency) .{0,60}\bunavailable"
-        r"|code = Unavailable|not reachable|broker transport failure",
+        r"|code = Unavailable|not reachable|broker transport failure|connection is not available, request timed out"
+        r"|connection ?pool .{0,60}(exhausted|empty|limit|timed? ?out)|QueuePool limit of size",
         means="The program of {target} cannot reach something it needs.",
         advice="The last words name what it cannot reach: look whether that runs, and whether the address is right.",
         base=0.66,

@@ -35,6 +35,7 @@ def insufficient(snapshot: Snapshot) -> Candidate | None:
     """No node has room for the pods: together the pods of the cluster ask for more than its nodes give.
 
     Nodes, or room on them, must be added. When a recent roll-out raised the requests and the revision before ran, going back is the remedy.
+    A pod that is meant for one node, as those of DaemonSets are, is not helped by another one.
     """
     found = _lackers(snapshot)
     if not found or _too_large(snapshot, found[0][0]):
@@ -45,7 +46,7 @@ def insufficient(snapshot: Snapshot) -> Candidate | None:
     summary = (
         f"{len(found)} of {len(snapshot.pods)} pods of {snapshot.target.path()} wait for a node with enough {names}; the nodes are full."
     )
-    total = _COUNT.match(message)
+    total, only = _COUNT.match(message), _meant_for(pod)
     partial = total is not None and sum(lacking(message).values()) < int(total[1])
     return Candidate(
         cause="InsufficientResources",
@@ -54,11 +55,19 @@ def insufficient(snapshot: Snapshot) -> Candidate | None:
         target=snapshot.target,
         evidence=(_words(pod, message), *_requests(pod, message), *(back.evidence() if back else ())),
         factors=("Some nodes are ruled out for other reasons: " + message[:200],) if partial else (),
-        action=back.action if back else "ProvisionNode",
-        advice="" if back else f"Add nodes or free {names}; or ask for less.",
+        action=back.action if back else "" if only else "ProvisionNode",
+        advice="" if back else f"Free {names} on node {only}; or ask for less." if only else f"Add nodes or free {names}; or ask for less.",
         facts=(back.facts(snapshot) if back else place(snapshot)) | {"resource": min(lacking(message))},
         subjects=frozenset(pod_key(row) for row, _ in found),
     )
+
+
+def _meant_for(pod: Obj) -> str:
+    """Return the one node that a pod is meant for, by name; empty where it may go elsewhere."""
+    affinity = ((pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or {}
+    fields = (row for term in affinity.get("nodeSelectorTerms") or () for row in term.get("matchFields") or ())
+    named = [row for row in fields if row.get("key") == "metadata.name" and row.get("operator") == "In"]
+    return str((named[0].get("values") or [""])[0]) if len(named) == 1 else ""
 
 
 def too_large(snapshot: Snapshot) -> Candidate | None:
