@@ -20,7 +20,7 @@ from kubernaut.orchestration.gate.checks import Gate
 from kubernaut.orchestration.gate.gathering import gather, look
 from kubernaut.orchestration.gate.load import Doubts
 from kubernaut.orchestration.plans import fix_in, fix_of, plan_hash
-from kubernaut.orchestration.routing import Fix, Past, Situation
+from kubernaut.orchestration.routing import CHECKS, Fix, Past, Situation, unmanaged
 from kubernaut.orchestration.settings import OrchestrationSettings
 
 PROBLEM: Final = "orchestration-problem"
@@ -64,7 +64,7 @@ class Lookout:
             target=target.path(),
             fix=fix_of(family),
             plan_hash=plan_hash(family),
-            managed=await self._managed(target, gate, waits=waits) if stage in {Stage.PROCESSING, Stage.WORKFLOW} else None,
+            managed=await self._managed(target, gate, waits=waits) if unmanaged in CHECKS.get(stage, ()) else None,
             history=() if acting else self._history(request),
             ahead=ahead,
             fixes=self._fixes(request, target.path()) if acting else (),
