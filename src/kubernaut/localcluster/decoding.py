@@ -86,6 +86,8 @@ def _check_object(value: Any, node: Node, at: _GoPath) -> None:
         return
     for name, item in value.items():
         below = node.properties.get(name)
+        if isinstance(item, str) and below is not None and below.type == "string" and not below.format:
+            continue  # most are, and where they stand need not be told
         if below is not None:
             _check(item, below, _GoPath(node.go_type or at.struct, child(at.members, name)))
         elif node.additional is not None:

@@ -217,7 +217,7 @@ def compare(old: Any, new: Any, node: Node) -> Comparison:
 
 
 def _compare(old: Any, new: Any, node: Node, path: tuple[str, ...], found: Comparison) -> None:
-    if old is new:
+    if old is new or (isinstance(old, str) and old == new):
         return
     old, new = _filled(old, new, node), _filled(new, old, node)
     if _descends(old, new, node, is_map) and (old or new):

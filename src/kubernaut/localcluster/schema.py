@@ -13,7 +13,7 @@ import orjson
 
 from kubernaut.localcluster import celrules, checking, decoding, structural, typed_defaults
 from kubernaut.localcluster.faults import NOT_CHECKED, Fault, blocks_rules, child
-from kubernaut.localcluster.nodes import Node, root_node
+from kubernaut.localcluster.nodes import ANY, Node, root_node
 
 __all__ = ["Fault", "Schema"]
 
@@ -97,11 +97,12 @@ def _prune(value: Any, node: Node, path: str, dropped: list[str]) -> None:
             if below is None:
                 dropped.append(child(path, name))
                 del value[name]
-            else:
+            elif below is not ANY and isinstance(value[name], (dict, list)):
                 _prune(value[name], below, child(path, name), dropped)
-    elif isinstance(value, list):
+    elif isinstance(value, list) and node.items is not ANY:
         for index, item in enumerate(value):
-            _prune(item, node.items, f"{path}[{index}]", dropped)
+            if isinstance(item, (dict, list)):
+                _prune(item, node.items, f"{path}[{index}]", dropped)
 
 
 def _default(value: Any, node: Node) -> None:
