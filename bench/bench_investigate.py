@@ -58,14 +58,26 @@ class Bench:
         size = CLUSTER - ELSEWHERE - len(objects)
         return self.save("case", [*Crowd(self.now, 8).beside(namespaces_of(objects), size, sick=sick), *self.shifted(case, objects)])
 
+    def logs(self, case: Case, objects: Sequence[Obj]) -> tuple[str | Path, ...]:
+        """Write what the containers of a case wrote, and return how the command is told of it."""
+        texts, folder = case.header.get("logs" if objects is case.objects else "healthyLogs") or {}, self.folder / "logs" / case.name
+        for key, text in texts.items():
+            file = folder / f"{key}.log"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        if texts:
+            (folder / "none.json").write_bytes(orjson.dumps({"apiVersion": "v1", "kind": "List", "items": []}))
+        return ("--from-dump", folder) if texts else ()
+
     def quiet(self, case: Case, objects: Sequence[Obj]) -> tuple[Answer, float]:
         """Answer from the case alone."""
-        return self.asked(case, "--from-dump", self.save("alone", self.shifted(case, objects)), "--whole", "--at", f"{self.now:%FT%T}")
+        files = ("--from-dump", self.save("alone", self.shifted(case, objects)), *self.logs(case, objects))
+        return self.asked(case, *files, "--whole", "--at", f"{self.now:%FT%T}")
 
     def dumped(self, case: Case, objects: Sequence[Obj]) -> tuple[Answer, float]:
         """Answer from saved objects with the crowd."""
         files = ("--from-dump", self.elsewhere, "--from-dump", self.crowded(case, objects, sick=objects is case.objects))
-        return self.asked(case, *files, "--whole", "--at", f"{self.now:%FT%T}")
+        return self.asked(case, *files, *self.logs(case, objects), "--whole", "--at", f"{self.now:%FT%T}")
 
     def asked(self, case: Case, *more: object) -> tuple[Answer, float]:
         """Run the command; return what it answers, and its CPU seconds."""
@@ -168,7 +180,8 @@ def main() -> None:
         figures("the case alone, saved", bench.quiet, chosen, quiet)
         figures(f"saved, {CLUSTER} objects", bench.dumped, chosen, quiet)
         with bench.served() as ask:
-            figures(f"embedded, {CLUSTER} objects", ask, chosen, quiet)
+            silent = [case for case in chosen if not case.header.get("logs")]  # nothing runs in it that would write logs
+            figures(f"embedded, {CLUSTER} objects", ask, silent, quiet)
         print(f"\nof that, reading {CLUSTER} saved objects: {reading(bench):.2f} s; until a process has begun: {beginning():.2f} s more")
 
 

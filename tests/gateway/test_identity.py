@@ -36,6 +36,7 @@ OBJECTS = {
     ("Pod", "alone"): {"apiVersion": "v1", "metadata": {}},
     ("Pod", "rolled"): controlled_by("ReplicaSet", "rolled-1"),
     ("ReplicaSet", "rolled-1"): controlled_by("Rollout", "rolled", "argoproj.io/v1alpha1"),
+    ("Pod", "etcd-cp-1"): controlled_by("Node", "cp-1", "v1"),
     ("Pod", "dangling"): controlled_by("ReplicaSet", "gone"),
 }
 
@@ -47,6 +48,7 @@ OBJECTS = {
         pytest.param("Deployment", "shop", "production/deployment/shop", id="the top is its own owner"),
         pytest.param("Pod", "alone", "production/pod/alone", id="a pod that nobody controls"),
         pytest.param("Pod", "rolled", "production/rollout/rolled", id="a kind that is not cached ends the chain"),
+        pytest.param("Pod", "etcd-cp-1", "production/pod/etcd-cp-1", id="a static pod, which its node mirrors"),
         pytest.param("Pod", "dangling", "production/replicaSet/gone", id="as far as it is known"),
         pytest.param("Pod", "unheard-of", None, id="a pod that does not exist"),
         pytest.param("Service", "shop", "production/service/shop", id="a kind without owners"),

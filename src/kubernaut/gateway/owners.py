@@ -25,7 +25,7 @@ def top_owner(resource: ResourceIdentifier, read: Read) -> ResourceIdentifier | 
         if found is None:
             return None if current is resource else current
         controller = next((ref for ref in found["metadata"].get("ownerReferences", ()) if ref.get("controller")), None)
-        if controller is None:
+        if controller is None or controller["kind"] == core.NODE.kind:  # a node mirrors its static pods, and manages none
             return _identified(current, found)
         current = ResourceIdentifier(
             kind=controller["kind"], name=controller["name"], namespace=current.namespace, api_version=controller["apiVersion"]
