@@ -47,6 +47,9 @@ _FOREIGN: Final = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 """What callers write into the log of a server."""
+_ACCESS: Final = re.compile(r" HTTP/\d(?:\.\d)?\"? \d{3}\b")
+"""A line that tells of a request and how it was answered: what stands in quotes there is its caller's."""
+_QUOTED: Final = re.compile(r"\"[^\"\n]{0,2000}\"")
 RECENT: Final = 20
 """Lines at the end of a log that tell how a program that serves fares now."""
 _VALUE_LIMIT: Final = 2048
@@ -190,7 +193,8 @@ def recent(log: str) -> str:
 
 def own_words(text: str) -> str:
     """Return words of a program without what its callers may write into its log: request lines, paths, queries, names of browsers."""
-    return _FOREIGN.sub("-", text)
+    lines = (_QUOTED.sub("-", line) if _ACCESS.search(line) else line for line in text.splitlines())
+    return _FOREIGN.sub("-", "\n".join(lines))
 
 
 def _statuses(pod: Obj) -> Iterator[Obj]:

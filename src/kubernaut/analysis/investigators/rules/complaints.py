@@ -53,6 +53,8 @@ _GRUDGE: Final = re.compile(
 )
 """How programs mark the lines that tell of errors."""
 _CALM: Final = re.compile(r"\b(INFO|DEBUG|TRACE|NOTICE)\b|\blevel[\"']?\s*[=:]\s*[\"']?(info|debug|trace)|^I\d{4} ")
+_WARNS: Final = re.compile(r"\bWARN(ING)?\b|(level|severity)[\"']?\s*[:=]\s*[\"']?warn", re.IGNORECASE)
+"""How programs mark what they cope with: trouble only where most lines are of that kind."""
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _UNREACHED: Final = re.compile(
     r"refused|no such host|timed? ?out|i/o timeout|unreachable|no route|name resolution|could not (connect|translate)|ECONN|ENOTFOUND"
@@ -100,7 +102,8 @@ def protesting(snapshot: Snapshot) -> Iterator[tuple[Container, str]]:
         log = snapshot.logs.get(container.key, "")
         if log and container.ready and container.running_since and not container.init:
             lines = own_words(recent(_COLOURS.sub("", log))).splitlines()
-            found = [number for number, line in enumerate(lines) if _TROUBLE.search(line) and not _CALM.search(line)]
+            told = [number for number, line in enumerate(lines) if _TROUBLE.search(line) and not _CALM.search(line)]
+            found = told if 2 * len(told) >= len(lines) else [number for number in told if not _WARNS.search(lines[number])]
             if len(found) >= GRUDGES and len(lines) - found[-1] <= _LATELY:
                 yield container, "\n".join(lines[number] for number in found)
 
