@@ -52,11 +52,11 @@ class Case:
         return list(held.values())
 
     def snapshot(self, objects: list[Obj] | None = None, *, logs: str = "logs", **scope: Any) -> Snapshot:
-        """Return what is seen of the case, with those logs of the header's field that would be asked for."""
-        subject, texts = self.header["subject"], self.header.get(logs) or {}
+        """Return what is seen of the case, with those logs of the header's field that are asked for, in a diagnosis' rounds."""
+        subject, texts, read = self.header["subject"], self.header.get(logs) or {}, dict[str, str]()
         shelf = Shelf().hold(self.objects if objects is None else objects)
         place = {"at": datetime.fromisoformat(self.header["at"]), "namespace": subject.get("namespace", ""), **scope}
-        seen, read = shelf.collect(subject["kind"], subject["name"], **place), dict[str, str]()
+        seen = shelf.collect(subject["kind"], subject["name"], **place)
         for _ in range(ROUNDS if texts else 0):
             read |= {row.key: last_lines(texts[row.key]) for row in wanted(seen) if row.key in texts}
             seen = shelf.collect(subject["kind"], subject["name"], logs=Logs(read), **place)

@@ -322,5 +322,5 @@ def test_names_that_do_not_resolve_lead_to_the_clusters_dns():
     dns = {"metadata": {"name": "kube-dns", "namespace": "kube-system", "labels": labels}, "spec": {"selector": labels}}
     shelf.put(core.SERVICE, dns)
     found = shelf.collect(logs=Logs({KEY: "getaddrinfo ENOTFOUND ledger"}))
-    assert [lead.through.value for lead in found.leads] == ["resolves"]
+    assert [(lead.through.value, lead.host) for lead in found.leads] == [("calls", f"ledger.{NS}"), ("resolves", "")]
     assert not shelf.collect().leads

@@ -17,8 +17,9 @@ _ADDRESS: Final = re.compile(
 )
 _WEBHOOK: Final = re.compile(r'failed calling webhook "(?P<name>[^"]{1,253})"')
 _UNRESOLVED: Final = re.compile(
-    r"server misbehaving|name resolution|no such host|\bEAI_AGAIN\b|\bENOTFOUND\b|Name or service not known|could not translate host name"
-    r"|lookup \S+( on \S+)?: i/o timeout|getaddrinfo|UnknownHost",
+    r"server misbehaving|name resolution|(?:dns )?resolution (?:for \S+ )?failed|domain name not found|fail\w* to resolve|\bNXDOMAIN\b"
+    r"|no such host|\bEAI_AGAIN\b|\bENOTFOUND\b|Name or service not known|could not translate host name"
+    r"|lookup \S+( on \S+)?: (?:read udp .{1,100}: )?i/o timeout|getaddrinfo|UnknownHost",
     re.IGNORECASE,
 )
 _AWAITED: Final = re.compile(
@@ -38,11 +39,23 @@ _ORDINAL: Final = re.compile(r"[a-z]\S*-\d{1,4}$")
 """How the name of a StatefulSet's pod ends."""
 _IN_FILE: Final = re.compile(r"(?<![\w.-])(?:[\w-]{1,63}\.){2,3}svc(?:\.cluster\.local)?(?::\d{1,5})?(?![\w-])", re.IGNORECASE)
 """A Service's name in full, wherever it stands in a file."""
-_FILE_LIMIT: Final = 16_384
+FILE_LIMIT: Final = 16_384
+_FOREIGN: Final = re.compile(
+    r"(?-i:\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT|TRACE)) (?:[^\"\n]{0,2000}?(?= HTTP/\d)|[^\s\"]{1,2000})"
+    r"|(?<![\w-])[\"']?(?:path|uri|request_uri|query|query_string|referr?er|user[-_ ]?agent)[\"']?\s*[:=]\s*"
+    r"(?:\"(?:[^\"\\\n]|\\.){0,2000}\"|[^\s,;]{1,500})",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""What callers write into the log of a server."""
+_ACCESS: Final = re.compile(r" HTTP/\d(?:\.\d)?\"? \d{3}\b")
+"""A line that tells of a request and how it was answered: what stands in quotes there is its caller's."""
+_QUOTED: Final = re.compile(r"\"[^\"\n]{0,2000}\"")
+RECENT: Final = 20
+"""Lines at the end of a log that tell how a program that serves fares now."""
 _VALUE_LIMIT: Final = 2048
 _LOG_LIMIT: Final = 4096
 _NAMES_LIMIT: Final = 40
-_SERVICE_DOMAIN: Final = "svc"
+SERVICE_DOMAIN: Final = "svc"
 _DEFAULT_PORTS: Final = {
     "http": 80,
     "https": 443,
@@ -110,7 +123,7 @@ def _files(template: Obj, values: Mapping[str, Mapping[str, str]]) -> Iterator[t
     for row in (template.get("spec") or {}).get("volumes") or ():
         name = (row.get("configMap") or {}).get("name", "")
         for key, text in sorted(values.get(name, {}).items()):
-            found = _IN_FILE.finditer(text[:_FILE_LIMIT])
+            found = _IN_FILE.finditer(text[:FILE_LIMIT])
             yield from ((f"spec.volumes[{row['name']}].configMap[{name}].{key}", match[0]) for match in found)
 
 
@@ -123,10 +136,10 @@ def _awaited(template: Obj, namespace: str) -> Iterator[tuple[str, str]]:
     for row in (template.get("spec") or {}).get("initContainers") or ():
         for match in _AWAITED.finditer(" ".join(_words(row))[:_VALUE_LIMIT]):
             parts, port = match["host"].casefold().split("."), f":{match['port']}" if match["port"] else ""
-            if (len(parts) == 1 and parts[0] != "localhost") or parts[2:3] in ([], [_SERVICE_DOMAIN]):
+            if (len(parts) == 1 and parts[0] != "localhost") or parts[2:3] in ([], [SERVICE_DOMAIN]):
                 yield (
                     f"spec.initContainers[{row['name']}].args",
-                    f"{parts[0]}.{parts[1] if parts[1:] else namespace}.{_SERVICE_DOMAIN}{port}",
+                    f"{parts[0]}.{parts[1] if parts[1:] else namespace}.{SERVICE_DOMAIN}{port}",
                 )
 
 
@@ -142,7 +155,9 @@ def _read(where: str, text: str, namespace: str) -> Iterator[Called]:
         parts, port = _service_of(match["host"].casefold().split(".")), match["port"]
         scheme = match[0].partition("://")[0].casefold() if "://" in match[0] else ""
         number = int(port) if port else _DEFAULT_PORTS.get(scheme)
-        in_cluster = len(parts) >= 3 and parts[2] == _SERVICE_DOMAIN  # noqa: PLR2004  (name, namespace, svc)
+        if parts[3:4] == [SERVICE_DOMAIN]:  # a pod of a StatefulSet, by its own name
+            parts = parts[1:]
+        in_cluster = len(parts) >= 3 and parts[2] == SERVICE_DOMAIN  # noqa: PLR2004  (name, namespace, svc)
         if in_cluster or len(parts) == 2:  # noqa: PLR2004  (name and namespace)
             yield Called(parts[0], parts[1], number, in_cluster, where, match[0])
             if not in_cluster and _ORDINAL.search(parts[0]):  # pod and Service as well as it may be Service and namespace
@@ -153,15 +168,33 @@ def _read(where: str, text: str, namespace: str) -> Iterator[Called]:
 
 def _service_of(parts: list[str]) -> list[str]:
     """Return the parts of a Service's name; a pod of a StatefulSet has its own before them, as in `db-0.db.shop.svc`."""
-    of_pod = len(parts) > 2 and parts[2] != _SERVICE_DOMAIN and _ORDINAL.search(parts[0])  # noqa: PLR2004  (pod, Service, namespace)
+    of_pod = len(parts) > 2 and parts[2] != SERVICE_DOMAIN and _ORDINAL.search(parts[0])  # noqa: PLR2004  (pod, Service, namespace)
     return parts[1:] if of_pod else parts
 
 
 def said_last(found: Snapshot) -> str:
     """Return what the containers of pods said when they ended, and in the logs that were read, each cut to a bound."""
-    rows = (row for pod in found.pods for row in _statuses(pod))
-    ends = ((row.get(state) or {}).get("terminated") or {} for row in rows for state in ("state", "lastState"))
-    return "\n".join((*(str(end.get("message") or "")[:_VALUE_LIMIT] for end in ends), *(log[-_LOG_LIMIT:] for log in found.logs.values())))
+    rows = [(key_of_log(pod, row["name"]), row) for pod in found.pods for row in _statuses(pod)]
+    ends = ((row.get(state) or {}).get("terminated") or {} for _, row in rows for state in ("state", "lastState"))
+    serving = {key for key, row in rows if row.get("ready")}
+    logs = (own_words(recent(log)) if key in serving else log[-_LOG_LIMIT:] for key, log in found.logs.items())
+    return "\n".join((*(str(end.get("message") or "")[:_VALUE_LIMIT] for end in ends), *logs))
+
+
+def key_of_log(pod: Obj, container: str) -> str:
+    """Return what a snapshot files the log of a container under."""
+    return f"{pod['metadata'].get('namespace', '')}/{pod['metadata']['name']}/{container}"
+
+
+def recent(log: str) -> str:
+    """Return the end of a log that tells how a program that serves fares now."""
+    return "\n".join([line for line in log.splitlines() if line.strip()][-RECENT:])
+
+
+def own_words(text: str) -> str:
+    """Return words of a program without what its callers may write into its log: request lines, paths, queries, names of browsers."""
+    lines = (_QUOTED.sub("-", line) if _ACCESS.search(line) else line for line in text.splitlines())
+    return _FOREIGN.sub("-", "\n".join(lines))
 
 
 def _statuses(pod: Obj) -> Iterator[Obj]:

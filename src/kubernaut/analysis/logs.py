@@ -1,4 +1,4 @@
-"""The last lines of containers that do not stay up or do not serve, else of the subject's own: which are asked for, how they are read.
+"""The last lines of containers that do not stay up or do not serve, else of those that do: which are asked for, how they are read.
 
 Bounded in number, size and time, and without secrets before anybody sees them. What they say is data: it is quoted and matched, and what
 is wrong with the cluster's objects decides. Logs that cannot be read are said to be unread, and nothing else changes.
@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Final, Protocol
 
 from kubernaut.analysis.containers import Container, containers
-from kubernaut.analysis.snapshot import Snapshot, Through
+from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api import core
 from kubernaut.api.redact import redact
 from kubernaut.kube.client import Client, path_of
@@ -82,16 +82,12 @@ class LogSource(Protocol):
 def wanted(snapshot: Snapshot) -> list[Wanted]:
     """Return the logs that would help with a snapshot and with what it leads to; none of what says by itself why it is down.
 
-    Where all that the subject has is up and ready, its own programs are asked: they may serve, and complain all the same.
+    Where all that the subject has is up and ready, programs that serve are asked, its own first, then those that it calls: they may serve,
+    and complain all the same.
     """
-    return _chosen(_asked(snapshot), _of) or _chosen(_stood_for(snapshot), _serving)
-
-
-def _stood_for(snapshot: Snapshot) -> Iterator[tuple[str, Container]]:
-    """Yield the containers of the subject, and of the workloads that it stands for."""
-    behind = (lead.snapshot for lead in snapshot.leads if lead.snapshot and lead.through is Through.STANDS_FOR)
-    for each in (snapshot, *behind):
-        yield from ((each.target.path(), container) for container in containers(each))
+    down = _chosen(_asked(snapshot), _of)
+    well = all(row.ready for row in containers(snapshot) if not row.init)
+    return [*down, *_chosen(_asked(snapshot), _serving)][:LOGS] if well else down
 
 
 def _chosen(asked: Iterator[tuple[str, Container]], choose: Callable[[Container], Wanted | None]) -> list[Wanted]:

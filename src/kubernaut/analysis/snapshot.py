@@ -24,6 +24,8 @@ class Through(StrEnum):
     """The subject's pods are told to call it."""
     ADMITS = "admits"
     """It answers the webhook that admits the subject's pods."""
+    CONTROLS = "controls"
+    """It places the subject's pods, makes them, or carries what they send: a part of Kubernetes itself."""
     RESOLVES = "resolves"
     """It resolves names for the subject's pods, which complain that names do not resolve."""
 

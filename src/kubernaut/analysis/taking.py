@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from kubernaut.analysis.containers import condition, idle, pod_ready
+from kubernaut.analysis.hints import COREFILE, SAID, blamed, denied_zone, left_undone, mounted, times_out
 from kubernaut.analysis.leads import (
     GOVERNING,
     Called,
@@ -145,9 +146,10 @@ class Taking:
         if top is None:
             return
         yield from self._behind(found, top, depth)
-        yield from self._calls(found, top, values, depth)
+        yield from (calls := list(self._calls(found, top, values, depth)))
         yield from self._admits(found, depth)
-        yield from self._resolves(found, depth)
+        yield from self._resolves(found, calls, depth)
+        yield from self._controls(found, depth)
 
     def _behind(self, found: Snapshot, top: Obj, depth: int) -> Iterator[Lead]:
         owners: dict[str, tuple[str, Obj]] = {}
@@ -161,7 +163,7 @@ class Taking:
 
     def _calls(self, found: Snapshot, top: Obj, values: Mapping[str, Mapping[str, str]], depth: int) -> Iterator[Lead]:
         namespace, words, followed = top["metadata"].get("namespace", ""), said_last(found), 0
-        for row in (*called(found.template, namespace, values), *governing(top)):
+        for row in _told(found, namespace, values, words):
             service = self._reader.read(core.SERVICE, row.namespace, row.name)
             if followed >= LEADS or (service is None and not self._missed(row, namespace, words)):
                 continue
@@ -171,7 +173,7 @@ class Taking:
             yield Lead(
                 through=Through.CALLS,
                 source=source(top),
-                field=row.field if top["kind"] == "Pod" or row.field == GOVERNING else f"spec.template.{row.field}",
+                field=row.field if top["kind"] == "Pod" or row.field in {GOVERNING, SAID} else f"spec.template.{row.field}",
                 value=row.value,
                 host=f"{row.name}.{row.namespace}",
                 port=row.port,
@@ -185,9 +187,15 @@ class Taking:
         known = row.namespace == namespace or self._reader.read(core.NAMESPACE, "", row.namespace) is not None
         return known + row.certain + misses(words, row.name) > 1
 
-    def _resolves(self, found: Snapshot, depth: int) -> Iterator[Lead]:
+    def _resolves(self, found: Snapshot, calls: list[Lead], depth: int) -> Iterator[Lead]:
         """Yield the cluster's DNS where names do not resolve; Kubernetes itself marks its Service by a label."""
-        for service in self._around(DNS_NAMESPACE).get("Service", ()) if names_fail(said_last(found)) else ():
+        if not names_fail(said_last(found)):
+            return
+        told = self._reader.read(core.CONFIG_MAP, DNS_NAMESPACE, "coredns")
+        hosts = [lead.host for lead in calls]
+        if told and (zone := denied_zone(str((told.get("data") or {}).get("Corefile") or ""), hosts)):
+            yield Lead(through=Through.RESOLVES, source=source(told), field=COREFILE, value=zone)
+        for service in self._around(DNS_NAMESPACE).get("Service", ()):
             if labels_of(service).get("k8s-app") == "kube-dns":
                 yield Lead(
                     through=Through.RESOLVES,
@@ -196,6 +204,24 @@ class Taking:
                     value="kube-dns",
                     service=service,
                     snapshot=self._of_service(service, depth),
+                )
+
+    def _controls(self, found: Snapshot, depth: int) -> Iterator[Lead]:
+        """Yield what of Kubernetes itself is not ready and should have gone on with the subject, or carry what its pods send."""
+        parts = {("component", name) for name in left_undone(found)}
+        nodes = {pod["spec"].get("nodeName") for pod in found.pods} if times_out(said_last(found)) else set[str]()
+        for pod in self._around(DNS_NAMESPACE).get("Pod", ()) if parts or nodes else ():
+            labels = labels_of(pod)
+            carries = labels.get("k8s-app") == "kube-proxy" and pod["spec"].get("nodeName") in nodes
+            part = next((key for key, value in parts if labels.get(key) == value), "k8s-app" if carries else "")
+            if part and not pod_ready(pod):
+                owner = self._reader.owners(pod)[-1]
+                yield Lead(
+                    through=Through.CONTROLS,
+                    source=source(pod),
+                    field=f"metadata.labels[{part}]",
+                    value=labels[part],
+                    snapshot=self._deeper(owner, depth),
                 )
 
     def _admits(self, found: Snapshot, depth: int) -> Iterator[Lead]:
@@ -240,6 +266,25 @@ def _beside(chain: list[Obj], pods: list[Obj]) -> Iterator[str]:
     yield from {subject_key("Node", "", node) for pod in pods if (node := str(pod["spec"].get("nodeName") or ""))}
     for ingress in (obj for obj in chain if obj["kind"] == "Ingress"):
         yield from (subject_key("Certificate", _place(ingress), name) for _, name in secrets_of(ingress))
+
+
+def _told(found: Snapshot, namespace: str, values: Mapping[str, Mapping[str, str]], words: str) -> list[Called]:
+    """Return the Services that a workload is told to call or complains of, those it complains of first; its own aside."""
+    services = {obj["metadata"]["name"]: obj for obj in found.of("Service")}
+    labels = (found.template.get("metadata") or {}).get("labels")
+    own = {name for name, obj in services.items() if matches(selector_of(obj), labels)} if labels else set()
+    addresses = {str(address): name for name, obj in services.items() if (address := (obj.get("spec") or {}).get("clusterIP"))}
+    complaints = list(blamed(words, namespace, services, addresses))
+    hurt = {(row.name, row.namespace) for row in complaints}
+    rows: dict[tuple[str, str, int | None], Called] = {}
+    told = called(found.template, namespace, values)
+    files = mounted(found.template, namespace, values, services.keys())
+    aside = [*(row for row in told if row.aside), *governing(found.top or {"kind": ""})]
+    for row in (*(row for row in told if not row.aside), *files, *complaints, *aside):
+        known = {key[2] for key in rows if key[:2] == (row.name, row.namespace)}
+        if not (row.namespace == namespace and row.name in own) and (not known or (row.port and row.port not in known)):
+            rows[row.name, row.namespace, row.port] = row
+    return sorted(rows.values(), key=lambda row: (row.name, row.namespace) not in hurt)
 
 
 def _chosen(found: Snapshot, top: Obj) -> Iterator[tuple[str, Obj]]:

@@ -12,7 +12,7 @@ from typing import Final
 from kubernaut.analysis.containers import Container, containers, pod_ready
 from kubernaut.analysis.investigators.base import TEXT_LIMIT, Evidence
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, evidence, sure
-from kubernaut.analysis.leads import labels_of, matches, selector_of
+from kubernaut.analysis.leads import labels_of, matches, own_words, recent, selector_of
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.base import Obj
 
@@ -23,6 +23,13 @@ GRUDGES: Final = 5
 nothing."""
 GRUDGING: Final = 0.1
 """The part of its lines that such errors must be: who says much says some of it in vain."""
+_LATELY: Final = 10
+"""Lines before the end within which the last trouble of a program that serves stands; else it is over."""
+_ERROR: Final = re.compile(
+    r"\b(ERROR|FATAL|CRITICAL|SEVERE|EMERG|PANIC)\b|(level|severity)[\"']?\s*[:=]\s*[\"']?(error|fatal|panic|crit)|\[(error|crit|alert|emerg)\]"
+    r"|^E\d{4} |\b[A-Za-z]*(Error|Exception): |^panic: |^Traceback "
+)
+"""How programs mark a fault of their own, not of their callers."""
 UNHEARD_WEIGHT: Final = -0.06
 """For a symptom, where the program's log tells of a grave fault that the symptom does not explain."""
 NAMED_WEIGHT: Final = 0.08
@@ -46,6 +53,8 @@ _GRUDGE: Final = re.compile(
 )
 """How programs mark the lines that tell of errors."""
 _CALM: Final = re.compile(r"\b(INFO|DEBUG|TRACE|NOTICE)\b|\blevel[\"']?\s*[=:]\s*[\"']?(info|debug|trace)|^I\d{4} ")
+_WARNS: Final = re.compile(r"\bWARN(ING)?\b|(level|severity)[\"']?\s*[:=]\s*[\"']?warn", re.IGNORECASE)
+"""How programs mark what they cope with: trouble only where most lines are of that kind."""
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _UNREACHED: Final = re.compile(
     r"refused|no such host|timed? ?out|i/o timeout|unreachable|no route|name resolution|could not (connect|translate)|ECONN|ENOTFOUND"
@@ -76,11 +85,34 @@ def complaining(snapshot: Snapshot) -> Iterator[tuple[Container, str]]:
 def murmuring(snapshot: Snapshot) -> Iterator[tuple[Container, list[str]]]:
     """Yield the containers that serve and complain all the same, each with the lines of its log that tell of errors: several, lately."""
     for container in containers(snapshot):
-        log = snapshot.logs.get(container.key, "") if container.ready else ""
-        said = [line for line in _COLOURS.sub("", log).splitlines() if line.strip()]
-        lines = [line for line in said if _GRUDGE.search(line) and not _CALM.search(line)]
-        if len(lines) >= max(GRUDGES, GRUDGING * len(said)):
-            yield container, lines
+        log = own_words(_COLOURS.sub("", snapshot.logs.get(container.key, ""))) if container.ready else ""
+        rows = [line for line in log.splitlines() if line.strip()]
+        found = [number for number, line in enumerate(rows) if _GRUDGE.search(line) and not _CALM.search(line)]
+        if len(found) >= max(GRUDGES, GRUDGING * len(rows)) and len(rows) - found[-1] <= _LATELY:
+            yield container, [rows[number] for number in found]
+
+
+def protesting(snapshot: Snapshot) -> Iterator[tuple[Container, str]]:
+    """Yield the containers that serve and whose log ends in trouble: the lines of its end that tell of it, where these are several.
+
+    One line of trouble is every server's daily bread, and so is what it writes of its clients' faults: rules that listen here must not
+    take words that a server writes about those who call it.
+    """
+    for container in containers(snapshot):
+        log = snapshot.logs.get(container.key, "")
+        if log and container.ready and container.running_since and not container.init:
+            lines = own_words(recent(_COLOURS.sub("", log))).splitlines()
+            told = [number for number, line in enumerate(lines) if _TROUBLE.search(line) and not _CALM.search(line)]
+            found = told if 2 * len(told) >= len(lines) else [number for number in told if not _WARNS.search(lines[number])]
+            if len(found) >= GRUDGES and len(lines) - found[-1] <= _LATELY:
+                yield container, "\n".join(lines[number] for number in found)
+
+
+def at_fault(snapshot: Snapshot) -> Iterator[tuple[Container, str]]:
+    """Yield those of them that mark several of these lines as faults of their own."""
+    for container, text in protesting(snapshot):
+        if sum(bool(_ERROR.search(line)) for line in text.splitlines()) >= GRUDGES:
+            yield container, text
 
 
 def line_of(text: str, match: re.Match[str]) -> str:

@@ -1,16 +1,19 @@
 """Jobs and CronJobs: work that took too long, failed too often, is stuck, or is not started any more."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Final
 
-from kubernaut.analysis.containers import condition, succeeded_since
-from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evidence
+from kubernaut.analysis.containers import condition, containers_of, live_pods, succeeded_since
+from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evidence, told_by
 from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded
 from kubernaut.analysis.snapshot import Snapshot, moment
 from kubernaut.api.base import Obj
 
 _QUEUE: Final = "kueue.x-k8s.io/queue-name"
 """The label by which a Job says which queue suspends and admits it."""
+_LINGERS = timedelta(minutes=3)
+"""How long a container may take to end after the work is done."""
 
 
 def newest_jobs(snapshot: Snapshot) -> Iterator[Obj]:
@@ -68,7 +71,10 @@ def backoff_limit_exceeded(snapshot: Snapshot) -> Candidate | None:
 
 
 def stuck(snapshot: Snapshot) -> Candidate | None:
-    """A Job of a CronJob does not end, and the next one may not start beside it: the CronJob's controller says that it waits."""
+    """A Job of a CronJob does not end, and the next one may not start beside it: the CronJob's controller says that it waits.
+
+    Or the work of a Job is done, and a container beside it that never ends keeps its pod open.
+    """
     for job in newest_jobs(snapshot):
         owner = next(
             (obj for obj in (*snapshot.chain, *snapshot.of("CronJob")) if obj["metadata"].get("uid") == _owner(job).get("uid")), None
@@ -87,6 +93,27 @@ def stuck(snapshot: Snapshot) -> Candidate | None:
         facts = {"job.uid": str(job["metadata"].get("uid") or "")}
         remedy = Remedy(advice=f"Delete Job {name} so that the next one starts.", action="DeleteJob", target=job, facts=facts)
         return concluded(snapshot, "JobStuck", f"Job {name} does not end and keeps the next one from starting.", 0.8, said, remedy)
+    return _kept_open(snapshot)
+
+
+def _kept_open(snapshot: Snapshot) -> Candidate | None:
+    """Tell of Jobs whose work is done, and whose pods another container keeps from ending: one that is made to run for ever."""
+    for pod in live_pods(snapshot) if snapshot.top is not None and snapshot.top["kind"] in {"Job", "CronJob"} else ():
+        rows = [row for row in containers_of(pod) if not row.init]
+        done = [(row, end) for row in rows for end in row.ends()[:1] if end.where == "state" and end.exit_code == 0]
+        left = [row for row in rows if row.running_since]
+        if not done or not left or done[0][1].finished is None or snapshot.at - done[0][1].finished < _LINGERS:
+            continue
+        (worker, _), name = done[0], left[0].name
+        said = (
+            told_by(worker, "state.terminated.exitCode", 0, "its work is done"),
+            told_by(left[0], "state.running.startedAt", left[0].running_since, "it runs on, and keeps the pod and its Job from ending"),
+        )
+        advice = (
+            f"Make {name} a sidecar that Kubernetes ends: an init container with restartPolicy Always; then delete the Jobs that are left."
+        )
+        summary = f"Jobs of {snapshot.target.path()} do not end: container {worker.name} is done, and {name} runs on beside it."
+        return concluded(snapshot, "JobStuck", summary, 0.82, said, Remedy(advice=advice), pods=[pod])
     return None
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from kubernaut.analysis.containers import condition
 from kubernaut.analysis.investigators.base import Evidence
+from kubernaut.analysis.investigators.rules.admission import hooks, too_slow
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence
 from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded
 from kubernaut.analysis.investigators.rules.sayings import refusals
@@ -101,12 +102,15 @@ def rollout_paused(snapshot: Snapshot) -> Candidate | None:
 
 
 def webhook_failing(snapshot: Snapshot) -> Candidate | None:
-    """An admission webhook does not answer, and no pod can be made without it: the webhook's own workload is at fault."""
+    """An admission webhook does not answer, and no pod can be made without it: the webhook's own workload is at fault.
+
+    Or several take longer together than the API server waits, which then names none of them.
+    """
     for message, told in refusals(snapshot):
         if not (found := _CALL.search(message)):
             continue
         configuration = next(
-            (obj for obj in _hooks(snapshot) if any(row.get("name") == found["hook"] for row in obj.get("webhooks") or ())), None
+            (obj for obj in hooks(snapshot) if any(row.get("name") == found["hook"] for row in obj.get("webhooks") or ())), None
         )
         leads = [lead for lead in snapshot.leads if lead.through is Through.ADMITS]
         behind = f" It is answered by {leads[0].snapshot.target.path()}." if leads and leads[0].snapshot else ""
@@ -118,11 +122,7 @@ def webhook_failing(snapshot: Snapshot) -> Candidate | None:
         )
         summary = f"No pod of {snapshot.target.path()} can be made: webhook {found['hook']} does not answer.{behind}"
         return concluded(snapshot, "WebhookFailing", summary, 0.86, said, remedy)
-    return None
-
-
-def _hooks(snapshot: Snapshot) -> tuple[Obj, ...]:
-    return (*snapshot.of("ValidatingWebhookConfiguration"), *snapshot.of("MutatingWebhookConfiguration"))
+    return too_slow(snapshot)
 
 
 def _minutes(length: timedelta) -> int:

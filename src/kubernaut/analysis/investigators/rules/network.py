@@ -7,7 +7,7 @@ from kubernaut.analysis.containers import pod_ready
 from kubernaut.analysis.investigators.base import Evidence
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence
 from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded, regression
-from kubernaut.analysis.investigators.rules.services import spoken_of, unwell
+from kubernaut.analysis.investigators.rules.services import complains, spoken_of, unwell
 from kubernaut.analysis.leads import governing, labels_of, matches, names_fail, said_last, selector_of
 from kubernaut.analysis.snapshot import Lead, Snapshot, Through
 from kubernaut.api.base import Obj
@@ -74,7 +74,7 @@ def ingress_blocked(snapshot: Snapshot) -> Candidate | None:
         remedy = Remedy(
             advice=f"Let traffic from namespace {namespace} in to port {way.port}.", action="FixNetworkPolicy", target=policy, facts=facts
         )
-        return concluded(snapshot, "NetworkPolicyBlocks", summary, _confidence(snapshot), _said(way, policy, "Ingress"), remedy)
+        return concluded(snapshot, "NetworkPolicyBlocks", summary, _confidence(snapshot, way), _said(way, policy, "Ingress"), remedy)
     return None
 
 
@@ -89,14 +89,14 @@ def egress_blocked(snapshot: Snapshot) -> Candidate | None:
             f"NetworkPolicy {policy['metadata']['name']} does not let {snapshot.target.path()} out to {way.lead.host} on port {way.port}."
         )
         remedy = Remedy(advice=f"Add an egress rule to {way.lead.host} on port {way.port} to the policy.", target=policy)
-        return concluded(snapshot, "NetworkPolicyBlocksEgress", summary, _confidence(snapshot), _said(way, policy, "Egress"), remedy)
+        return concluded(snapshot, "NetworkPolicyBlocksEgress", summary, _confidence(snapshot, way), _said(way, policy, "Egress"), remedy)
     return None
 
 
 def dns_blocked(snapshot: Snapshot) -> Candidate | None:
     """NetworkPolicies restrict what the workload may call and forget DNS: no name resolves, so nothing can be called by name."""
-    pod = next((pod for pod in snapshot.pods if not pod_ready(pod)), None)
-    if pod is None or not unwell(snapshot):
+    pod = min(snapshot.pods, key=pod_ready, default=None)
+    if pod is None or not (unwell(snapshot) or names_fail(said_last(snapshot))):
         return None
     policies = _policies(snapshot, pod, "Egress")
     if not policies or any(_lets_dns_out(policy) for policy in policies):
@@ -111,7 +111,7 @@ def dns_blocked(snapshot: Snapshot) -> Candidate | None:
 
 def dns_policy_wrong(snapshot: Snapshot) -> Candidate | None:
     """Pods ask their node's resolver, which knows no Service (dnsPolicy Default, or hostNetwork), and call a Service by its name."""
-    pod = next((pod for pod in snapshot.pods if not pod_ready(pod)), None)
+    pod = min(snapshot.pods, key=pod_ready, default=None)
     policy = _resolver(pod) if pod else ""
     called = next((lead for lead in snapshot.leads if lead.through is Through.CALLS and lead.service and spoken_of(snapshot, lead)), None)
     if pod is None or not policy or called is None or not names_fail(said_last(snapshot)):
@@ -165,8 +165,8 @@ def _resolver(pod: Obj) -> str:
     return policy if policy == "Default" or (policy == "None" and not searched) else ""
 
 
-def _confidence(snapshot: Snapshot) -> float:
-    return 0.86 if unwell(snapshot) else 0.62
+def _confidence(snapshot: Snapshot, way: _Way) -> float:
+    return 0.86 if unwell(snapshot) else 0.8 if complains(snapshot, way.lead) else 0.62
 
 
 def _said(way: _Way, policy: Obj, type_: str) -> tuple[Evidence, ...]:

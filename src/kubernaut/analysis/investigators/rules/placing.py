@@ -13,6 +13,7 @@ from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.base import Obj
 
 _EFFECTS = frozenset({"NoSchedule", "NoExecute"})
+_CONTROL_PLANE = frozenset({"node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"})
 _KUBERNETES = re.compile(r"(^|\.)kubernetes\.io/|(^|\.)k8s\.io/")
 _UNMATCHED = ("didn't match Pod's node affinity/selector", "didn't match node selector", "didn't match node affinity")
 _NAMED = 4
@@ -93,8 +94,9 @@ def _decides(snapshot: Snapshot, found: tuple[Obj, str], word: str) -> bool:
     if total is None or int(total[1]) != len(snapshot.nodes):
         return word in next(iter(_exclusions(message)), "")
     meant = [node for node in snapshot.nodes if _meant(pod, node)]
-    if word == "taint":
-        return any(_repelling(pod, node) for node in meant) or not meant
+    if word == "taint":  # the taint of a control plane decides only where there is nothing else
+        workers = [node for node in meant if not any(row["key"] in _CONTROL_PLANE for row in _repelling(pod, node))]
+        return any(_repelling(pod, node) for node in workers or meant) or not meant
     return not meant or word in next(iter(_exclusions(message)), "")
 
 

@@ -53,6 +53,30 @@ PROGRAM = (
         changed=(".args", ".command", ".env", ".ports", "hostNetwork", ".image", "containers"),
     ),
     Saying(
+        cause="TooManyOpenFiles",
+        doc="The program may open no more files or connections: it has as many as its limit (ulimit -n) allows.",
+        explains=_VAGUER,
+        said=Said.PROGRAM,
+        words=r"too many open files|\bEMFILE\b|\bENFILE\b",
+        serving=r"too many open files|\bEMFILE\b|\bENFILE\b",
+        means="The program of {target} has as many files and connections open as it may, and gets no more.",
+        advice="Raise the limit of open files of its command or image, or find what it does not close.",
+        base=0.82,
+        changed=(".command", ".args", ".image", ".env"),
+    ),
+    Saying(
+        cause="SharedMemoryFull",
+        doc="The program needs more shared memory (/dev/shm) than the runtime gives a container: 64 MiB where nothing is mounted there.",
+        explains=_VAGUER,
+        said=Said.PROGRAM,
+        words=r"/dev/s[h]m\b.{0,120}(no space left|\bENOSPC\b)|(no space left|\bENOSPC\b).{0,120}/dev/s[h]m\b"
+        r"|could not (resize|open) shared memory segment",
+        means="The program of {target} finds no room left in /dev/shm.",
+        advice="Mount an emptyDir with medium Memory at /dev/shm, as large as the program needs; its memory limit counts it.",
+        base=0.84,
+        changed=(".volumeMounts", ".volumes", ".command", ".args", ".image", ".env"),
+    ),
+    Saying(
         cause="CertificateExpired",
         doc="A certificate that the program relies on has expired.",
         explains=_VAGUER | {"CertificateNotTrusted"},
@@ -60,6 +84,7 @@ PROGRAM = (
         words=r"certificate[\w ]{0,24} (has|is) (expired|not yet valid|no longer valid|out of date)|certificate expired|expired certificate"
         r"|CERT_HAS_EXPIRED|CertificateExpired|CertExpired|CertificateNotYetValid|CertPathValidatorException: validity check failed"
         r"|invalid peer certificate: Expired|NotTimeValid|certificate'?s? .{0,40}(validity|expir)",
+        serving=r"certificate has expired|CERT_HAS_EXPIRED|certificate is not yet valid|invalid peer certificate: Expired",
         means="The program of {target} meets a certificate that is not valid any more.",
         advice="Renew the certificate that the last words name; then start the pods again.",
         base=0.82,
@@ -99,6 +124,10 @@ PROGRAM = (
         r"|forbidden.{0,20}\b403\b|PERMISSION_DENIED|\bAccessDenied\b"
         r"|UnauthorizedOperation|insufficient (permissions?|privileges?)"
         r"|requires authentication|authentication required",
+        serving=r"password authentication failed|\bNOAUTH\b|\bWRONGPASS\b|access denied for user '|ACCESS_REFUSED|ORA-01017|ORA-28000"
+        r"|failed sasl auth|(sasl|scram)\S* authentication failed|no pg_hba\.conf entry|requires authentication"
+        r"|not authorized on \S+ to execute|permission denied for (table|relation|schema|sequence) "
+        r"|InvalidAccessKeyId|SignatureDoesNotMatch",
         means="A server that {target} needs refuses its credentials.",
         advice="Compare the credentials the pods get with what the server expects; after a change of a Secret pods must be started anew.",
         base=0.8,
@@ -123,10 +152,14 @@ PROGRAM = (
         r"|\[emerg\](?!.{0,60}(host not found|bind\(\)|open\(\)|certificate)).{0,200} in \S+:\d+"
         r"|(syntax error|unexpected|parse error|parsing).{0,120}\.(ya?ml|conf|json|toml|ini|cfg|properties)\b"
         r"|\.(ya?ml|conf|json|toml|ini|cfg|properties)\b.{0,80}(syntax|unexpected|pars(e|ing)\b|invalid|line \d+)"
+        r"|(open|stat|read|load) \S+\.(conf|cfg|ini|ya?ml|json|toml|properties): no such file"
+        r"|InvalidSSLConfiguration|(cannot|can not|could not|failed to|unable to) (set up|load|read|open) (the )?"
+        r"(PEM|TLS|SSL|certificate|private key|key pair|server cert|x509)"
         r"|could not resolve placeholder|failed to bind properties|error loading config|fatal errors? found in config|in configuration file"
         r"|(?-i:\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b)['\"]? (is (required|missing|empty|not (set|defined))|must be|cannot be empty)"
         r"|(?-i:Key(Error|NotFound\w*)): ?\S{0,3}(?-i:[A-Z][A-Z0-9_]+)['\"]|key not found: ['\"](?-i:[A-Z][A-Z0-9_]+)['\"]"
         r"|(?-i:NotPresent)\b",
+        serving=r"(dns:|://|lookup |ENOTFOUND |resolve )(undefined|null|none)\b|\bundefined:\d+",
         means="The program of {target} refuses its configuration.",
         advice="Correct the flag, file or variable that the last words name.",
         base=0.8,
@@ -141,7 +174,11 @@ PROGRAM = (
         r"|migrations? .{0,60}(fail(ed|ure)?\b|checksum|dirty|pending|validation)|dirty database version"
         r"|(pending|unapplied|failed) migrations?|PendingMigration|can't locate revision"
         r"|schema version .{0,60}(mismatch|expected|too (old|new)|not supported|incompatible)"
+        r"|wrong mongod version|invalid featureCompatibilityVersion"
         r"|database .{0,60}(newer|older) than|initialized by .{0,40}version .{0,80}not compatible|Schema-validation",
+        serving=r"unknown column '|no such (table|column): |(relation|column) \"?\S+ does not exist|table '\S+' doesn't exist"
+        r"|ORA-00942|ORA-00904"
+        r"|invalid (object|column) name '",
         means="The program of {target} and its database do not fit each other: a migration is missing or failed.",
         advice="Run or repair the migration; or go back to the version that fits the database.",
         base=0.78,
@@ -156,12 +193,17 @@ PROGRAM = (
         r"|connecttimeout|(connect|read) timed out"
         r"|\bE(CONNREFUSED|CONNRESET|NOTFOUND|TIMEDOUT|HOSTUNREACH|AI_AGAIN)\b|UnknownHost|name or service not known|no address associated"
         r"|name resolution|no route to host|(network|host) is unreachable|server selection (error|timeout)|communications? link failure"
-        r"|NoBrokersAvailable|context deadline exceeded|timeout expired|too many (clients|connections)|connection slots are reserved"
+        r"|no reachable servers|no suitable servers|NoBrokersAvailable|context deadline exceeded|timeout expired"
+        r"|too many (clients|connections)|connection slots are reserved"
         r"|max_connections|host not found in upstream|\b50[234]\b \(?(bad gateway|service unavailable|gateway time-?out)"
         r"|(returned|answered|responded with|status(code| code)?[ :=]*) ?50[234]\b"
         r"|(upstream|downstream|backend|dependency) .{0,60}\bunavailable"
         r"|code = Unavailable|not reachable|broker transport failure|connection is not available, request timed out"
         r"|connection ?pool .{0,60}(exhausted|empty|limit|timed? ?out)|QueuePool limit of size",
+        serving=r"connection refused|ECONNREFUSED|no such host|ENOTFOUND|i/o timeout|ETIMEDOUT|connect(ion)? timed out"
+        r"|name resolution failed"
+        r"|dns resolution failed|name or service not known|failed to connect|no healthy upstream|server selection (error|timeout)"
+        r"|upstream timed out|code = Unavailable|remote_connection_failure",
         means="The program of {target} cannot reach something it needs.",
         advice="The last words name what it cannot reach: look whether that runs, and whether the address is right.",
         base=0.66,

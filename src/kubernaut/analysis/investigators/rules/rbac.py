@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from kubernaut.analysis.containers import Container
 from kubernaut.analysis.investigators.base import Evidence
-from kubernaut.analysis.investigators.rules.complaints import complaining, logged
+from kubernaut.analysis.investigators.rules.complaints import complaining, logged, protesting
 from kubernaut.analysis.investigators.rules.crashes import crashes, last_words, spoken
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence, sure
 from kubernaut.analysis.investigators.rules.remedies import Remedy, concluded, regression
@@ -54,7 +54,7 @@ def forbidden(snapshot: Snapshot) -> Candidate | None:
 def _said(snapshot: Snapshot) -> Iterator[tuple[Container, Refusal, Evidence]]:
     for container, ended in crashes(snapshot):
         yield from ((container, refusal, last_words(container, ended)) for refusal in refusals(spoken(ended.message)))
-    for container, text in complaining(snapshot):
+    for container, text in (*complaining(snapshot), *protesting(snapshot)):
         yield from ((container, refusal, logged(container, text)) for refusal in refusals(spoken(text)))
 
 

@@ -1,6 +1,7 @@
 """All rules, in one list. A new cause: a row or function in the module of its subject, a case in `tests/cases/`."""
 
 from kubernaut.analysis.investigators.rules import (
+    admission,
     configuration,
     crashes,
     images,
@@ -8,6 +9,7 @@ from kubernaut.analysis.investigators.rules import (
     jobs,
     lifecycle,
     memory,
+    misrouted,
     network,
     nodes,
     placing,
@@ -47,4 +49,6 @@ ALL: tuple[Rule, ...] = (
     *jobs.RULES,
     *lifecycle.RULES,
     *updates.RULES,
+    *admission.RULES,
+    *misrouted.RULES,
 )

@@ -5,12 +5,12 @@ A row suffices where the words alone tell the cause; where they must be held aga
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from kubernaut.analysis.containers import condition, containers, containers_of, judged_pods, pod_ready
 from kubernaut.analysis.investigators.base import Evidence, plain
-from kubernaut.analysis.investigators.rules.complaints import GRUDGES, complaining, line_of, logged, murmuring
+from kubernaut.analysis.investigators.rules.complaints import GRUDGES, complaining, line_of, logged, murmuring, protesting
 from kubernaut.analysis.investigators.rules.crashes import crashes, last_words, spoken
 from kubernaut.analysis.investigators.rules.jobs import newest_jobs
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence, sure, told_by
@@ -26,6 +26,11 @@ SERVING = 0.6
 """How sure words in the log of a program that serves are: just enough to be told."""
 RUNNING_WEIGHT = -0.06
 """For words in the log of a program that runs and does not serve: it may only be waiting."""
+
+PERSON = 0.78
+"""How sure words of a program that serves are at most, even where a roll-out bears them out: a person decides."""
+SERVING_WEIGHT = -0.1
+"""For words in the log of a program that serves: what it complains of may be a part of its work only."""
 
 
 class Said(Enum):
@@ -66,15 +71,21 @@ class Saying:
     reasons: frozenset[str] = frozenset()
     explains: frozenset[str] = frozenset()
     """Vaguer causes, beside the symptoms, that the same words may be taken for."""
+    serving: str = ""
+    """What means it in the log of a program that serves: narrower words, as servers write of their callers' faults too."""
     changed: tuple[str, ...] = ("spec.",)
     """Fields of the pod template whose change can have brought it; none where no roll-out can."""
 
     def rule(self) -> Rule:
         """Return the rule of this row."""
         pattern = re.compile(self.words, re.IGNORECASE)
+        serving = re.compile(self.serving, re.IGNORECASE) if self.serving else None
 
         def judge(snapshot: Snapshot) -> Candidate | None:
             heard = list(_HEARD[self.said](snapshot, self.reasons, pattern))
+            if serving and all(row.serving for row in heard) and (plainer := list(_served(snapshot, serving))):
+                found = self._candidate(snapshot, plainer)
+                return replace(found, confidence=min(max(found.confidence, SERVING), PERSON))
             return self._candidate(snapshot, heard) if heard else None
 
         return Rule(self.cause, judge, explains=(SYMPTOMS - {self.cause}) | self.explains, doc=self.doc)
@@ -199,6 +210,15 @@ def _murmured(snapshot: Snapshot, pattern: re.Pattern[str]) -> Iterator[Heard]:
         found = [match for line in lines if (match := pattern.search(spoken(line)))]
         if len(found) >= GRUDGES and 2 * len(found) >= len(lines):
             yield Heard(container.pod, found[-1], logged(container, found[-1].string), serving=True)
+
+
+def _served(snapshot: Snapshot, pattern: re.Pattern[str]) -> Iterator[Heard]:
+    """Yield what programs that serve write again and again at the end of their logs."""
+    for container, text in protesting(snapshot):
+        rows = [(line, found) for line in spoken(text).splitlines() if (found := pattern.search(line))]
+        if len(rows) >= GRUDGES:
+            line, found = rows[-1]
+            yield Heard(container.pod, found, logged(container, line), SERVING_WEIGHT)
 
 
 _HEARD: dict[Said, _Listen] = {

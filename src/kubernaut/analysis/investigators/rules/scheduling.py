@@ -48,6 +48,8 @@ def insufficient(snapshot: Snapshot) -> Candidate | None:
     )
     total, only = _COUNT.match(message), _meant_for(pod)
     partial = total is not None and sum(lacking(message).values()) < int(total[1])
+    beyond = _beyond(snapshot, pod, min(lacking(message)))
+    advice = f"Ask for fewer replicas: {beyond}." if beyond else f"Add nodes or free {names}; or ask for less."
     return Candidate(
         cause="InsufficientResources",
         summary=f"{summary} {back.sentence()}" if back else summary,
@@ -55,8 +57,8 @@ def insufficient(snapshot: Snapshot) -> Candidate | None:
         target=snapshot.target,
         evidence=(_words(pod, message), *_requests(pod, message), *(back.evidence() if back else ())),
         factors=("Some nodes are ruled out for other reasons: " + message[:200],) if partial else (),
-        action=back.action if back else "" if only else "ProvisionNode",
-        advice="" if back else f"Free {names} on node {only}; or ask for less." if only else f"Add nodes or free {names}; or ask for less.",
+        action=back.action if back else "" if only or beyond else "ProvisionNode",
+        advice="" if back else f"Free {names} on node {only}; or ask for less." if only else advice,
         facts=(back.facts(snapshot) if back else place(snapshot)) | {"resource": min(lacking(message))},
         subjects=frozenset(pod_key(row) for row, _ in found),
     )
@@ -68,6 +70,19 @@ def _meant_for(pod: Obj) -> str:
     fields = (row for term in affinity.get("nodeSelectorTerms") or () for row in term.get("matchFields") or ())
     named = [row for row in fields if row.get("key") == "metadata.name" and row.get("operator") == "In"]
     return str((named[0].get("values") or [""])[0]) if len(named) == 1 else ""
+
+
+def _beyond(snapshot: Snapshot, pod: Obj, resource: str) -> str:
+    """Say what the replicas that are missing ask for where that is more than all nodes give together: no reason to add nodes."""
+    top = snapshot.top
+    given = [parse_quantity(text) for node in snapshot.nodes if (text := allocatable(node, resource))]
+    wanted = int(((top or {}).get("spec") or {}).get("replicas") or 0) - sum(bool(row["spec"].get("nodeName")) for row in snapshot.pods)
+    asked = requests_of(pod, resource) * max(wanted, 0)
+    return (
+        f"{wanted} more ask for {asked.normalize():f} {resource}, and all nodes give {sum(given, Decimal(0)).normalize():f}"
+        if asked > sum(given, Decimal(0)) > 0
+        else ""
+    )
 
 
 def too_large(snapshot: Snapshot) -> Candidate | None:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from kubernaut.analysis.containers import condition, containers, pod_ready
+from kubernaut.analysis.hints import SAID, blames
 from kubernaut.analysis.investigators.base import Evidence
 from kubernaut.analysis.investigators.rules.complaints import murmuring
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, Rule, evidence
 from kubernaut.analysis.investigators.rules.remedies import Regression, Remedy, concluded, regression
-from kubernaut.analysis.leads import labels_of, matches, misses, names, selector_of
+from kubernaut.analysis.leads import labels_of, matches, misses, names, said_last, selector_of
 from kubernaut.analysis.snapshot import Lead, Snapshot, Through
 from kubernaut.api.base import Obj
 
@@ -86,7 +87,11 @@ def selects_nothing(snapshot: Snapshot) -> Candidate | None:
             continue
         slip = _slip(row, selector["matchLabels"])
         name = row.service["metadata"]["name"]
-        near = f" Workload {slip[3]['metadata']['name']} would fit with {slip[0]}={slip[2]}." if slip else ""
+        near = (
+            f" Workload {slip[3]['metadata']['name']} would fit with {slip[0]}={slip[2]}."
+            if slip
+            else _surplus(row, selector["matchLabels"])
+        )
         said = (*row.said(), evidence(row.service, "spec.selector", _written(selector["matchLabels"]), "no pod has these labels"))
         said += (evidence(slip[3], f"spec.template.metadata.labels[{slip[0]}]", slip[2], "what its pods are called"),) if slip else ()
         remedy = Remedy(
@@ -128,6 +133,16 @@ def _slip(row: Concerned, wanted: dict[str, str]) -> tuple[str, str, str, Obj] |
     if best is None or (best[0] < _ALIKE and best[1] == 1):
         return None
     return best[2], wanted[best[2]], best[3], best[4]
+
+
+def _surplus(row: Concerned, wanted: dict[str, str]) -> str:
+    """Name the one label without which a workload's pods would be chosen: one that its pods do not have at all."""
+    for obj in (each for kind in _WORKLOADS for each in row.around.of(kind)):
+        labels = _template_labels(obj)
+        wrong = [key for key, value in wanted.items() if labels.get(key) != value]
+        if len(wrong) == 1 < len(wanted) and wrong[0] not in labels:
+            return f" Without {wrong[0]}={wanted[wrong[0]]} it would choose those of {obj['metadata']['name']}, which have no such label."
+    return ""
 
 
 def _written(labels: dict[str, str]) -> str:
@@ -188,7 +203,7 @@ def port_not_offered(snapshot: Snapshot) -> Candidate | None:
     for lead in _calls(snapshot):
         ports = [int(port["port"]) for port in (lead.service or {"spec": {}})["spec"].get("ports") or ()]
         headless = ((lead.service or {}).get("spec") or {}).get("clusterIP") == "None"
-        if lead.service is None or lead.port is None or not ports or headless or lead.port in ports or not unwell(snapshot):
+        if lead.service is None or lead.port is None or not ports or headless or lead.port in ports or not felt(snapshot, lead):
             continue
         named, name = _named(lead), lead.service["metadata"]["name"]
         said = (named, evidence(lead.service, "spec.ports[*].port", ", ".join(map(str, ports)), "the ports that the Service has"))
@@ -201,7 +216,8 @@ def port_not_offered(snapshot: Snapshot) -> Candidate | None:
 def service_not_found(snapshot: Snapshot) -> Candidate | None:
     """A workload that is not well is told to call a Service that does not exist: the name is wrong, or the Service was deleted.
 
-    One whose pods are ready counts too where its log is full of errors that name the host; nothing is changed for that alone.
+    One whose pods are ready counts too where its log is full of errors that name the host; nothing is changed for that alone, unless the
+    last roll-out brought that very address.
     """
     for lead in _calls(snapshot):
         if lead.service is None and felt(snapshot, lead):
@@ -209,7 +225,8 @@ def service_not_found(snapshot: Snapshot) -> Candidate | None:
             near = _nearest(host.partition(".")[0], snapshot) if host.endswith(f".{snapshot.target.namespace}") else ""
             advice = f"Create the Service {host}, or correct the address in {lead.field}." + (f" Service {near} exists." if near else "")
             summary = f"{snapshot.target.path()} calls Service {host}, which does not exist."
-            back, sureness = (_changed(snapshot, lead), 0.84) if unwell(snapshot) else (None, _SURE_OF_SERVING)
+            back = _changed(snapshot, lead) if unwell(snapshot) or lead.field != SAID else None
+            sureness = 0.84 if back or unwell(snapshot) else _SURE_OF_SERVING
             return concluded(snapshot, "ServiceNotFound", summary, sureness, (_named(lead),), Remedy(advice=advice), back=back)
     return None
 
@@ -230,13 +247,19 @@ def load_balancer_failed(snapshot: Snapshot) -> Candidate | None:
 
 
 def _calls(snapshot: Snapshot) -> Iterator[Lead]:
-    return (lead for lead in snapshot.leads if lead.through is Through.CALLS)
+    """Yield what the subject calls; what a mounted file names only where the program complains of it, or says nothing at all."""
+    quiet = not said_last(snapshot).strip()
+    rows = (lead for lead in snapshot.leads if lead.through is Through.CALLS)
+    return (lead for lead in rows if quiet or ".volumes[" not in lead.field or complains(snapshot, lead))
 
 
 def _changed(snapshot: Snapshot, lead: Lead) -> Regression | None:
     """Return the way back where the last roll-out changed the address; what stands in a ConfigMap no roll-out changes."""
-    field = lead.field.removeprefix("spec.template.")
-    return regression(snapshot, [pod for pod in snapshot.pods if not pod_ready(pod)], lambda change: change.path.startswith(field))
+    field, pods = lead.field.removeprefix("spec.template."), [pod for pod in snapshot.pods if not pod_ready(pod)]
+    if lead.field == SAID:
+        return regression(snapshot, pods, lambda change: ".image" in change.path or ".env" in change.path or ".args" in change.path)
+    whole = field.removesuffix(".args") if field.startswith("spec.initContainers") else field
+    return regression(snapshot, pods, lambda change: change.path.startswith(whole))
 
 
 def _named(lead: Lead) -> Evidence:
@@ -248,10 +271,17 @@ def unwell(snapshot: Snapshot) -> bool:
     return any(not pod_ready(pod) and condition(pod, "PodScheduled").get("status") != "False" for pod in snapshot.pods)
 
 
+def complains(snapshot: Snapshot, lead: Lead) -> bool:
+    """Tell whether the subject's programs write of calls to a lead's Service that fail, whether they serve or not."""
+    address, name = str(((lead.service or {}).get("spec") or {}).get("clusterIP") or ""), lead.host.partition(".")[0]
+    if not name:
+        return False
+    return blames(said_last(snapshot), name, address) or any(misses("\n".join(lines), name) for _, lines in murmuring(snapshot))
+
+
 def felt(snapshot: Snapshot, lead: Lead) -> bool:
     """Tell whether the subject shows that what it calls does not answer: by pods that do not serve, or by errors that name the host."""
-    name = lead.host.partition(".")[0]
-    return unwell(snapshot) or any(misses("\n".join(lines), name) for _, lines in murmuring(snapshot))
+    return unwell(snapshot) or complains(snapshot, lead)
 
 
 def spoken_of(snapshot: Snapshot, lead: Lead) -> bool:
