@@ -104,7 +104,7 @@ def protesting(snapshot: Snapshot) -> Iterator[tuple[Container, str]]:
             lines = own_words(recent(_COLOURS.sub("", log))).splitlines()
             told = [number for number, line in enumerate(lines) if _TROUBLE.search(line) and not _CALM.search(line)]
             found = told if 2 * len(told) >= len(lines) else [number for number in told if not _WARNS.search(lines[number])]
-            if len(found) >= GRUDGES and len(lines) - found[-1] <= _LATELY:
+            if len(found) >= max(GRUDGES, GRUDGING * len(log.splitlines())) and len(lines) - found[-1] <= _LATELY:
                 yield container, "\n".join(lines[number] for number in found)
 
 
