@@ -5,14 +5,14 @@ that it names are looked up, so that a person reads at once whether they exist a
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
 from kubernaut.analysis.containers import Container, containers, pod_ready
 from kubernaut.analysis.investigators.base import TEXT_LIMIT, Evidence
 from kubernaut.analysis.investigators.rules.judging import SYMPTOMS, Candidate, evidence, sure
-from kubernaut.analysis.leads import labels_of, matches, own_words, recent, selector_of
+from kubernaut.analysis.leads import RECENT, labels_of, matches, own_words, selector_of
 from kubernaut.analysis.snapshot import Snapshot
 from kubernaut.api.base import Obj
 
@@ -26,8 +26,8 @@ GRUDGING: Final = 0.1
 _LATELY: Final = 10
 """Lines before the end within which the last trouble of a program that serves stands; else it is over."""
 _ERROR: Final = re.compile(
-    r"\b(ERROR|FATAL|CRITICAL|SEVERE|EMERG|PANIC)\b|(level|severity)[\"']?\s*[:=]\s*[\"']?(error|fatal|panic|crit)|\[(error|crit|alert|emerg)\]"
-    r"|^E\d{4} |\b[A-Za-z]*(Error|Exception): |^panic: |^Traceback "
+    r"\b(ERROR|ERR|FATAL|CRITICAL|CRIT|SEVERE|PANIC|EMERG)\b|\b(level|severity)[\"']?\s*[:=]\s*[\"']?(error|fatal|panic|crit)"
+    r"|\[(error|crit|alert|emerg)\]|^E\d{4} |^F\d{4} |\b[A-Za-z]*(Error|Exception): |^panic: |^Traceback "
 )
 """How programs mark a fault of their own, not of their callers."""
 UNHEARD_WEIGHT: Final = -0.06
@@ -47,11 +47,6 @@ _GRAVE: Final = re.compile(
     r"^(panic: |fatal error: |Traceback |Exception in thread |\S*[a-z](Exception|Error): |.{0,60}\bFATAL\b)", re.MULTILINE
 )
 """How programs write of an end that they did not foresee."""
-_GRUDGE: Final = re.compile(
-    r"\b(ERROR|ERR|FATAL|CRITICAL|CRIT|SEVERE|PANIC|EMERG)\b|\blevel[\"']?\s*[=:]\s*[\"']?(error|fatal|critical|panic)|^[EF]\d{4} "
-    r"|^\S*[a-z](Exception|Error): |^Traceback "
-)
-"""How programs mark the lines that tell of errors."""
 _CALM: Final = re.compile(r"\b(INFO|DEBUG|TRACE|NOTICE)\b|\blevel[\"']?\s*[=:]\s*[\"']?(info|debug|trace)|^I\d{4} ")
 _WARNS: Final = re.compile(r"\bWARN(ING)?\b|(level|severity)[\"']?\s*[:=]\s*[\"']?warn", re.IGNORECASE)
 """How programs mark what they cope with: trouble only where most lines are of that kind."""
@@ -83,36 +78,37 @@ def complaining(snapshot: Snapshot) -> Iterator[tuple[Container, str]]:
 
 
 def murmuring(snapshot: Snapshot) -> Iterator[tuple[Container, list[str]]]:
-    """Yield the containers that serve and complain all the same, each with the lines of its log that tell of errors: several, lately."""
+    """Yield the containers that serve and complain all the same, each with the lines of its log that it marks as errors of its own."""
+    yield from _grudging(snapshot, _errors)
+
+
+def protesting(snapshot: Snapshot) -> Iterator[tuple[Container, list[str]]]:
+    """Yield the containers that serve and whose log ends in trouble, each with the lines of that end, whatever they are marked as.
+
+    What a server writes of its clients' faults is among them: rules that listen here must not take words that are about those who call it.
+    """
+    yield from _grudging(snapshot, _troubles)
+
+
+def _grudging(snapshot: Snapshot, tells: Callable[[list[str]], list[int]]) -> Iterator[tuple[Container, list[str]]]:
+    """Yield the containers that serve and whose logs tell of something several times, lately, and not among much else."""
     for container in containers(snapshot):
-        log = own_words(_COLOURS.sub("", snapshot.logs.get(container.key, ""))) if container.ready else ""
+        log = own_words(_COLOURS.sub("", snapshot.logs.get(container.key, ""))) if container.ready and not container.init else ""
         rows = [line for line in log.splitlines() if line.strip()]
-        found = [number for number, line in enumerate(rows) if _GRUDGE.search(line) and not _CALM.search(line)]
+        found = tells(rows)
         if len(found) >= max(GRUDGES, GRUDGING * len(rows)) and len(rows) - found[-1] <= _LATELY:
             yield container, [rows[number] for number in found]
 
 
-def protesting(snapshot: Snapshot) -> Iterator[tuple[Container, str]]:
-    """Yield the containers that serve and whose log ends in trouble: the lines of its end that tell of it, where these are several.
-
-    One line of trouble is every server's daily bread, and so is what it writes of its clients' faults: rules that listen here must not
-    take words that a server writes about those who call it.
-    """
-    for container in containers(snapshot):
-        log = snapshot.logs.get(container.key, "")
-        if log and container.ready and container.running_since and not container.init:
-            lines = own_words(recent(_COLOURS.sub("", log))).splitlines()
-            told = [number for number, line in enumerate(lines) if _TROUBLE.search(line) and not _CALM.search(line)]
-            found = told if 2 * len(told) >= len(lines) else [number for number in told if not _WARNS.search(lines[number])]
-            if len(found) >= max(GRUDGES, GRUDGING * len(log.splitlines())) and len(lines) - found[-1] <= _LATELY:
-                yield container, "\n".join(lines[number] for number in found)
+def _errors(rows: list[str]) -> list[int]:
+    return [number for number, line in enumerate(rows) if _ERROR.search(line) and not _CALM.search(line)]
 
 
-def at_fault(snapshot: Snapshot) -> Iterator[tuple[Container, str]]:
-    """Yield those of them that mark several of these lines as faults of their own."""
-    for container, text in protesting(snapshot):
-        if sum(bool(_ERROR.search(line)) for line in text.splitlines()) >= GRUDGES:
-            yield container, text
+def _troubles(rows: list[str]) -> list[int]:
+    """Return which of the last lines tell of trouble; warnings are none where most goes well."""
+    late = range(max(0, len(rows) - RECENT), len(rows))
+    told = [number for number in late if _TROUBLE.search(rows[number]) and not _CALM.search(rows[number])]
+    return told if 2 * len(told) >= len(late) else [number for number in told if not _WARNS.search(rows[number])]
 
 
 def line_of(text: str, match: re.Match[str]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kubernaut.analysis.investigators.base import Alternative, Cause, Evidence, Finding, Question, Verdict
-from kubernaut.analysis.investigators.rules.complaints import at_fault, heard, logged, murmuring, quoted
+from kubernaut.analysis.investigators.rules.complaints import heard, logged, murmuring, quoted
 from kubernaut.analysis.investigators.rules.following import Found, explained_by, followed
 from kubernaut.analysis.investigators.rules.health import health
 from kubernaut.analysis.investigators.rules.judging import Candidate, Rule, evidence, sure, weighed
@@ -118,8 +118,7 @@ def _without_cause(snapshot: Snapshot, tried: int) -> Finding:
     state = health(snapshot)
     looked = ", ".join(snapshot.seen()) or "nothing"
     behind = (lead.snapshot for lead in snapshot.leads if lead.snapshot and lead.through is Through.STANDS_FOR)
-    murmured = [(container, lines[-1]) for each in (snapshot, *behind) for container, lines in murmuring(each)]
-    troubled = tuple(logged(container, text) for container, text in (*murmured, *at_fault(snapshot)))[:2]
+    troubled = [logged(container, lines[-1]) for each in (snapshot, *behind) for container, lines in murmuring(each)][:2]
     if state.well and not troubled:
         summary = f"{snapshot.target.path()} is healthy: {state.evidence[0].says}. No action is needed."
         cause = Cause(name="Healthy", summary=summary, confidence=_SURE_OF_HEALTH, evidence=state.evidence)

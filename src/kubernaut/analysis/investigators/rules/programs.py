@@ -121,7 +121,7 @@ PROGRAM = (
         r"|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidClientTokenId|UnrecognizedClientException|invalid_(grant|client)"
         r"|ACCESS_REFUSED|ORA-01017|ORA-28000|role .{1,80} (does not exist|is not permitted to log in)|no pg_hba\.conf entry"
         r"|permission denied for (table|relation|schema|database|sequence)|\bnot[ _]authorized\b|\b403\b.{0,30}forbidden"
-        r"|forbidden.{0,20}\b403\b|PERMISSION_DENIED|\bAccessDenied\b"
+        r"|forbidden.{0,20}\b403\b|PERMISSION_DENIED(?!: RBAC: access denied)|\bAccessDenied\b"
         r"|UnauthorizedOperation|insufficient (permissions?|privileges?)"
         r"|requires authentication|authentication required",
         serving=r"password authentication failed|\bNOAUTH\b|\bWRONGPASS\b|access denied for user '|ACCESS_REFUSED|ORA-01017|ORA-28000"

@@ -54,7 +54,8 @@ def forbidden(snapshot: Snapshot) -> Candidate | None:
 def _said(snapshot: Snapshot) -> Iterator[tuple[Container, Refusal, Evidence]]:
     for container, ended in crashes(snapshot):
         yield from ((container, refusal, last_words(container, ended)) for refusal in refusals(spoken(ended.message)))
-    for container, text in (*complaining(snapshot), *protesting(snapshot)):
+    protests = ((container, "\n".join(lines)) for container, lines in protesting(snapshot))
+    for container, text in (*complaining(snapshot), *protests):
         yield from ((container, refusal, logged(container, text)) for refusal in refusals(spoken(text)))
 
 

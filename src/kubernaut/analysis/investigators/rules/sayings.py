@@ -214,8 +214,8 @@ def _murmured(snapshot: Snapshot, pattern: re.Pattern[str]) -> Iterator[Heard]:
 
 def _served(snapshot: Snapshot, pattern: re.Pattern[str]) -> Iterator[Heard]:
     """Yield what programs that serve write again and again at the end of their logs."""
-    for container, text in protesting(snapshot):
-        rows = [(line, found) for line in spoken(text).splitlines() if (found := pattern.search(line))]
+    for container, lines in protesting(snapshot):
+        rows = [(line, found) for line in spoken("\n".join(lines)).splitlines() if (found := pattern.search(line))]
         if len(rows) >= GRUDGES:
             line, found = rows[-1]
             yield Heard(container.pod, found, logged(container, line), SERVING_WEIGHT)
