@@ -220,5 +220,5 @@ def test_a_taken_port_is_told_in_a_sentence(bare, part):
         section = {"port": port} | ({"database": f"sqlite+aiosqlite:///{bare.home}/taken.db"} if part == "datastorage" else {})
         path = bare.settings("taken", **{part: section})
         text = bare.kubernaut("run", part, "--config", str(path), "--kubeconfig", str(bare.place / "kubeconfig"), code=1)
-    assert f"kubernaut: cannot listen on 127.0.0.1:{port}: Address already in use" in text.splitlines()
+    assert f"kubernaut: cannot listen on 127.0.0.1:{port}: Address already in use. Stop what listens there" in text
     assert "Traceback" not in text

@@ -228,7 +228,7 @@ async def playing(
         system = await stack.enter_async_context(embedded(place, ports or Ports(), story=played, settings=settings(place), show=show))
         person = Client.from_kubeconfig(str(place.kubeconfig))
         stack.push_async_callback(person.close)
-        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
+        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)))
         view = await stack.enter_async_context(viewing(system.client, ALL, SYSTEM_NAMESPACE, lambda *_: None))
         alarm = source(system.client, SystemClock(), system.endpoints.urls["gateway"], played.namespace, played.deployment, memory)
         yield Stage(system, http, view, alarm, person)

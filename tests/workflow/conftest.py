@@ -11,10 +11,11 @@ from kubernaut.api.workflow import WorkflowExecution
 from tests.workflow.bench import bench_anywhere
 from tests.workflow.stage import Records, World
 
+KINDS = (WorkflowExecution, KubernetesExecution, RemediationWorkflow, RemediationBrake)
+
 
 @pytest.fixture
 async def world(anywhere: str) -> AsyncIterator[World]:
-    kinds = (WorkflowExecution, KubernetesExecution, RemediationWorkflow, RemediationBrake)
-    async with bench_anywhere(World, *kinds, also=("production",)) as bench:
+    async with bench_anywhere(World, *KINDS, also=("production",)) as bench:
         bench.records = Records()
         yield bench

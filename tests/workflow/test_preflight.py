@@ -3,9 +3,11 @@
 import pytest
 
 from kubernaut.api.catalog import RemediationWorkflow
-from kubernaut.api.core import CONFIG_MAP, LEASE, PIPELINE_RUN, SECRET
-from tests.workflow.bench import RUNS, SYSTEM
+from kubernaut.api.core import CONFIG_MAP, CUSTOM_RESOURCE_DEFINITION, LEASE, PIPELINE_RUN, SECRET
+from tests.workflow.bench import RUNS, SYSTEM, bench_of
+from tests.workflow.conftest import KINDS
 from tests.workflow.executions import IMAGE
+from tests.workflow.stage import Records, World
 
 NEEDS = {"dependencies": {"secrets": ["token"], "configMaps": ["rules"]}}
 
@@ -65,3 +67,21 @@ async def test_a_kind_that_only_the_cluster_knows_can_be_worked_on(world):
     async with world.at_work(world.stage()):
         await world.execute(target="production/remediationWorkflow/w")
         await world.phase("Running")
+
+
+async def test_without_tekton_it_is_said_at_once_that_no_run_can_be_made():
+    async with bench_of(World, *KINDS) as bench:
+        await bench.client.delete(CUSTOM_RESOURCE_DEFINITION, "pipelineruns.tekton.dev")
+        bench.records = Records()
+        async with bench.at_work(bench.stage()):
+            await bench.execute()
+            ended = (await bench.phase("Failed"))["failureDetails"]
+    assert (ended["reason"], ended.get("wasExecutionFailure", False)) == ("KindNotServed", False)
+    assert "the cluster does not know PipelineRun (tekton.dev/v1), so no run was made" in ended["message"]
+
+
+async def test_without_the_namespace_of_runs_it_is_said_at_once_that_it_is_missing(world):
+    async with world.at_work(world.stage(execution_namespace="nowhere")):
+        await world.execute()
+        ended = (await world.phase("Failed"))["failureDetails"]
+    assert (ended["reason"], ended["message"]) == ("NamespaceMissing", "runs are made in namespace nowhere: make it")

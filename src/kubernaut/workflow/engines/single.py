@@ -16,7 +16,7 @@ from kubernaut.workflow.engines.base import ABSENT, Run
 from kubernaut.workflow.engines.marks import RUN_FINALIZER, is_missed, is_on_record, is_ours, made_for, reference, refused
 from kubernaut.workflow.settings import WorkflowSettings
 
-_REFUSALS = {400, 422}
+_REFUSALS = {400, 404, 422}
 
 
 class SingleObjectEngine(ABC):
@@ -61,11 +61,20 @@ class SingleObjectEngine(ABC):
         except ApiError as fault:
             if fault.already_exists:
                 return await self._existing(execution)
+            if fault.not_found:
+                fault = self._nowhere(fault)
             if fault.status in _REFUSALS:
                 return refused(execution, fault, self._cluster.clock.now())
             raise
         self._cluster.observe(self.kind, made)
         return await self._read(execution, made)
+
+    def _nowhere(self, fault: ApiError) -> ApiError:
+        """Say what is missing that a run could be made of: its namespace, else its kind."""
+        if fault.details.get("kind") == "namespaces":
+            return ApiError(fault.status, "NamespaceMissing", f"runs are made in namespace {self._settings.execution_namespace}: make it")
+        kind = f"{self.kind.kind} ({self.kind.api_version})"
+        return ApiError(fault.status, "KindNotServed", f"the cluster does not know {kind}, so no run was made: install what brings it")
 
     async def cleanup(self, execution: WorkflowExecution) -> bool:
         """Delete the object with all that belongs to it; return whether it is gone. A foreign one is left alone."""
