@@ -140,7 +140,7 @@ async def office(path):
         running = await stack.enter_async_context(system(alone, client, parts=("notification",)))
         person = Client.from_kubeconfig(str(place.kubeconfig))
         stack.push_async_callback(person.close)
-        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
+        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)))
         view = await stack.enter_async_context(viewing(whole.client, ALL, SYSTEM_NAMESPACE, lambda *_: None))
         alarm = AlertSource(whole.client, SystemClock(), whole.endpoints.urls["gateway"], NAMESPACE, DEPLOYMENT, None)
         yield Office(whole, http, view, alarm, person, mailbox, slack, running.endpoints.urls["answers"])

@@ -56,7 +56,7 @@ async def enforced(path, mode, played):
         whole = replace(whole, endpoints=replace(whole.endpoints, urls=urls))
         person = Client.from_kubeconfig(str(place.kubeconfig))
         stack.push_async_callback(person.close)
-        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
+        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)))
         view = await stack.enter_async_context(viewing(whole.client, ALL, SYSTEM_NAMESPACE, lambda *_: None))
         alarm = AlertSource(whole.client, SystemClock(), urls["gateway"], NAMESPACE, DEPLOYMENT, None)
         yield Stage(whole, http, view, alarm, person)

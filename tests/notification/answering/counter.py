@@ -156,7 +156,7 @@ async def counter(world, folder, people=PEOPLE):
     keys, api = Keys(settings.key_file), receivers.SlackApi()
     keys.prepare()
     async with AsyncExitStack() as stack:
-        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
+        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)))
         vendor = await stack.enter_async_context(api.serving("/api/"))
         slack = SlackSettings.model_validate({"token": SecretStr(PLANTED), "signing_secret": SecretStr(SIGNING), "api_url": vendor})
         clerk = Clerk(world.manager().cluster, settings, keys)
