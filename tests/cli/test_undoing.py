@@ -130,5 +130,5 @@ async def test_why_a_run_cannot_be_taken_back_is_told(world):
 
 
 async def test_what_is_not_there_is_told(world):
-    with pytest.raises(undoing.CannotUndo, match="no fix of 'nobody' has been carried out in kubernaut-system"):
+    with pytest.raises(undoing.CannotUndo, match=f"no fix of 'nobody' has been carried out in {world.system}"):
         await undoing.find(world.client, world.system, "nobody")
