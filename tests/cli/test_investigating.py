@@ -196,6 +196,17 @@ def test_what_could_not_be_read_is_no_proof_of_health(tmp_path):
     assert json.loads(kubernaut("investigate", "-A", "--from-dump", nodeless, "-o", "json").stdout)["unread"] == {"Node": "none was saved"}
 
 
+def test_what_is_gone_is_investigated_as_long_as_events_tell_of_it(tmp_path):
+    [case] = [case for case in cases() if case.name == "task-failed-amid-noise"]
+    found = save(tmp_path, *case.objects)
+    gone = case.header["subject"]["name"]
+    text = kubernaut("investigate", f"pod/{gone}", "-n", "batch", "--from-dump", found).stdout
+    assert f"batch/pod/{gone} does not exist" in text
+    assert (
+        "there is no Pod 'nobody'" in kubernaut("investigate", "pod/nobody", "-n", "batch", "--from-dump", found, "--whole", code=1).stderr
+    )
+
+
 def test_what_one_cause_broke_is_one_row(tmp_path):
     [case] = [case for case in cases() if case.name == "two-steps-away"]
     done = kubernaut("investigate", "--from-dump", save(tmp_path, *case.objects), "--whole", "-o", "json")

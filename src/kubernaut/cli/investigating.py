@@ -253,8 +253,9 @@ def found_in(material: "Material", resource: "ResourceIdentifier", *, sure: bool
 
 
 def must_be_there(material: "Material", resource: "ResourceIdentifier") -> None:
-    """End the command where an object is not in the cluster: a name that was mistyped has no cause."""
-    from kubernaut.api import core  # noqa: PLC0415  (a command loads only what it runs)
+    """End the command where neither the object is there nor an event about it: a name that was mistyped has no cause."""
+    from kubernaut.analysis.reading import BY_SUBJECT, subject_key  # noqa: PLC0415  (a command loads only what it runs)
+    from kubernaut.api import core  # noqa: PLC0415
     from kubernaut.kube.cluster import NotWatched  # noqa: PLC0415
 
     card = core.kind_named(resource.kind)
@@ -263,6 +264,7 @@ def must_be_there(material: "Material", resource: "ResourceIdentifier") -> None:
         unread = card is not None and material.cluster.unread(card)
     except NotWatched:
         fail(f"objects of kind {resource.kind} are not investigated", 2)
+    there = there or bool(material.cluster.select(core.EVENT, BY_SUBJECT, subject_key(resource.kind, resource.namespace, resource.name)))
     if unread and not there:
         fail(f"{resource.kind} objects could not be read: {unread.why}")
     if not there:
