@@ -39,6 +39,17 @@ def test_a_healthy_twin_in_a_crowd_is_healthy(case):
     assert judge(case.snapshot(crowded(case, case.twin(), sick=False), logs="healthyLogs")).verdict is Verdict.NO_ACTION
 
 
+PLACED = ("cart-waits-in-its-init-container", "host-port-of-ads-taken-everywhere", "social-users-to-a-node-that-is-not")
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.name in PLACED], ids=lambda case: case.name)
+def test_nodes_that_the_scheduler_did_not_speak_of_change_no_cause(case):
+    others = [obj for obj in Crowd(datetime.fromisoformat(case.header["at"])).elsewhere(BESIDE) if obj["kind"] == "Node"]
+    assert any(node["spec"].get("taints") for node in others)
+    found = judge(case.snapshot([*case.objects, *others]))
+    assert (found.cause.name, found.target.path()) == (case.expected["cause"], case.expected["target"])
+
+
 def digests() -> str:
     """Return a line for each case: its name, and what its answer comes to."""
     rows = ((case.name, orjson.dumps(case.judged(), default=lambda each: each.wire())) for case in CASES)

@@ -92,7 +92,7 @@ def _decides(snapshot: Snapshot, found: tuple[Obj, str], word: str) -> bool:
     pod, message = found
     total = _TOTAL.match(message)
     if total is None or int(total[1]) != len(snapshot.nodes):
-        return word in next(iter(_exclusions(message)), "")
+        return word in next(iter(_exclusions(message, deciding=True)), "")
     meant = [node for node in snapshot.nodes if _meant(pod, node)]
     if word == "taint":  # the taint of a control plane decides only where there is nothing else
         workers = [node for node in meant if not any(row["key"] in _CONTROL_PLANE for row in _repelling(pod, node))]
@@ -100,11 +100,12 @@ def _decides(snapshot: Snapshot, found: tuple[Obj, str], word: str) -> bool:
     return not meant or word in next(iter(_exclusions(message)), "")
 
 
-def _exclusions(message: str) -> list[str]:
-    """Return the scheduler's reasons that are about taints, selectors and affinity."""
+def _exclusions(message: str, *, deciding: bool = False) -> list[str]:
+    """Return the scheduler's reasons that are about taints, selectors and affinity; of a control plane's taint only where it may decide."""
     reasons = message.partition("preemption:")[0].partition(": ")[2].strip(" .")
     parts = re.split(r", (?=\d)", reasons)
-    return [part for part in parts if re.search(r"taint|didn't match", part)]
+    others = [part for part in parts if not any(key in part for key in _CONTROL_PLANE)]
+    return [part for part in (others if deciding and others else parts) if re.search(r"taint|didn't match", part)]
 
 
 def _meant(pod: Obj, node: Obj) -> bool:
